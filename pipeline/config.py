@@ -1,0 +1,178 @@
+"""luigi.cfg and the environment as one frozen object; the environment wins.
+
+Nothing here connects anywhere. Secrets are kept out of `repr`, so that a settings object may be logged.
+"""
+
+import datetime as dt
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from luigi.configuration import get_config
+
+from pipeline.errors import ConfigError, ServiceDown
+
+T = TypeVar("T")
+
+SECTION = "ocean"
+# Any of these says that S3 is somebody else's: boto3 then finds endpoint and credentials by its own rules.
+OTHER_S3 = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+
+
+@dataclass(frozen=True)
+class S3:
+    """Where the lake's endpoint is. All None: boto3's own rules (environment, profile, instance role)."""
+
+    endpoint: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of the pipeline; luigi.cfg explains each one."""
+
+    home: Path
+    operational_url: str = field(repr=False)
+    warehouse_url: str = field(repr=False)
+    lake_url: str
+    s3: S3
+    simulate: bool
+    shop_seed: int
+    shop_scale: float
+    shop_opened_on: dt.date | None
+    watermark_lag: dt.timedelta
+    compression: str
+    max_rejected: float
+    lost_order_limit: float
+
+
+def default_home() -> Path:
+    """The folder of the user's own in which embedded services keep their state.
+
+    The server of the embedded PostgreSQL does not run as root, so root's state must lie where another
+    user may enter; root's home folder usually is no such place.
+    """
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    if os.geteuid() == 0 and Path.home().exists() and not Path.home().stat().st_mode & 0o001:
+        data = Path("/var/lib")
+    return data / "oceanrecords"
+
+
+def home() -> Path:
+    """`OCEAN_HOME`, or the default one."""
+    return Path(os.environ.get("OCEAN_HOME") or _from_cfg("home") or default_home()).expanduser().absolute()
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises ConfigError for a value that cannot be understood, and ServiceDown when an embedded service is
+    needed and was never started.
+    """
+    operational, warehouse = _get("OPERATIONAL_URL"), _get("WAREHOUSE_URL")
+    return Settings(
+        home=home(),
+        operational_url=operational or embedded("operational_url"),
+        warehouse_url=warehouse or embedded("warehouse_url"),
+        lake_url=_parsed("LAKE_URL", _lake_url, "s3://ocean-lake"),
+        s3=S3()
+        if any(os.environ.get(name) for name in OTHER_S3)
+        else S3(embedded("s3_endpoint"), embedded("s3_access_key"), embedded("s3_secret_key")),
+        simulate=_parsed("OCEAN_SIMULATE", _flag, "0" if operational else "1"),
+        shop_seed=_parsed("shop_seed", int, "42"),
+        shop_scale=_parsed("shop_scale", float, "1"),
+        shop_opened_on=_parsed("shop_opened_on", _optional_date, ""),
+        watermark_lag=dt.timedelta(seconds=_parsed("watermark_lag", float, "1")),
+        compression=_parsed("compression", _one_of("zst", "gz"), "zst"),
+        max_rejected=_parsed("max_rejected", float, "0.01"),
+        lost_order_limit=_parsed("lost_order_limit", float, "0.05"),
+    )
+
+
+def _from_cfg(name: str) -> str | None:
+    return get_config().get(SECTION, name.lower().removeprefix("ocean_"), None) or None
+
+
+def _get(name: str) -> str | None:
+    return os.environ.get(name) or _from_cfg(name)
+
+
+def _parsed(name: str, parse: Callable[[str], T], default: str) -> T:
+    text = _get(name) or default
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"use the setting {name.lower()} = {text!r}", str(error), f"correct it in luigi.cfg, [{SECTION}]"
+        ) from None
+
+
+def _lake_url(text: str) -> str:
+    if not text.startswith("s3://") or not text[5:].strip("/"):
+        raise ValueError("it is not of the form s3://bucket/prefix")
+    return text.rstrip("/")
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("0", "1", "true", "false"):
+        raise ValueError("it is neither 0 nor 1")
+    return text.lower() in ("1", "true")
+
+
+def _optional_date(text: str) -> dt.date | None:
+    return dt.date.fromisoformat(text) if text else None
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"it is none of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+@cache
+def services_file() -> dict[str, str]:
+    """What the embedded services say of themselves, read once. Raises ServiceDown when they were never started."""
+    try:
+        found: dict[str, str] = json.loads((home() / "services.json").read_text())
+    except FileNotFoundError:
+        raise ServiceDown(
+            "use the embedded services", f"none were started yet under {home()}", "run `make up`"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(type(error).__name__) from None
+    if not isinstance(found, dict):
+        raise _unreadable("it is no JSON object")
+    return found
+
+
+def _unreadable(because: str) -> ConfigError:
+    return ConfigError(
+        f"read {home() / 'services.json'}",
+        f"it is not what `make up` wrote ({because})",
+        "remove it and run `make up`: the data stays, passwords and keys become new ones",
+    )
+
+
+def embedded(name: str) -> str:
+    """What the embedded services' file says of `name`. Raises ServiceDown when they were never started."""
+    try:
+        return services_file()[name]
+    except KeyError as missing:
+        raise _unreadable(f"no {missing}") from None

@@ -1,0 +1,59 @@
+"""One class per kind of failure. A message says: cannot X, because Y; do Z.
+
+Messages name tables, dates, files and services, never row values or secrets.
+"""
+
+
+class OceanError(Exception):
+    """Base of every failure the pipeline raises itself.
+
+    >>> print(ServiceDown("reach the warehouse at 127.0.0.1:5432", "the connection was refused", "run `make up`"))
+    cannot reach the warehouse at 127.0.0.1:5432, because the connection was refused; run `make up`
+    """
+
+    def __init__(self, cannot: str, because: str, do: str) -> None:
+        super().__init__(cannot, because, do)
+
+    def __str__(self) -> str:
+        cannot, because, do = self.args
+        return f"cannot {cannot}, because {because}; {do}"
+
+
+class ConfigError(OceanError):
+    """A setting is missing or cannot be understood."""
+
+
+class ServiceDown(OceanError):
+    """A database, the S3 endpoint or another server does not answer."""
+
+
+class DatabaseError(OceanError):
+    """PostgreSQL refused a statement."""
+
+
+class ServiceFailed(OceanError):
+    """An embedded service could not be started or stopped."""
+
+
+class SourceUnsafe(OceanError):
+    """No upper bound can be chosen below which every row of the source is certain to be visible."""
+
+
+class SchemaDrift(OceanError):
+    """The source's tables changed in a way that the stage cannot follow by itself."""
+
+
+class BadExtract(OceanError):
+    """An extract on the lake is missing, incomplete or not what its metadata says."""
+
+
+class TooManyRejected(OceanError):
+    """More rows of an input were rejected than `max_rejected` allows."""
+
+
+class DimensionFailed(OceanError):
+    """A dimension could not be loaded; the facts were, with unknown members in its place."""
+
+
+class SimulationError(OceanError):
+    """The simulated shop cannot do this business day."""

@@ -1,0 +1,193 @@
+"""PostgreSQL: connect, transaction, lock, COPY in and out. The only module that imports psycopg2."""
+
+import io
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, cast
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+import psycopg2.extras
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from pipeline.errors import DatabaseError, ServiceDown
+
+__all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "errors", "sql", "transaction"]
+
+Error = psycopg2.Error
+SECONDS_TO_CONNECT = 2
+COPY_BYTES = 1 << 18  # psycopg2 asks the source of a COPY for this much at a time
+OUT_BUFFER = 1 << 20  # a COPY out hands over row by row; this many bytes reach the sink at once
+
+
+class Writable(Protocol):
+    """Takes bytes."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+
+class Readable(Protocol):
+    """Gives bytes; an empty answer is the end."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def check(url: str, name: str) -> None:
+    """Returns when a server listens where `url` points.
+
+    Raises ServiceDown, within a second, when nothing answers.
+    """
+    host, port = _address(url)
+    if host.startswith("/"):  # a Unix socket: connecting is quick, and fails at once
+        return
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError as error:
+        raise _down(url, name, error) from None
+
+
+def connect(url: str, name: str, *, autocommit: bool = False) -> Connection:
+    """A connection in UTC; `name` says in errors and in pg_stat_activity whose it is.
+
+    Raises ServiceDown when the server cannot be reached or refuses the login.
+    """
+    try:
+        connection = psycopg2.connect(
+            url,
+            connect_timeout=SECONDS_TO_CONNECT,
+            application_name=f"oceanrecords {name}",
+            # A server notices within seconds that its client was killed, and lets go of the client's locks.
+            options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c client_connection_check_interval=2s",
+        )
+    except psycopg2.OperationalError as error:
+        raise _down(url, name, error) from None
+    connection.autocommit = autocommit
+    return connection
+
+
+@contextmanager
+def transaction(url: str, name: str) -> Iterator[Cursor]:
+    """A cursor in one transaction: committed at the end, rolled back on any error; the connection is closed.
+
+    Raises DatabaseError for what PostgreSQL refuses, without the values of rows that its own message may show.
+    """
+    connection = connect(url, name)
+    try:
+        with connection, connection.cursor() as cursor:
+            yield cursor
+    except psycopg2.Error as error:
+        raise _refused(name, error) from None
+    finally:
+        connection.close()
+
+
+@contextmanager
+def session(url: str, name: str) -> Iterator[Cursor]:
+    """A cursor whose statements each commit by themselves; the connection is closed at the end.
+
+    Raises DatabaseError as `transaction` does.
+    """
+    connection = connect(url, name, autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    except psycopg2.Error as error:
+        raise _refused(name, error) from None
+    finally:
+        connection.close()
+
+
+def lock(cursor: Cursor, name: str) -> None:
+    """Waits until no other transaction holds the lock called `name`, and holds it until this one ends."""
+    cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+
+def lock_session(cursor: Cursor, name: str) -> None:
+    """The same lock, held until the connection is closed: for work that is no transaction of this database."""
+    cursor.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (name,))
+
+
+def rows(cursor: Cursor, query: str | sql.Composable, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+    """All rows of a query."""
+    cursor.execute(query, arguments or None)
+    return cursor.fetchall()
+
+
+def value(cursor: Cursor, query: str | sql.Composable, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
+    """The one value of a query of one row and one column."""
+    [(only,)] = rows(cursor, query, arguments)
+    return only
+
+
+def copy_out(cursor: Cursor, query: sql.Composable, sink: Writable) -> int:
+    """Streams a query to `sink` as CSV with a header; returns its number of rows. Memory stays flat."""
+    buffered = io.BufferedWriter(_Raw(sink), OUT_BUFFER)
+    cursor.copy_expert(sql.SQL("copy ({}) to stdout (format csv, header)").format(query), buffered)
+    buffered.flush()
+    return cursor.rowcount
+
+
+def copy_in(cursor: Cursor, table: sql.Composable, columns: Iterable[str], source: Readable, options: str) -> int:
+    """Streams `source` into `table` with COPY and the given options; returns the number of rows."""
+    statement = sql.SQL("copy {} ({}) from stdin ({})").format(table, identifiers(columns), sql.SQL(options))
+    cursor.copy_expert(statement, cast(Any, source), size=COPY_BYTES)
+    return cursor.rowcount
+
+
+def identifiers(names: Iterable[str], prefix: str | None = None) -> sql.Composable:
+    """Quoted names with commas between, each with the prefix of a table where one is given."""
+    return sql.SQL(", ").join(sql.Identifier(prefix, name) if prefix else sql.Identifier(name) for name in names)
+
+
+def qualified(name: str) -> sql.Composable:
+    """`schema.table`, quoted."""
+    return sql.Identifier(*name.split(".", 1))
+
+
+class _Raw(io.RawIOBase):
+    """Lets a plain sink stand behind io.BufferedWriter."""
+
+    def __init__(self, sink: Writable) -> None:
+        self.sink = sink
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.sink.write(data)
+        return len(data)
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = psycopg2.extensions.parse_dsn(url)
+    return parts.get("host") or "localhost", int(parts.get("port") or 5432)
+
+
+# Classes of errors whose messages quote the rows they are about: data exceptions, violated constraints.
+QUOTING = ("22", "23")
+
+
+def _refused(name: str, error: psycopg2.Error) -> DatabaseError:
+    diag, code = error.diag, error.pgcode or ""
+    where = ".".join(part for part in (diag.schema_name, diag.table_name, diag.column_name) if part)
+    words = diag.message_primary if code[:2] not in QUOTING else None
+    because = words or type(error).__name__ + (f" in {where}" if where else "")
+    return DatabaseError(
+        f"finish a statement in the {name} database",
+        f"PostgreSQL says {code}: {because}" if code else f"the connection was lost: {because}",
+        "look at the server's log for the statement, mend the cause and run the same command again",
+    )
+
+
+def _down(url: str, name: str, error: Exception) -> ServiceDown:
+    host, port = _address(url)
+    because = " ".join(str(error).split())
+    return ServiceDown(
+        f"reach the {name} database at {host}:{port}",
+        because,
+        f"start the server (`make up` for the embedded one) or correct {name.upper()}_URL",
+    )
