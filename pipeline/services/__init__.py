@@ -1,0 +1,94 @@
+"""The embedded services: PostgreSQL, S3 and luigid on 127.0.0.1, with their state in one folder.
+
+No pid file is believed: a process is ours when its command line names our data, and it runs when it answers
+our login. A command may therefore be killed at any instant, and so may any service; the next `up` mends it.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ServiceFailed
+from pipeline.services.access import Access
+from pipeline.services.folders import make_folder
+from pipeline.services.luigid import Luigid
+from pipeline.services.postgresql import PostgreSQL, require_passage
+from pipeline.services.s3 import S3
+from pipeline.services.service import Service
+
+__all__ = ["State", "down", "status", "up"]
+
+SERVICES: tuple[type[Service], ...] = (PostgreSQL, S3, Luigid)
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a service; `pid` is None unless it runs."""
+
+    name: str
+    state: str
+    address: str
+    pid: int | None
+
+
+def up(home: Path) -> list[State]:
+    """Every service runs and `home`/services.json says how to reach it; the state is `started` or `running`.
+
+    A rerun starts only what does not answer. Two at once are one: the second waits for the first.
+    Raises ServiceFailed.
+    """
+    home = home.expanduser().resolve()
+    require_passage(home)
+    with _locked(home):
+        return [_state(service, "started" if service.up() else "running") for service in _services(home)]
+
+
+def down(home: Path) -> list[State]:
+    """No service runs any more; data and addresses are kept. A rerun does nothing.
+
+    Raises ServiceFailed when a process survives even SIGKILL.
+    """
+    home = home.expanduser().resolve()
+    if not home.exists():
+        return status(home)
+    with _locked(home):
+        for service in reversed(_services(home)):
+            service.down()
+    return status(home)
+
+
+def status(home: Path) -> list[State]:
+    """The state of each service, `running` or `stopped`. Changes nothing and waits for nobody."""
+    services = _services(home.expanduser().resolve())
+    return [_state(service, "running" if service.runs() else "stopped") for service in services]
+
+
+def _services(home: Path) -> list[Service]:
+    access = Access.read(home, {service.name: service.preferred_port for service in SERVICES})
+    return [service(home, access) for service in SERVICES]
+
+
+def _state(service: Service, state: str) -> State:
+    pid = None if state == "stopped" else next((process.pid for process in service.processes()), None)
+    return State(service.name, state, service.address, pid)
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """Alone among the commands on `home`. The kernel lets go of the lock when its holder dies.
+
+    Python's descriptors are not inherited, so the services do not hold it.
+    """
+    try:
+        make_folder(home, passage=True)
+        with (home / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise ServiceFailed(
+            f"keep the services' state under {home}",
+            str(error),
+            "see that you may write there, or set OCEAN_HOME to another folder",
+        ) from None

@@ -1,0 +1,44 @@
+"""The command `python -m pipeline.services`."""
+
+import argparse
+import sys
+
+from pipeline import config, services
+from pipeline.errors import OceanError
+
+EXIT_NOT_RUNNING = 3
+COMMANDS = {"up": services.up, "down": services.down, "status": services.status}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    command = _parser().parse_args(arguments).command
+    try:
+        states = COMMANDS[command](config.home())
+    except OceanError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for state in states:
+        pid = f"pid {state.pid}" if state.pid else ""
+        print(f"{state.name:<11}{state.state:<9}{state.address:<24}{pid}".rstrip())
+    stopped = any(state.state == "stopped" for state in states)
+    return EXIT_NOT_RUNNING if command == "status" and stopped else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.services",
+        description="The embedded PostgreSQL, S3 and luigid; their state is in OCEAN_HOME.",
+        epilog="example: OCEAN_HOME=/tmp/ocean python -m pipeline.services up",
+    )
+    parser.add_argument(
+        "command",
+        choices=COMMANDS,
+        help="up: start what does not run; down: stop all, keep the data; "
+        f"status: show each, exit code {EXIT_NOT_RUNNING} when one does not run",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""services.json: where the embedded services listen and what opens them."""
+
+import json
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.errors import ServiceFailed
+from pipeline.services.folders import write_secret
+
+ROLE = "ocean"
+OPERATIONAL, WAREHOUSE = "oceanrecords", "warehouse"
+
+
+@dataclass
+class Access:
+    """Ports by the services' names, and secrets. Only `save` writes."""
+
+    path: Path
+    ports: dict[str, int]
+    database_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    s3_access_key: str = field(default_factory=lambda: secrets.token_hex(10).upper(), repr=False)
+    s3_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
+
+    @classmethod
+    def read(cls, home: Path, preferred_ports: dict[str, int]) -> "Access":
+        """What `home`/services.json says; with no such file the preferred ports and new secrets.
+
+        Raises ServiceFailed for a file that cannot be understood.
+        """
+        path = home / "services.json"
+        try:
+            kept = json.loads(path.read_text())
+            database = urlsplit(kept["operational_url"])
+            urls = {
+                "postgresql": database,
+                "s3": urlsplit(kept["s3_endpoint"]),
+                "luigid": urlsplit(kept["luigid_url"]),
+            }
+            ports = {name: int(url.port) for name, url in urls.items()}
+            return cls(path, ports, database.password, kept["s3_access_key"], kept["s3_secret_key"])
+        except FileNotFoundError:
+            return cls(path, preferred_ports)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ServiceFailed(
+                f"read {path}",
+                f"it is not what `make up` wrote ({type(error).__name__})",
+                "remove it and run `make up`: the data stays, passwords and keys become new ones",
+            ) from None
+
+    def database_url(self, database: str) -> str:
+        """The URL of a database for the pipeline's role."""
+        return f"postgresql://{ROLE}:{self.database_password}@127.0.0.1:{self.ports['postgresql']}/{database}"
+
+    def save(self) -> None:
+        """Writes services.json, whole or not at all."""
+        kept = {
+            "operational_url": self.database_url(OPERATIONAL),
+            "warehouse_url": self.database_url(WAREHOUSE),
+            "s3_endpoint": f"http://127.0.0.1:{self.ports['s3']}",
+            "s3_access_key": self.s3_access_key,
+            "s3_secret_key": self.s3_secret_key,
+            "luigid_url": f"http://127.0.0.1:{self.ports['luigid']}",
+        }
+        write_secret(self.path, json.dumps(kept, indent=2) + "\n")

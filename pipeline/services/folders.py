@@ -1,0 +1,31 @@
+"""Folders and files of the embedded services' state, and who may enter them."""
+
+import os
+from pathlib import Path
+
+
+def make_folder(path: Path, *, passage: bool = False) -> None:
+    """`path` exists; what is created is its owner's alone, whatever the umask.
+
+    A `passage` lies on the way to the database: as root, whose server is another user, others may pass
+    through it, but not look. Folders that exist keep their modes: they may be somebody else's.
+    """
+    mode = 0o711 if passage and os.geteuid() == 0 else 0o700
+    umask = os.umask(0)
+    try:
+        for folder in reversed([path, *path.parents]):
+            if not folder.is_dir():
+                folder.mkdir(mode, exist_ok=True)
+    finally:
+        os.umask(umask)
+
+
+def write_secret(path: Path, text: str) -> None:
+    """`path` holds `text` and is its owner's alone; a kill or a power cut leaves the old file or the new one."""
+    aside = path.with_name(path.name + ".new")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)

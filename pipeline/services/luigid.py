@@ -1,0 +1,49 @@
+"""The embedded luigid, Luigi's central scheduler."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from pipeline.services.service import Service, http_request, require_program
+
+CHECKOUT = Path(__file__).parents[2]  # where luigi.cfg is
+
+
+class Luigid(Service):
+    """luigid knows no passwords, so it listens on 127.0.0.1 alone."""
+
+    name = "luigid"
+    preferred_port = 8082
+
+    def is_ours(self, arguments: list[str]) -> bool:
+        """Whether it is a luigid with our state file."""
+        return ["--state-path", str(self._state)] in (arguments[i : i + 2] for i in range(len(arguments)))
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts luigid in the checkout, where it finds luigi.cfg."""
+        # Through the interpreter: the kernel refuses a script whose first line is long or has a space in it.
+        luigid = require_program(Path(sys.executable).parent / "luigid", self.name)
+        command = [sys.executable, str(luigid), "--address", "127.0.0.1", "--port", str(self.port)]
+        return self.spawn([*command, "--state-path", str(self._state)], cwd=CHECKOUT)
+
+    def answers(self) -> bool:
+        """Whether our own process has the port and answers as Luigi."""
+        return self._listens() and self._is_luigi()
+
+    @property
+    def _state(self) -> Path:
+        return self.folder / "state.pickle"
+
+    def _listens(self) -> bool:
+        """Whether our process has the port: no password tells our luigid from another one there."""
+        try:
+            sockets = [socket for process in self.processes() for socket in process.net_connections("tcp")]
+        except psutil.Error:
+            return False
+        return any(socket.laddr.port == self.port and socket.status == psutil.CONN_LISTEN for socket in sockets)
+
+    def _is_luigi(self) -> bool:
+        answer = http_request("GET", self.port, "/api/is_paused", {})
+        return answer is not None and answer[0] == 200 and b'"response"' in answer[1]

