@@ -1,0 +1,1 @@
+"""The simulated shop: its operational database and what happens in it."""

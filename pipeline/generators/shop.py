@@ -1,0 +1,107 @@
+"""Opening the simulated shop, and doing the business days that are missing."""
+
+import datetime as dt
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import postgres
+from pipeline.errors import SimulationError
+from pipeline.generators.books import Books, Shop, current
+from pipeline.generators.day import do_day
+from pipeline.postgres import Connection
+
+Progress = Callable[[dt.date, int, int], None]
+
+LOCK = "simulated shop"
+OPS = Path(__file__).with_name("ops.sql")
+# Tables grow faster than their statistics, and every look-up is by a key: only a plan by index stays cheap.
+# A day that a power cut undoes is simulated again, the same, so that no commit need wait for the disk.
+SESSION = """
+set enable_seqscan = off;
+set enable_hashjoin = off;
+set enable_mergejoin = off;
+set jit = off;
+set synchronous_commit = off;
+create temporary table moved_order (
+    order_id bigint, order_status_id bigint, delivered_ts timestamptz, updated_ts timestamptz
+) on commit delete rows;
+-- Foreign keys hold by construction, and looking each up again takes twice as long as all the rest: a role that may
+-- do without does (the embedded server's may). A test has PostgreSQL check all of them afterwards.
+select set_config('session_replication_role', 'replica', false)
+where has_parameter_privilege('session_replication_role', 'SET');
+"""
+OPEN = "insert into simulator.shop (seed, scale, opened_on) values (%s, %s, %s) on conflict do nothing"
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What a call did: business days, and rows inserted or updated."""
+
+    days: int
+    rows: int
+
+
+def simulate(
+    url: str, date: dt.date, *, seed: int, scale: float, opened_on: dt.date | None, progress: Progress | None
+) -> Simulated:
+    """Does every business day that is missing up to and including `date`, oldest first.
+
+    The first call opens the shop on `opened_on` (or on `date`, where that is None), for good; a date before
+    the opening has no business. Scale 1 is about 150 orders a day at the opening. After each day `progress`
+    hears its date, the days done, and those plus the days still to do.
+
+    Each day is one transaction: a kill leaves whole days, running again does those that are missing, and of
+    two processes at once each day is done by one. Content depends on seed, scale, opening and days alone.
+
+    Raises SimulationError when the shop was opened with another seed or scale or the database is not its own,
+    and ServiceDown.
+    """
+    if scale <= 0:
+        raise SimulationError(f"open a shop of scale {scale}", "it is not above 0", "correct shop_scale in luigi.cfg")
+    days = rows = 0
+    with closing(postgres.connect(url, "operational")) as connection:
+        shop = _open(connection, Shop(seed, scale, opened_on or date))
+        books: Books | None = None
+        while written := _next_day(connection, shop, date, books):
+            books, new_rows = written
+            days, rows = days + 1, rows + new_rows
+            if progress and books.date:
+                progress(books.date, days, days + (date - books.date).days)
+    return Simulated(days, rows)
+
+
+def _open(connection: Connection, wanted: Shop) -> Shop:
+    """The shop of this database, opened now if there was none."""
+    with connection, connection.cursor() as cursor:
+        postgres.lock(cursor, LOCK)
+        if postgres.value(cursor, "select to_regclass('simulator.shop') is null"):
+            if postgres.value(cursor, "select to_regclass('ops.orders') is not null"):
+                raise SimulationError(
+                    "open the simulated shop in this database",
+                    "its schema ops belongs to another shop",
+                    "set OCEAN_SIMULATE=0, or use an empty database",
+                )
+            cursor.execute(OPS.read_text("utf-8"))
+        cursor.execute(OPEN, (wanted.seed, wanted.scale, wanted.opened_on))
+        [found] = postgres.rows(cursor, "select seed, scale, opened_on from simulator.shop")
+        cursor.execute(SESSION)
+    shop = Shop(*found)
+    if (shop.seed, shop.scale) != (wanted.seed, wanted.scale):
+        raise SimulationError(
+            f"go on with the shop at seed {wanted.seed} and scale {wanted.scale}",
+            f"it was opened with seed {shop.seed} and scale {shop.scale}",
+            "set shop_seed and shop_scale in luigi.cfg to these, or use an empty database",
+        )
+    return shop
+
+
+def _next_day(connection: Connection, shop: Shop, date: dt.date, known: Books | None) -> tuple[Books, int] | None:
+    """The books after the next day and the rows it wrote; None when no day up to `date` is missing."""
+    with connection, connection.cursor() as cursor:
+        postgres.lock(cursor, LOCK)
+        books = current(cursor, shop, known)
+        if books.next_date > date:
+            return None
+        return books, do_day(cursor, books, books.next_date)
