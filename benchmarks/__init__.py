@@ -1,0 +1,1 @@
+"""How fast the pipeline is, and how much memory it takes; no test."""

@@ -1,0 +1,121 @@
+"""What there is: the source tables with their keys, and the tables of the star schema with what each reads.
+
+Column types are not written here: they come from the source's own catalogue at each extract.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table or view of the source.
+
+    `columns` are those of the contract, all needed downstream; a source may have more. `history` names a
+    column of which every observed value is kept, not only the newest (a price, for SCD type 2).
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    watermark: str = "updated_ts"
+    history: str | None = None
+
+    @property
+    def short(self) -> str:
+        """The name without its schema: what the table is called in delta and stage."""
+        return self.name.split(".", 1)[1]
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A dimension: `key` is the source's key, `sources` the stage tables whose changes it follows."""
+
+    name: str
+    key: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A fact table: `key` is its grain, `dimensions` what it looks its keys up in."""
+
+    name: str
+    key: tuple[str, ...]
+    sources: tuple[str, ...]
+    dimensions: tuple[str, ...]
+
+
+def _ops(name: str, key: str, columns: str, history: str | None = None) -> SourceTable:
+    all_columns = (*key.split(), *columns.split(), "created_ts", "updated_ts")
+    return SourceTable(f"ops.{name}", tuple(key.split()), all_columns, history=history)
+
+
+# Large tables first: with several workers the longest chain begins at once.
+SOURCE_TABLES = {
+    table.name: table
+    for table in (
+        _ops("order_lines", "order_id line_number", "product_id quantity unit_price"),
+        _ops(
+            "orders",
+            "order_id",
+            "customer_id address_id payment_method_id order_status_id ordered_ts delivered_ts",
+        ),
+        _ops("customers", "customer_id", "first_name last_name email phone birth_date registered_on"),
+        _ops("addresses", "address_id", "street unit city postal_code state_code country"),
+        _ops("customers_addresses", "customer_id address_id", ""),
+        _ops(
+            "products",
+            "product_id",
+            "sku name product_subtype_id supplier_id unit_price",
+            history="unit_price",
+        ),
+        _ops("product_subtypes", "product_subtype_id", "product_type_id name"),
+        _ops("product_types", "product_type_id", "name"),
+        _ops("suppliers", "supplier_id", "name contact_email country"),
+        _ops("payment_methods", "payment_method_id", "name"),
+        _ops("order_statuses", "order_status_id", "name is_lost"),
+        _ops("states", "state_code", "name"),
+    )
+}
+
+DIMENSIONS = {
+    dimension.name: dimension
+    for dimension in (
+        Dimension("dim_date", ("date_key",), ("orders",)),
+        Dimension("dim_customer", ("customer_id",), ("customers",)),
+        Dimension("dim_address", ("address_id",), ("addresses", "states")),
+        Dimension("dim_payment_method", ("payment_method_id",), ("payment_methods",)),
+        Dimension("dim_order_status", ("order_status_id",), ("order_statuses",)),
+        Dimension("dim_supplier", ("supplier_id",), ("suppliers",)),
+        # Its rows are versions: one source key has many, so a row is known by its surrogate key.
+        Dimension("dim_product", ("product_key",), ("products", "product_subtypes", "product_types")),
+    )
+}
+
+FACTS = {
+    fact.name: fact
+    for fact in (
+        Fact(
+            "fact_order_line",
+            ("order_id", "line_number"),
+            ("orders", "order_lines"),
+            ("dim_date", "dim_product", "dim_supplier"),
+        ),
+        Fact(
+            "fact_order",
+            ("order_id",),
+            ("orders", "order_lines"),
+            ("dim_date", "dim_customer", "dim_address", "dim_payment_method", "dim_order_status"),
+        ),
+    )
+}
+
+
+def source_of(stage_table: str) -> str:
+    """The source table behind a stage table: `orders` -> `ops.orders`.
+
+    >>> source_of("orders")
+    'ops.orders'
+    """
+    [name] = [table.name for table in SOURCE_TABLES.values() if table.short == stage_table]
+    return name

@@ -1,0 +1,247 @@
+"""Stage to star schema: what changed is cleaned and keyed in work, then written to dwh.
+
+Each function works in the caller's transaction, after `lock`. The select of each table is in warehouse/work/.
+"""
+
+from dataclasses import dataclass
+
+from pipeline import postgres
+from pipeline.catalog import Dimension, Fact
+from pipeline.postgres import Cursor, identifiers, qualified, sql
+from pipeline.sql import statement
+
+BEGINNING = 0  # a watermark before every batch
+
+
+@dataclass(frozen=True)
+class Written:
+    """Rows of dwh that a load inserted and updated."""
+
+    inserted: int
+    updated: int
+
+    @property
+    def rows(self) -> int:
+        """All rows written."""
+        return self.inserted + self.updated
+
+
+NOTHING = Written(0, 0)
+
+
+def lock(cursor: Cursor, *tables: str) -> None:
+    """Waits for other loads of these tables and keeps them out until the transaction ends; readers go on."""
+    for table in tables:
+        cursor.execute(sql.SQL("lock table {} in share row exclusive mode").format(qualified(table)))
+
+
+def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
+    """Brings a dimension up to date with stage: new members in, attributes overwritten, prices versioned.
+
+    Costs what changed since the dimension last read its stage tables. A rerun finds nothing to do.
+    """
+    after, newest = _watermarks(cursor, dimension)
+    if after == newest:
+        return NOTHING
+    select = statement(f"work/{dimension.name}", **{f"{table}_after": batch for table, batch in after.items()})
+    _work(cursor, dimension, select)
+    if dimension.name == "dim_product":
+        # The load of the lines has to have ended: one that still runs may hold rows keyed by the old versions.
+        lock(cursor, "dwh.fact_order_line")
+        cursor.execute(statement("work/reopened_order_line"))
+    written = _write(cursor, dimension)
+    _set_watermarks(cursor, dimension, newest)
+    cursor.execute(sql.SQL("analyze {}").format(qualified(f"dwh.{dimension.name}")))
+    return written
+
+
+def load_fact(cursor: Cursor, fact: Fact) -> Written:
+    """Brings a fact table up to date with stage and dimensions, and the reprocessing queue with it.
+
+    Looks at the orders that changed since it last read stage and at those that wait in the queue. A key whose
+    dimension has no row is -1, and the row is queued; once the dimension has it, the key is set and the queue's row
+    closed. A rerun finds nothing to do but to look at the queue again.
+    """
+    after, newest = _watermarks(cursor, fact)
+    if not any(after.values()) and not _has_rows(cursor, fact):
+        written = _first_load(cursor, fact)
+    else:
+        written = _daily_load(cursor, fact, after)
+    _set_watermarks(cursor, fact, newest)
+    return written
+
+
+def can_heal(cursor: Cursor, fact: Fact, update_id: str) -> bool:
+    """Whether a dimension for which rows wait in the queue was loaded after the fact's load called `update_id`."""
+    found: bool = postgres.value(cursor, CAN_HEAL, {"fact": fact.name, "update_id": update_id})
+    return found
+
+
+CAN_HEAL = """
+select exists (
+    select from etl.reprocessing_queue as queue
+    inner join etl.marker as dimension on dimension.target_table = 'dwh.' || queue.dimension
+    where queue.fact_table = %(fact)s and queue.resolved_ts is null
+    and dimension.inserted > (select inserted from etl.marker where update_id = %(update_id)s)
+)
+"""
+
+
+def _first_load(cursor: Cursor, fact: Fact) -> Written:
+    """Fills an empty fact table straight from stage; its key is built once at the end."""
+    table = qualified(f"dwh.{fact.name}")
+    constraint = sql.Identifier(f"{fact.name}_pkey")
+    # With millions of groups sorting beats hashing, all the more as stage lies in the order of its key.
+    cursor.execute("set local enable_hashagg = off")
+    cursor.execute(sql.SQL("alter table {} drop constraint {}").format(table, constraint))
+    select = statement(
+        f"work/{fact.name}", orders=qualified("stage.orders"), order_lines=qualified("stage.order_lines")
+    )
+    columns = identifiers(_columns(cursor, fact))
+    cursor.execute(sql.SQL("insert into {} ({}) select {} from ({}) as new").format(table, columns, columns, select))
+    inserted = cursor.rowcount
+    cursor.execute(
+        sql.SQL("alter table {} add constraint {} primary key ({})").format(table, constraint, identifiers(fact.key))
+    )
+    cursor.execute("reset enable_hashagg")
+    cursor.execute(sql.SQL("analyze {}").format(table))
+    if fact.name == "fact_order":
+        _count_months(cursor, written=table, replaced=sql.SQL("(select * from dwh.fact_order where false)"))
+    _queue(cursor, fact, changed=table)
+    return Written(inserted, 0)
+
+
+def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
+    cursor.execute(
+        sql.SQL("create temporary table changed_order on commit drop as {}").format(
+            statement(
+                "work/changed_order",
+                fact=fact.name,
+                orders_after=after["orders"],
+                order_lines_after=after["order_lines"],
+            )
+        )
+    )
+    if not cursor.rowcount:
+        return NOTHING
+    cursor.execute("analyze changed_order")
+    select = statement(f"work/{fact.name}", orders=_of_changed("orders"), order_lines=_of_changed("order_lines"))
+    _work(cursor, fact, select)
+    if fact.name == "fact_order":
+        _count_months(
+            cursor,
+            written=sql.SQL("work.fact_order"),
+            replaced=sql.SQL("(select old.* from dwh.fact_order as old inner join work.fact_order using (order_id))"),
+        )
+    written = _write(cursor, fact)
+    _queue(cursor, fact, changed=sql.SQL("changed_order"))
+    return written
+
+
+def _of_changed(table: str) -> sql.Composed:
+    return sql.SQL("(select stage_row.* from {} as stage_row inner join changed_order using (order_id))").format(
+        qualified(f"stage.{table}")
+    )
+
+
+def _count_months(cursor: Cursor, written: sql.Composable, replaced: sql.Composable) -> None:
+    cursor.execute(statement("work/order_month", written=written, replaced=replaced))
+
+
+def _queue(cursor: Cursor, fact: Fact, changed: sql.Composable) -> None:
+    cursor.execute(
+        sql.SQL("create temporary table missing on commit drop as {}").format(
+            statement(f"work/{fact.name}_missing", changed=changed)
+        )
+    )
+    cursor.execute(statement("work/reprocessing_queue", fact=fact.name))
+
+
+def _work(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> None:
+    """Makes `work.<name>`: the rows of a select that dwh does not hold like that, each known as insert or update."""
+    columns = _columns(cursor, target)
+    cursor.execute(sql.SQL("drop table if exists {}").format(qualified(f"work.{target.name}")))
+    cursor.execute(
+        sql.SQL(
+            "create unlogged table {work} as "
+            "select new.*, old.{key} is not null as is_update from ({select}) as new "
+            "left join {dwh} as old on {same_key} "
+            "where old.{key} is null or ({new}) is distinct from ({old})"
+        ).format(
+            work=qualified(f"work.{target.name}"),
+            dwh=qualified(f"dwh.{target.name}"),
+            key=sql.Identifier(target.key[0]),
+            select=select,
+            same_key=_same_key(target, "new", "old"),
+            new=identifiers(columns, "new"),
+            old=identifiers(columns, "old"),
+        )
+    )
+
+
+def _write(cursor: Cursor, target: Dimension | Fact) -> Written:
+    """Applies `work.<name>` to `dwh.<name>`."""
+    columns = _columns(cursor, target)
+    work, dwh = qualified(f"work.{target.name}"), qualified(f"dwh.{target.name}")
+    changes = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(column), sql.Identifier("work", column))
+        for column in columns
+        if column not in target.key
+    )
+    cursor.execute(
+        sql.SQL("update {} as old set {} from {} as work where {} and work.is_update").format(
+            dwh, changes, work, _same_key(target, "work", "old")
+        )
+    )
+    updated = cursor.rowcount
+    cursor.execute(
+        sql.SQL("insert into {} ({}) select {} from {} where not is_update").format(
+            dwh, identifiers(columns), identifiers(columns), work
+        )
+    )
+    return Written(cursor.rowcount, updated)
+
+
+def _columns(cursor: Cursor, target: Dimension | Fact) -> list[str]:
+    """The columns that a load writes: all but the surrogate key, which PostgreSQL draws."""
+    query = (
+        "select attname from pg_attribute where attrelid = %s::regclass "
+        "and attnum > 0 and not attisdropped and attidentity = '' order by attnum"
+    )
+    return [name for (name,) in postgres.rows(cursor, query, (f"dwh.{target.name}",))]
+
+
+def _same_key(target: Dimension | Fact, left: str, right: str) -> sql.Composed:
+    return sql.SQL(" and ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name)) for name in target.key
+    )
+
+
+def _watermarks(cursor: Cursor, target: Dimension | Fact) -> tuple[dict[str, int], dict[str, int]]:
+    """Per stage table: the batch up to which the target has read, and the newest one there is.
+
+    The newest is looked up before the rows are read: a batch that comes between is read now and once more later.
+    """
+    query = (
+        "select source, coalesce(watermark, %s), last_batch from unnest(%s) as source "
+        "left join etl.watermark on watermark.table_name = %s || '.' || source "
+        "left join etl.stage_batch on stage_batch.table_name = source"
+    )
+    found = postgres.rows(cursor, query, (BEGINNING, list(target.sources), target.name))
+    return {name: after for name, after, _ in found}, {name: newest or after for name, after, newest in found}
+
+
+def _set_watermarks(cursor: Cursor, target: Dimension | Fact, newest: dict[str, int]) -> None:
+    for table, batch in newest.items():
+        cursor.execute(
+            "insert into etl.watermark values (%s, %s) "
+            "on conflict (table_name) do update set watermark = excluded.watermark",
+            (f"{target.name}.{table}", batch),
+        )
+
+
+def _has_rows(cursor: Cursor, target: Fact) -> bool:
+    found: bool = postgres.value(
+        cursor, sql.SQL("select exists (select from {})").format(qualified(f"dwh.{target.name}"))
+    )
+    return found

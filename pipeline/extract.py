@@ -1,0 +1,251 @@
+"""One table of the source, the rows that changed in a window, as a folder of files on the lake.
+
+    extract/<schema>.<table>/date=YYYY-MM-DD/
+        data.csv.zst  metadata.json  create_delta.sql  create_stage.sql  _SUCCESS (last)
+
+A window is half-open, `from <= updated_ts < to`. `from` is the `to` of the table's previous extract; `to` is one
+bound for all tables of a date, below which no row can still appear in the source.
+"""
+
+import datetime as dt
+import gzip
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import IO, Any, cast
+
+import zstandard
+
+from pipeline import postgres
+from pipeline.catalog import SourceTable
+from pipeline.columns import Column, create_table, read_columns
+from pipeline.config import Settings
+from pipeline.errors import BadExtract, SourceUnsafe
+from pipeline.lake import Lake, Upload
+from pipeline.postgres import Cursor, identifiers, qualified, sql
+
+Bytes = bytes  # the class below has a field of that name
+BEGINNING = "-infinity"
+SUCCESS = "_SUCCESS"
+BOUNDS = "extract/bound"
+# Our own extracts are named so in pg_stat_activity: they only read, so no bound has to wait for them.
+SESSION = "operational"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What `metadata.json` says of an extract. Instants are ISO 8601 in UTC, or -infinity."""
+
+    table: str
+    date: str
+    columns: list[Column]
+    primary_key: list[str]
+    watermark_column: str
+    from_watermark: str
+    to_watermark: str
+    data: str
+    rows: int
+    bytes: int
+    sha256: str
+    extracted_at: str
+
+    def to_json(self) -> "Bytes":
+        """The content of the file."""
+        return json.dumps(asdict(self), indent=1).encode()
+
+    @classmethod
+    def from_json(cls, text: "Bytes") -> "Metadata":
+        """The reverse of `to_json`."""
+        fields: dict[str, Any] = json.loads(text)
+        return cls(**fields | {"columns": [Column(**column) for column in fields["columns"]]})
+
+
+def folder(table: str, date: dt.date) -> str:
+    """Where the extract of a table and date lies on the lake."""
+    return f"extract/{table}/date={date}"
+
+
+def metadata(lake: Lake, table: str, date: dt.date) -> Metadata | None:
+    """What a finished extract says of itself; None where there is none."""
+    where = folder(table, date)
+    if not lake.exists(f"{where}/{SUCCESS}"):
+        return None
+    text = lake.read(f"{where}/metadata.json")
+    if text is None:
+        raise BadExtract(
+            f"read {lake.url}/{where}", "it has _SUCCESS but no metadata.json", "delete the folder and rerun"
+        )
+    return Metadata.from_json(text)
+
+
+def choose_bound(cursor: Cursor, lake: Lake, date: dt.date, lag: dt.timedelta) -> str:
+    """Fixes the common `to` of all tables of a date, and returns it.
+
+    It is the end of the date, but below the start of every transaction of the source that can still commit, and
+    never below the bound of an earlier date. A rerun finds the bound that was chosen first.
+
+    Raises SourceUnsafe where the source does not show when its open transactions began.
+    """
+    chosen = _bound(lake, date)
+    if chosen is None:
+        floor = _latest(lake, BOUNDS, date, lambda day: _bound(lake, day)) or BEGINNING
+        end = dt.datetime.combine(date + dt.timedelta(days=1), dt.time(), dt.UTC)
+        chosen = _safe(cursor, end, lag, floor)
+        lake.write(bound_key(date), json.dumps({"date": str(date), "to_watermark": chosen}).encode())
+    return chosen
+
+
+def bound_key(date: dt.date) -> str:
+    """Where the bound of a date lies on the lake."""
+    return f"{BOUNDS}/date={date}/bound.json"
+
+
+def _bound(lake: Lake, date: dt.date) -> str | None:
+    text = lake.read(bound_key(date))
+    return None if text is None else json.loads(text)["to_watermark"]
+
+
+def extract(
+    cursor: Cursor,
+    lake: Lake,
+    table: SourceTable,
+    date: dt.date,
+    settings: Settings,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Metadata:
+    """Writes one table's extract and returns its metadata; `progress` is told the bytes sent so far.
+
+    The caller sees to it that no other process extracts the same table and date. Memory does not grow with the
+    table. Before `_SUCCESS` nothing counts, so a rerun after a kill writes the folder anew.
+
+    Raises SchemaDrift when a column that the warehouse needs is gone.
+    """
+    columns = read_columns(cursor, table)
+    to = _bound(lake, date)
+    if to is None:
+        raise BadExtract(f"extract {table.name} of {date}", "no bound was chosen", "run ChooseBound for the date first")
+    previous = _latest(lake, f"extract/{table.name}", date, lambda day: metadata(lake, table.name, day))
+    begin = previous.to_watermark if previous else BEGINNING
+    where = folder(table.name, date)
+    data = f"data.csv.{settings.compression}"
+    with lake.upload(f"{where}/{data}") as upload:
+        sink = _Hashed(upload, progress)
+        with _compressor(sink, settings.compression) as compressor:
+            rows = postgres.copy_out(cursor, _window(table, columns, begin, to), compressor)
+    found = Metadata(
+        table=table.name,
+        date=str(date),
+        columns=columns,
+        primary_key=list(table.key),
+        watermark_column=table.watermark,
+        from_watermark=begin,
+        to_watermark=to,
+        data=data,
+        rows=rows,
+        bytes=sink.bytes,
+        sha256=sink.sha256.hexdigest(),
+        extracted_at=dt.datetime.now(dt.UTC).isoformat(),
+    )
+    for schema in ("delta", "stage"):
+        ddl = create_table(schema, table, columns).as_string(cursor)
+        lake.write(f"{where}/create_{schema}.sql", ddl.encode())
+    lake.write(f"{where}/metadata.json", found.to_json())
+    lake.write(f"{where}/{SUCCESS}", b"")
+    return found
+
+
+def _window(table: SourceTable, columns: list[Column], begin: str, to: str) -> sql.Composable:
+    """The query of an extract. A view may hold rows without a watermark: they come along, to be rejected by name."""
+    watermark = sql.Identifier(table.watermark)
+    unknown = any(column.name == table.watermark and column.nullable for column in columns)
+    return sql.SQL("select {} from {} where ({} >= {} and {} < {}){}").format(
+        identifiers(column.name for column in columns),
+        qualified(table.name),
+        watermark,
+        sql.Literal(begin),
+        watermark,
+        sql.Literal(to),
+        sql.SQL(" or {} is null").format(watermark) if unknown else sql.SQL(""),
+    )
+
+
+def _latest(lake: Lake, where: str, date: dt.date, find: Callable[[dt.date], Any]) -> Any:
+    """What `find` finds for the nearest earlier date; usually that is yesterday, and then nothing is listed."""
+    yesterday = date - dt.timedelta(days=1)
+    found = find(yesterday)
+    if found is None:
+        for day in reversed(lake.dates(where)):
+            if day < yesterday and (found := find(day)) is not None:
+                break
+    return found
+
+
+def _safe(cursor: Cursor, end: dt.datetime, lag: dt.timedelta, floor: str) -> str:
+    """The newest bound up to `end` below which every row is visible, but not below `floor`.
+
+    A row's updated_ts is at the earliest the start of its transaction (now()). What was open at an earlier extract
+    had begun after that extract's bound. So `floor` is safe whatever is open, and it is all that is known of a
+    prepared transaction: PostgreSQL remembers when one was prepared, not when it began.
+    """
+    if postgres.value(cursor, "select pg_is_in_recovery()"):
+        raise SourceUnsafe(
+            "choose how far to extract",
+            "the source is a standby, which does not show the open transactions of its primary",
+            "point OPERATIONAL_URL at the primary",
+        )
+    # The clock first: a transaction that begins after this reading begins after the bound.
+    now = postgres.value(cursor, "select clock_timestamp()")
+    hidden = postgres.value(cursor, HIDDEN_TRANSACTIONS)
+    if hidden:
+        raise SourceUnsafe(
+            "choose how far to extract",
+            f"{hidden} open transactions of other roles do not show when they began",
+            "grant pg_read_all_stats to the role in OPERATIONAL_URL",
+        )
+    if postgres.value(cursor, "select count(*) from pg_prepared_xacts where database = current_database()"):
+        return floor
+    oldest = postgres.value(cursor, OLDEST_TRANSACTION, {"session": f"oceanrecords {SESSION}"})
+    safe: str = min(end, min(now, oldest or now) - lag).astimezone(dt.UTC).isoformat()
+    return max(safe, floor, key=_instant)
+
+
+def _instant(text: str) -> dt.datetime:
+    return dt.datetime.min.replace(tzinfo=dt.UTC) if text == BEGINNING else dt.datetime.fromisoformat(text)
+
+
+# Neither an autovacuum worker nor a sender of WAL writes rows, and an autovacuum may run for hours.
+OLDEST_TRANSACTION = """
+select min(xact_start) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and application_name <> %(session)s
+and backend_type not in ('autovacuum worker', 'walsender')
+"""
+# A role without pg_read_all_stats sees that another role's session is in a transaction, but not since when.
+HIDDEN_TRANSACTIONS = """
+select count(*) from pg_stat_activity as activity
+where datname = current_database() and query = '<insufficient privilege>' and exists (
+    select from pg_locks where pg_locks.pid = activity.pid and pg_locks.locktype = 'virtualxid'
+)
+"""
+
+
+class _Hashed:
+    """Counts and hashes what it sends on."""
+
+    def __init__(self, upload: Upload, progress: Callable[[int], None]) -> None:
+        self.upload, self.progress = upload, progress
+        self.sha256, self.bytes = hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        self.bytes += len(data)
+        self.progress(self.bytes)
+        return self.upload.write(data)
+
+
+def _compressor(sink: _Hashed, compression: str) -> Any:
+    """A writer that compresses into `sink`; closing it writes the end of the stream and leaves `sink` open."""
+    if compression == "zst":
+        return zstandard.ZstdCompressor(level=1).stream_writer(cast(IO[bytes], sink), closefd=False)
+    # mtime 0: the same rows give the same bytes.
+    return gzip.GzipFile(fileobj=cast(IO[bytes], sink), mode="wb", compresslevel=1, mtime=0)

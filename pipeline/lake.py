@@ -1,0 +1,204 @@
+"""Objects on S3 under LAKE_URL. The only module that imports boto3, and only once an object is asked for."""
+
+import contextlib
+import datetime as dt
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pipeline import config
+from pipeline.errors import ServiceDown
+from pipeline.postgres import Readable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PART_BYTES = 8 << 20  # of a multipart upload; S3 wants 5 MiB or more for all parts but the last
+
+
+class Lake:
+    """The objects below one `s3://bucket/prefix`; keys are relative to it.
+
+    Raises ServiceDown when the endpoint does not answer or refuses the credentials.
+    """
+
+    def __init__(self, url: str, s3: config.S3) -> None:
+        parts = urlsplit(url)
+        self.url, self.bucket, self.prefix = url, parts.netloc, parts.path.strip("/")
+        self.s3 = s3
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there."""
+        with self._errors():
+            try:
+                self.client.head_object(Bucket=self.bucket, Key=self._key(key))
+            except self.client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+                    return False
+                raise
+        return True
+
+    def read(self, key: str) -> bytes | None:
+        """The object's bytes; None where there is none."""
+        body = self.open(key)
+        return None if body is None else body.read()
+
+    def open(self, key: str) -> Readable | None:
+        """A stream of the object's bytes; None where there is none."""
+        with self._errors():
+            try:
+                return self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"]
+            except self.client.exceptions.NoSuchKey:
+                return None
+
+    def write(self, key: str, data: bytes) -> None:
+        """Puts an object in one piece, replacing what was there."""
+        with self._errors():
+            self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data)
+
+    @contextlib.contextmanager
+    def upload(self, key: str) -> Iterator["Upload"]:
+        """A sink that becomes the object when the block ends; an error leaves no object and no parts behind."""
+        with self._errors(), contextlib.closing(Upload(self.client, self.bucket, self._key(key))) as upload:
+            yield upload
+            upload.complete()
+
+    def dates(self, folder: str) -> list[dt.date]:
+        """The dates of all `date=YYYY-MM-DD/` folders below a folder, in order."""
+        prefix = self._key(folder) + "/date="
+        dates = []
+        with self._errors():
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix, Delimiter="/"
+            )
+            for page in pages:
+                dates += [entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in page.get("CommonPrefixes", [])]
+        return sorted(map(dt.date.fromisoformat, dates))
+
+    def check(self) -> None:
+        """Returns when the bucket can be reached; raises ServiceDown within two seconds otherwise."""
+        with self._errors():
+            self.client.head_bucket(Bucket=self.bucket)
+
+    @property
+    def client(self) -> "S3Client":
+        """boto3's client, of this process."""
+        return _client(self.s3, os.getpid())
+
+    def _key(self, key: str) -> str:
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        from botocore import exceptions
+
+        try:
+            yield
+        except exceptions.ClientError as error:
+            code = error.response["Error"]["Code"]
+            self._raise(f"it answered {error.response['ResponseMetadata']['HTTPStatusCode']} {code}")
+        except (exceptions.BotoCoreError, exceptions.HTTPClientError) as error:
+            self._raise(str(error))
+
+    def _raise(self, because: str) -> None:
+        raise ServiceDown(
+            f"use the lake {self.url} on S3 at {self.s3.endpoint or os.environ.get('AWS_ENDPOINT_URL', 'AWS')}",
+            because,
+            "start the embedded S3 with `make up`, or correct LAKE_URL, AWS_ENDPOINT_URL and the credentials",
+        ) from None
+
+
+class Upload:
+    """Collects bytes and sends them part by part, one part on its way while the next is collected.
+
+    Memory: three parts. Small objects go in one put. Nothing is visible before `complete`.
+    """
+
+    def __init__(self, client: "S3Client", bucket: str, key: str) -> None:
+        self.client = client
+        self.where: Any = {"Bucket": bucket, "Key": key}
+        self.buffer = bytearray()
+        self.upload_id = ""
+        self.parts: list[dict[str, Any]] = []
+        self.sending: Future[None] | None = None
+        self.sender = ThreadPoolExecutor(1)
+
+    def write(self, data: bytes) -> int:
+        """Takes bytes, and sends a part when there are enough."""
+        self.buffer += data
+        if len(self.buffer) >= PART_BYTES:
+            self._send()
+        return len(data)
+
+    def complete(self) -> None:
+        """Makes the object visible."""
+        if not self.upload_id:
+            self.client.put_object(**self.where, Body=bytes(self.buffer))
+            return
+        if self.buffer:
+            self._send()
+        self._wait()
+        self.client.complete_multipart_upload(
+            **self.where,
+            UploadId=self.upload_id,
+            MultipartUpload={"Parts": self.parts},  # type: ignore[typeddict-item]
+        )
+        self.upload_id = ""
+
+    def close(self) -> None:
+        """Takes back the parts of an upload that was not completed."""
+        self.sender.shutdown()
+        if self.upload_id:
+            self.client.abort_multipart_upload(**self.where, UploadId=self.upload_id)
+
+    def _send(self) -> None:
+        if not self.upload_id:
+            self.upload_id = self.client.create_multipart_upload(**self.where)["UploadId"]
+        self._wait()
+        part, self.buffer = bytes(self.buffer), bytearray()
+        self.sending = self.sender.submit(self._send_part, part)
+
+    def _send_part(self, part: bytes) -> None:
+        number = len(self.parts) + 1
+        answer = self.client.upload_part(**self.where, UploadId=self.upload_id, PartNumber=number, Body=part)
+        self.parts.append({"ETag": answer["ETag"], "PartNumber": number})
+
+    def _wait(self) -> None:
+        if self.sending is not None:
+            self.sending.result()
+
+
+def lake() -> Lake:
+    """The lake of the settings."""
+    settings = config.settings()
+    return Lake(settings.lake_url, settings.s3)
+
+
+@cache
+def _client(s3: config.S3, _pid: int) -> "S3Client":
+    """A client per process: a forked worker must not share its parent's connections."""
+    import boto3
+    from botocore.config import Config
+
+    # The two checksum settings: servers other than AWS fail ranged reads with the newer defaults.
+    options = Config(
+        connect_timeout=1,
+        read_timeout=60,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": "path"} if s3.endpoint else {},
+    )
+    if s3.endpoint is None:
+        return boto3.client("s3", config=options)
+    return boto3.client(
+        "s3",
+        endpoint_url=s3.endpoint,
+        aws_access_key_id=s3.access_key,
+        aws_secret_access_key=s3.secret_key,
+        region_name="us-east-1",
+        config=options,
+    )

@@ -1,0 +1,118 @@
+"""What a load did and what the business looks like, as plain tables for a terminal."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from pipeline import postgres
+from pipeline.postgres import Cursor
+
+MONTHS = 6
+
+RUNS = """
+select distinct on (task, name)
+    task, split_part(coalesce(params ->> 'table', ''), '.', -1) as name, status, coalesce(rows, 0),
+    extract(epoch from finished - started)::float
+from etl.task_run
+where params ->> 'date' = %(date)s
+order by task, name, started desc
+"""
+QUEUE = "select fact_table, dimension, count(*) from etl.reprocessing_queue where resolved_ts is null group by 1, 2"
+REJECTED = "select source, reason, count(*) from etl.rejected_row where date = %(date)s group by 1, 2 order by 1, 2"
+# unique_customers is left out: it is counted when it is asked for, and a daily run costs what changed.
+KPIS = """
+select
+    month, sales, orders, average_order_value, lost_order_rate, lost_order_deviation, average_fulfilment_days
+from mart.kpi_monthly where month <= %(date)s order by month desc limit %(months)s
+"""
+
+
+def of_date(cursor: Cursor, date: dt.date) -> str:
+    """The summary of a day's load: rows per table and layer, seconds, queue, rejected rows, and the newest KPIs.
+
+    Rows are those the day moved: extracted; new or newer in stage; inserted or updated in dwh.
+    """
+    runs = postgres.rows(cursor, RUNS, {"date": str(date)})
+    return "\n".join(
+        [
+            f"\nLoad of {date}",
+            _tables(runs),
+            _steps(runs),
+            *_waiting(postgres.rows(cursor, QUEUE)),
+            *_rejected(postgres.rows(cursor, REJECTED, {"date": date})),
+            "",
+            kpis(cursor, date, MONTHS),
+        ]
+    )
+
+
+def kpis(cursor: Cursor, date: dt.date, months: int) -> str:
+    """The KPI table of the last months up to a date; a month that the date does not end is marked with *."""
+    tomorrow = date + dt.timedelta(days=1)
+    lines = []
+    for month, sales, orders, value, rate, deviation, days in reversed(
+        postgres.rows(cursor, KPIS, {"date": date, "months": months})
+    ):
+        in_progress = (month.year, month.month) == (tomorrow.year, tomorrow.month)
+        lines.append(
+            [
+                f"{month:%Y-%m}{'*' if in_progress else ''}",
+                f"{sales:,.0f}",
+                f"{orders:,}",
+                "-" if value is None else f"{value:,.2f}",
+                f"{rate:.1%}",
+                f"{deviation * 100:+.1f} pp",
+                "-" if days is None else f"{days:.1f} d",
+            ]
+        )
+    header = ["month", "sales", "orders", "average order", "lost orders", "deviation", "fulfilment"]
+    return table(header, lines)
+
+
+def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A plain table: the first column to the left, the others to the right.
+
+    >>> print(table(["table", "rows"], [["orders", "12"]]))
+    table   rows
+    ------  ----
+    orders    12
+    """
+    lines = [header, *lines]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(cells))
+        for cells in (list(zip(line, widths, strict=True)) for line in lines)
+    )
+
+
+def _tables(runs: list[tuple[str, str, str, int, float]]) -> str:
+    """One line per table: the rows of each layer it has, and the seconds of all its tasks."""
+    layers = {"ExtractTable": 0, "LoadStage": 1, "LoadDimension": 2, "LoadFact": 2}
+    lines: dict[str, list[str]] = {}
+    seconds: dict[str, float] = {}
+    for task, name, status, rows, took in runs:
+        if task in layers:
+            line = lines.setdefault(name, ["", "", ""])
+            line[layers[task]] = f"{rows:,}" if status == "done" else "failed"
+            seconds[name] = seconds.get(name, 0) + took
+    return table(
+        ["table", "extracted", "stage", "dwh", "seconds"],
+        [[name, *line, f"{seconds[name]:.2f}"] for name, line in sorted(lines.items())],
+    )
+
+
+def _steps(runs: list[tuple[str, str, str, int, float]]) -> str:
+    seconds: dict[str, float] = {}
+    for task, _, _, _, took in runs:
+        seconds[task] = seconds.get(task, 0) + took
+    return "seconds per step: " + ", ".join(f"{task} {took:.2f}" for task, took in sorted(seconds.items()))
+
+
+def _waiting(queue: list[tuple[str, str, int]]) -> list[str]:
+    if not queue:
+        return ["reprocessing queue: empty"]
+    return [f"reprocessing queue: {count:,} rows of {fact} wait for {dimension}" for fact, dimension, count in queue]
+
+
+def _rejected(rejected: list[tuple[str, str, int]]) -> list[str]:
+    return [f"rejected: {count:,} rows of {source}: {reason}" for source, reason, count in rejected]

@@ -1,0 +1,74 @@
+"""Luigi targets: a marker in the warehouse, a file on the lake."""
+
+import datetime as dt
+import os
+from functools import cache
+
+import luigi
+
+from pipeline import postgres
+from pipeline.config import settings
+from pipeline.lake import lake
+from pipeline.postgres import Cursor
+
+
+class Marker(luigi.Target):
+    """A row of etl.marker, written by `touch` in the transaction of the load that it stands for.
+
+    Looking for one brings all markers of its date in a single query. Those that are there are remembered for good;
+    that one is missing is believed only until a task of this process ends, and never by a forked worker.
+    """
+
+    def __init__(self, update_id: str, target_table: str, date: dt.date | None) -> None:
+        self.update_id, self.target_table, self.date = update_id, target_table, date
+
+    def exists(self) -> bool:
+        """Whether the load was committed. Raises ServiceDown when the warehouse does not answer."""
+        if self.update_id in _found:
+            return True
+        return self.update_id in _markers(self.date, os.getpid())
+
+    def exists_in(self, cursor: Cursor) -> bool:
+        """The same, seen from inside a transaction that holds the lock of the load."""
+        query = "select exists (select from etl.marker where update_id = %s)"
+        found: bool = postgres.value(cursor, query, (self.update_id,))
+        return found
+
+    def touch(self, cursor: Cursor) -> None:
+        """Says that the load is done, as soon as the caller's transaction commits."""
+        cursor.execute(
+            "insert into etl.marker (update_id, target_table, load_date) values (%s, %s, %s) "
+            "on conflict (update_id) do update set inserted = excluded.inserted",
+            (self.update_id, self.target_table, self.date),
+        )
+
+
+class LakeObject(luigi.Target):
+    """An object on the lake."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def exists(self) -> bool:
+        """Whether the object is there. Raises ServiceDown when S3 does not answer."""
+        return lake().exists(self.key)
+
+
+_found: set[str] = set()
+
+
+@cache
+def _markers(date: dt.date | None, _pid: int) -> frozenset[str]:
+    with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+        if postgres.value(cursor, "select to_regclass('etl.marker') is null"):
+            return frozenset()
+        query = "select update_id from etl.marker where load_date = %s or load_date is null"
+        markers = postgres.rows(cursor, query, (date,))
+    _found.update(marker for (marker,) in markers)
+    return frozenset(_found)
+
+
+@luigi.Task.event_handler(luigi.Event.SUCCESS)
+@luigi.Task.event_handler(luigi.Event.FAILURE)
+def _forget_missing(*_: object) -> None:
+    _markers.cache_clear()

@@ -1,0 +1,1 @@
+"""Luigi tasks: parameters, requires, output, run. What they do is in the modules beside this package."""

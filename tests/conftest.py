@@ -1,0 +1,70 @@
+"""Real services for the tests: one embedded set per test process, a pair of new databases and a lake for each test."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import World, admin_url, create_database, drop_database
+
+from pipeline import config, services
+
+# What a developer has set must not reach the tests.
+for variable in ("OPERATIONAL_URL", "WAREHOUSE_URL", "LAKE_URL", "OCEAN_SIMULATE", "RISK_API_URL", *config.OTHER_S3):
+    os.environ.pop(variable, None)
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def services_home() -> Iterator[Path]:
+    """The state folder of running embedded services."""
+    home = Path(tempfile.mkdtemp(prefix="ocean-tests-"))
+    home.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
+    try:
+        services.up(home)
+        yield home
+    finally:
+        services.down(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def operational_url(services_home: Path) -> Iterator[str]:
+    """A new, empty database of a real server."""
+    name = f"operational_{next(_numbers)}"
+    yield create_database(services_home, name)
+    drop_database(services_home, name)
+
+
+@pytest.fixture
+def warehouse_url(services_home: Path) -> Iterator[str]:
+    """A new, empty database of a real server."""
+    name = f"warehouse_{next(_numbers)}"
+    yield create_database(services_home, name)
+    drop_database(services_home, name)
+
+
+@pytest.fixture
+def world(
+    services_home: Path, operational_url: str, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A source, a warehouse and a lake of the test's own, reached as a user reaches them: by the environment."""
+    lake_url = f"s3://ocean-lake/test-{next(_numbers)}"
+    found = World(services_home, operational_url, warehouse_url, lake_url)
+    for name, value in found.environment.items():
+        monkeypatch.setenv(name, value)
+    config.settings.cache_clear()
+    config.services_file.cache_clear()
+    yield found
+    config.settings.cache_clear()
+    config.services_file.cache_clear()
+
+
+@pytest.fixture
+def admin(services_home: Path) -> str:
+    """The URL of the embedded server's superuser."""
+    return admin_url(services_home)

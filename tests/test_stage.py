@@ -1,0 +1,148 @@
+"""What stage holds after replays, older extracts, broken files and rows that cannot be kept."""
+
+import json
+
+import pytest
+from shop import OPENING, add_product, at, date, insert, open_shop, update
+from support import World, create_warehouse, extract_date, load_stages
+
+from pipeline import extract
+from pipeline.errors import BadExtract, TooManyRejected
+
+PRODUCTS = ["ops.products"]
+
+
+@pytest.fixture
+def shop(world: World) -> World:
+    open_shop(world)
+    create_warehouse(world)
+    return world
+
+
+def stage_products(world: World) -> set[tuple[object, ...]]:
+    return world.rows("select product_id, unit_price::float from stage.products")
+
+
+def test_the_newest_row_of_a_key_wins_whatever_the_order_of_the_extracts(shop: World) -> None:
+    for day, price in ((1, 10), (2, 11), (3, 12)):
+        update(shop, "products", {"product_id": 1}, at(day), unit_price=price)
+        extract_date(shop, date(day), PRODUCTS)
+    load_stages(shop, date(3), PRODUCTS)
+    load_stages(shop, date(1), PRODUCTS)
+    load_stages(shop, date(2), PRODUCTS)
+    assert stage_products(shop) == {(1, 12.0)}
+    history = shop.rows("select updated_ts, unit_price::float from stage.products_version")
+    assert history == {(at(1), 10.0), (at(2), 11.0), (at(3), 12.0)}
+
+
+def test_a_replay_changes_nothing_not_even_the_batch(shop: World) -> None:
+    extract_date(shop, date(1), PRODUCTS)
+    load_stages(shop, date(1), PRODUCTS)
+    before = shop.warehouse("select * from stage.products, etl.stage_batch")
+    load_stages(shop, date(1), PRODUCTS)
+    assert shop.warehouse("select * from stage.products, etl.stage_batch") == before
+
+
+def test_a_doubled_row_in_an_extract_loads_once(shop: World) -> None:
+    shop.source("alter table ops.suppliers rename to one_supplier")
+    shop.source("create view ops.suppliers as select * from ops.one_supplier union all select * from ops.one_supplier")
+    extract_date(shop, date(1), ["ops.suppliers"])
+    load_stages(shop, date(1), ["ops.suppliers"])
+    assert shop.warehouse("select count(*) from stage.suppliers") == [(2,)]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "appended", "gone", "swapped"])
+def test_data_that_is_not_what_was_written_is_refused_and_leaves_no_trace(shop: World, damage: str) -> None:
+    for day in (1, 2):
+        add_product(shop, 10 + day, 5, at(day))
+        extract_date(shop, date(day), PRODUCTS)
+    load_stages(shop, date(1), PRODUCTS)
+    before = stage_products(shop)
+    where = f"{extract.folder('ops.products', date(2))}/data.csv.zst"
+    data = shop.lake.read(where)
+    assert data is not None
+    other = shop.lake.read(f"{extract.folder('ops.products', date(1))}/data.csv.zst")
+    damaged = {
+        "truncated": data[:-7],
+        "flipped": bytes([*data[:40], data[40] ^ 4, *data[41:]]),
+        "appended": data + b"x",
+        "swapped": other,
+    }
+    if damage == "gone":
+        shop.lake.client.delete_object(Bucket=shop.lake.bucket, Key=f"{shop.lake.prefix}/{where}")
+    else:
+        shop.lake.write(where, damaged[damage] or b"")
+    with pytest.raises(BadExtract, match=r"ops\.products/date=2026-01-02/data"):
+        load_stages(shop, date(2), PRODUCTS)
+    assert stage_products(shop) == before
+
+
+def test_a_count_that_does_not_match_the_metadata_is_refused(shop: World) -> None:
+    extract_date(shop, date(1), PRODUCTS)
+    where = f"{extract.folder('ops.products', date(1))}/metadata.json"
+    found = json.loads(shop.lake.read(where) or b"")
+    shop.lake.write(where, json.dumps(found | {"rows": found["rows"] + 1}).encode())
+    with pytest.raises(BadExtract, match="not those of its metadata"):
+        load_stages(shop, date(1), PRODUCTS)
+
+
+def nullable_suppliers(shop: World, spoilt: int) -> None:
+    """A source whose suppliers are a view without constraints, the first `spoilt` of 400 without updated_ts."""
+    for supplier_id in range(3, 401):
+        insert(shop, "suppliers", OPENING, supplier_id=supplier_id, name="S", country="X")
+    shop.source("alter table ops.suppliers rename to all_suppliers")
+    shop.source(
+        "create view ops.suppliers as select supplier_id, name, contact_email, country, created_ts, "
+        f"case when supplier_id > {spoilt} then updated_ts end as updated_ts from ops.all_suppliers"
+    )
+
+
+def test_a_row_that_cannot_be_kept_is_rejected_with_its_reason_and_the_rest_loads(shop: World) -> None:
+    nullable_suppliers(shop, spoilt=2)
+    extract_date(shop, date(1), ["ops.suppliers"])
+    load_stages(shop, date(1), ["ops.suppliers"])
+    assert shop.warehouse("select count(*), min(supplier_id) from stage.suppliers") == [(398, 3)]
+    rejected = shop.warehouse("select source, date, reason, \"row\"::jsonb -> 'supplier_id' from etl.rejected_row")
+    assert {(source, day, reason) for source, day, reason, _ in rejected} == {
+        ("ops.suppliers", date(1), "updated_ts is missing")
+    }
+    assert {supplier for *_, supplier in rejected} == {1, 2}
+
+
+def test_too_many_rejected_rows_fail_the_load(shop: World) -> None:
+    nullable_suppliers(shop, spoilt=5)
+    extract_date(shop, date(1), ["ops.suppliers"])
+    with pytest.raises(TooManyRejected, match=r"5 of 400 rows cannot be kept \(updated_ts is missing\)"):
+        load_stages(shop, date(1), ["ops.suppliers"])
+    assert shop.warehouse("select count(*) from etl.rejected_row") == [(0,)]
+
+
+def test_the_key_of_the_unknown_member_is_rejected(shop: World) -> None:
+    nullable_suppliers(shop, spoilt=-2)
+    shop.source("update ops.all_suppliers set supplier_id = -1 where supplier_id = 2")
+    extract_date(shop, date(1), ["ops.suppliers"])
+    load_stages(shop, date(1), ["ops.suppliers"])
+    assert shop.warehouse("select count(*) from stage.suppliers where supplier_id = -1") == [(0,)]
+    assert shop.warehouse("select reason from etl.rejected_row") == [("supplier_id -1 is the unknown member's",)]
+
+
+def test_values_come_through_unchanged(shop: World) -> None:
+    names = [
+        'a "quoted", name',
+        "line\nbreak\r\nand tab\t",
+        "",
+        " ",
+        "\\N",
+        "\\.",
+        "'; drop table ops.products; --",
+        "鯨 🐋 é",
+        "NULL",
+    ]
+    for number, name in enumerate(names, 100):
+        insert(shop, "suppliers", OPENING, supplier_id=number, name=name, country="X", contact_email=None)
+    extract_date(shop, date(1), ["ops.suppliers"])
+    load_stages(shop, date(1), ["ops.suppliers"])
+    found = shop.warehouse(
+        "select name, contact_email from stage.suppliers where supplier_id >= 100 order by supplier_id"
+    )
+    assert found == [(name, None) for name in names]

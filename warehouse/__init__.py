@@ -1,0 +1,1 @@
+"""The warehouse's SQL: ddl/ creates it, work/ loads it. Read by pipeline/sql.py."""

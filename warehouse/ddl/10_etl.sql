@@ -1,0 +1,67 @@
+-- Bookkeeping of the loads. Every statement may run again: it adds what is missing and changes nothing else.
+create schema if not exists etl;
+
+-- A task is done when its row is here; the row is written in the transaction of the load itself.
+create table if not exists etl.marker (
+    update_id text primary key,
+    target_table text not null,
+    load_date date, -- NULL: of no date, but of the warehouse as a whole
+    inserted timestamptz not null default now()
+);
+create index if not exists marker_load_date on etl.marker (load_date);
+comment on table etl.marker is 'One row per finished task: Luigi''s proof that it need not run again.';
+
+-- Numbers the loads of stage tables. A number is drawn while the stage table is locked, so that within one table
+-- the order of numbers is the order of commits.
+create sequence if not exists etl.batch;
+
+create table if not exists etl.stage_batch (
+    table_name text primary key,
+    first_batch bigint not null,
+    last_batch bigint not null
+);
+comment on table etl.stage_batch is 'First and newest batch that each stage table holds.';
+
+create table if not exists etl.watermark (
+    table_name text primary key,
+    watermark bigint not null
+);
+comment on table etl.watermark is
+'How far each dimension and fact has read: the newest batch of a stage table, named <target>.<stage table>.';
+
+create table if not exists etl.reprocessing_queue (
+    fact_table text not null,
+    business_key text not null,
+    dimension text not null,
+    queued_ts timestamptz not null default now(),
+    attempts integer not null default 1,
+    resolved_ts timestamptz
+);
+create unique index if not exists reprocessing_queue_open
+on etl.reprocessing_queue (fact_table, business_key, dimension) where resolved_ts is null;
+comment on table etl.reprocessing_queue is
+'Facts that were loaded with key -1 because a row of the dimension was missing; closed when the key is set.';
+
+create table if not exists etl.rejected_row (
+    source text not null,
+    date date not null,
+    line bigint,
+    reason text not null,
+    row text
+);
+create index if not exists rejected_row_source on etl.rejected_row (source, date);
+comment on table etl.rejected_row is 'Input rows that cannot be loaded, kept as they came.';
+
+create table if not exists etl.task_run (
+    task text not null,
+    params jsonb not null,
+    started timestamptz not null,
+    finished timestamptz not null,
+    status text not null check (status in ('done', 'failed')),
+    rows bigint,
+    bytes bigint,
+    error text
+);
+create index if not exists task_run_started on etl.task_run using brin (started);
+create index if not exists task_run_date on etl.task_run ((params ->> 'date'));
+comment on table etl.task_run is 'Every run of every task: how long it took, what it moved, why it failed.';

@@ -1,0 +1,15 @@
+-- One row per order that the fact table :fact looks at in this load: the order or one of its lines changed (stage
+-- batches after :orders_after and :order_lines_after), or waits in the queue for a dimension. A rerun gives the same.
+with
+
+queued as (
+    select split_part(business_key, '/', 1)::bigint as order_id
+    from etl.reprocessing_queue
+    where fact_table = :fact and resolved_ts is null
+)
+
+select order_id from stage.orders where etl_batch > :orders_after
+union
+select order_id from stage.order_lines where etl_batch > :order_lines_after
+union
+select order_id from queued

@@ -1,0 +1,26 @@
+-- One row per address that changed, itself or in the name of its state. Reads stage.addresses after batch
+-- :addresses_after and stage.states after batch :states_after. A rerun gives the same rows.
+with
+
+states as (select state_code, name, etl_batch from stage.states),
+
+changed as (
+    select address_id from stage.addresses where etl_batch > :addresses_after
+    union
+    select address_id from stage.addresses
+    where state_code in (select state_code from stage.states where etl_batch > :states_after)
+),
+
+addresses as (select * from stage.addresses where address_id in (select address_id from changed))
+
+select
+    addresses.address_id,
+    addresses.street,
+    coalesce(addresses.unit, 'Unknown') as unit,
+    addresses.city,
+    coalesce(addresses.postal_code, 'Unknown') as postal_code,
+    coalesce(addresses.state_code, 'Unknown') as state_code,
+    coalesce(states.name, 'Unknown') as state_name,
+    addresses.country
+from addresses
+left join states on addresses.state_code = states.state_code

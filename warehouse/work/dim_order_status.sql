@@ -1,0 +1,8 @@
+-- One row per order status that changed. Reads stage.order_statuses after batch :order_statuses_after.
+-- A rerun gives the same rows.
+select
+    order_status_id,
+    name,
+    is_lost
+from stage.order_statuses
+where etl_batch > :order_statuses_after

@@ -1,0 +1,7 @@
+-- One row per payment method that changed. Reads stage.payment_methods after batch :payment_methods_after.
+-- A rerun gives the same rows.
+select
+    payment_method_id,
+    name
+from stage.payment_methods
+where etl_batch > :payment_methods_after

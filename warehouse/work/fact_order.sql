@@ -1,0 +1,38 @@
+-- One row per order. Reads the relations :orders and :order_lines, which are those of stage or, in a daily load, their
+-- rows for the orders that changed, and the dimensions; a key is -1 where the dimension has no row. A rerun gives the
+-- same rows.
+with
+
+orders as (select * from :orders),
+
+order_lines as (select * from :order_lines),
+
+amounts as (
+    select
+        order_id,
+        count(*) as line_count,
+        sum(quantity * unit_price) as order_amount
+    from order_lines
+    group by order_id
+)
+
+select
+    orders.order_id,
+    coalesce(dim_customer.customer_key, -1) as customer_key,
+    coalesce(dim_address.address_key, -1) as address_key,
+    coalesce(dim_payment_method.payment_method_key, -1) as payment_method_key,
+    coalesce(dim_order_status.order_status_key, -1) as order_status_key,
+    coalesce(ordered_date.date_key, -1) as ordered_date_key,
+    coalesce(delivered_date.date_key, -1) as delivered_date_key,
+    orders.ordered_ts,
+    orders.delivered_ts,
+    coalesce(amounts.line_count, 0) as line_count,
+    coalesce(amounts.order_amount, 0) as order_amount
+from orders
+left join amounts on orders.order_id = amounts.order_id
+left join dwh.dim_customer on orders.customer_id = dim_customer.customer_id
+left join dwh.dim_address on orders.address_id = dim_address.address_id
+left join dwh.dim_payment_method on orders.payment_method_id = dim_payment_method.payment_method_id
+left join dwh.dim_order_status on orders.order_status_id = dim_order_status.order_status_id
+left join dwh.dim_date as ordered_date on (orders.ordered_ts at time zone 'UTC')::date = ordered_date.date
+left join dwh.dim_date as delivered_date on (orders.delivered_ts at time zone 'UTC')::date = delivered_date.date

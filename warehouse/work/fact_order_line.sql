@@ -1,0 +1,38 @@
+-- One row per order line, with the product's version that was valid when the order was placed and the supplier the
+-- product has. Reads the relations :orders and :order_lines, which are those of stage or, in a daily load, their rows
+-- for the orders that changed, and the dimensions; a key is -1 where the dimension has no row, or the order is not
+-- there yet. A rerun gives the same rows.
+with
+
+orders as (select order_id, ordered_ts from :orders),
+
+order_lines as (select * from :order_lines),
+
+products as (
+    select
+        dim_product.product_key,
+        dim_product.product_id,
+        dim_product.valid_from,
+        dim_product.valid_to,
+        dim_supplier.supplier_key
+    from dwh.dim_product
+    left join dwh.dim_supplier on dim_product.supplier_id = dim_supplier.supplier_id
+)
+
+select
+    order_lines.order_id,
+    order_lines.line_number,
+    coalesce(products.product_key, -1) as product_key,
+    coalesce(products.supplier_key, -1) as supplier_key,
+    coalesce(dim_date.date_key, -1) as ordered_date_key,
+    order_lines.quantity,
+    order_lines.unit_price,
+    order_lines.quantity * order_lines.unit_price as line_amount
+from order_lines
+left join orders on order_lines.order_id = orders.order_id
+left join dwh.dim_date on (orders.ordered_ts at time zone 'UTC')::date = dim_date.date
+left join products
+    on
+        order_lines.product_id = products.product_id
+        and orders.ordered_ts >= products.valid_from
+        and orders.ordered_ts < products.valid_to

@@ -1,0 +1,42 @@
+-- One row per order line and dimension whose row is missing, of the orders in the relation :changed. Where the order
+-- is not there yet, it is what the line waits for. A rerun gives the same rows.
+with
+
+fact_order_line as (
+    select * from dwh.fact_order_line
+    where
+        order_id in (select order_id from :changed)
+        and (product_key = -1 or supplier_key = -1 or ordered_date_key = -1)
+),
+
+orders as (select * from stage.orders),
+
+order_lines as (select * from stage.order_lines),
+
+dim_product as (select * from dwh.dim_product)
+
+select
+    fact_order_line.order_id || '/' || fact_order_line.line_number as business_key,
+    lookup.dimension
+from fact_order_line
+inner join order_lines
+    on fact_order_line.order_id = order_lines.order_id and fact_order_line.line_number = order_lines.line_number
+left join orders on fact_order_line.order_id = orders.order_id
+left join dim_product on fact_order_line.product_key = dim_product.product_key
+cross join
+    lateral (
+        values
+        ('fact_order', orders.order_id is null),
+        ('dim_date', orders.order_id is not null and fact_order_line.ordered_date_key = -1),
+        (
+            'dim_product',
+            orders.order_id is not null and fact_order_line.product_key = -1 and order_lines.product_id is not null
+        ),
+        (
+            'dim_supplier',
+            fact_order_line.product_key <> -1
+            and fact_order_line.supplier_key = -1
+            and dim_product.supplier_id is not null
+        )
+    ) as lookup (dimension, is_missing)
+where lookup.is_missing
