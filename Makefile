@@ -11,8 +11,8 @@ demo: env  ## a simulated shop, its warehouse and its KPIs
 
 env: $(STAMP)  ## the environment alone
 
-# Hashes in the lock file: what is installed is what was tested. Built aside and renamed last, so that an
-# interrupted build is never taken for a finished one.
+# Hashes in the lock file: what is installed is what was tested. The stamp comes last, so that an interrupted build
+# is never taken for a finished one.
 $(STAMP): requirements.lock setup.py
 	@echo "Installing the locked packages into $(VENV) ..."
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit((3, 11) > v or v > (3, 13)) ' || \

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 class SourceTable:
     """A table or view of the source.
 
-    `columns` are those of the contract, all needed downstream; a source may have more. `history` names a
-    column of which every observed value is kept, not only the newest (a price, for SCD type 2).
+    `columns` are those of the contract, all needed downstream; a source may have more. A row without a value for
+    one of `required` cannot be loaded. `history` names a column of which every observed value is kept, not only
+    the newest (a price, for SCD type 2).
     """
 
     name: str
     key: tuple[str, ...]
     columns: tuple[str, ...]
+    required: tuple[str, ...]
     watermark: str = "updated_ts"
     history: str | None = None
 
@@ -46,32 +48,36 @@ class Fact:
 
 
 def _ops(name: str, key: str, columns: str, history: str | None = None) -> SourceTable:
-    all_columns = (*key.split(), *columns.split(), "created_ts", "updated_ts")
-    return SourceTable(f"ops.{name}", tuple(key.split()), all_columns, history=history)
+    """A table of schema ops; a column marked `?` may be empty."""
+    marked = (*key.split(), *columns.split(), "created_ts", "updated_ts")
+    required = tuple(column for column in marked if not column.endswith("?") and column != "created_ts")
+    return SourceTable(
+        f"ops.{name}", tuple(key.split()), tuple(column.rstrip("?") for column in marked), required, history=history
+    )
 
 
 # Large tables first: with several workers the longest chain begins at once.
 SOURCE_TABLES = {
     table.name: table
     for table in (
-        _ops("order_lines", "order_id line_number", "product_id quantity unit_price"),
+        _ops("order_lines", "order_id line_number", "product_id? quantity unit_price"),
         _ops(
             "orders",
             "order_id",
-            "customer_id address_id payment_method_id order_status_id ordered_ts delivered_ts",
+            "customer_id? address_id? payment_method_id? order_status_id? ordered_ts delivered_ts?",
         ),
-        _ops("customers", "customer_id", "first_name last_name email phone birth_date registered_on"),
-        _ops("addresses", "address_id", "street unit city postal_code state_code country"),
+        _ops("customers", "customer_id", "first_name last_name email? phone? birth_date? registered_on?"),
+        _ops("addresses", "address_id", "street unit? city postal_code? state_code? country"),
         _ops("customers_addresses", "customer_id address_id", ""),
         _ops(
             "products",
             "product_id",
-            "sku name product_subtype_id supplier_id unit_price",
+            "sku name product_subtype_id? supplier_id? unit_price",
             history="unit_price",
         ),
-        _ops("product_subtypes", "product_subtype_id", "product_type_id name"),
+        _ops("product_subtypes", "product_subtype_id", "product_type_id? name"),
         _ops("product_types", "product_type_id", "name"),
-        _ops("suppliers", "supplier_id", "name contact_email country"),
+        _ops("suppliers", "supplier_id", "name contact_email? country"),
         _ops("payment_methods", "payment_method_id", "name"),
         _ops("order_statuses", "order_status_id", "name is_lost"),
         _ops("states", "state_code", "name"),

@@ -43,8 +43,17 @@ def existing_columns(cursor: Cursor, table: str) -> list[Column]:
     return [Column(*row) for row in found]
 
 
+# A type that only the source knows is read as what it is made of (a domain) or as text (an enum, an extension's).
 COLUMNS = """
-select attname, format_type(atttypid, atttypmod), not attnotnull from pg_attribute
+select
+    attname,
+    case
+        when pg_type.typtype = 'd' then format_type(typbasetype, typtypmod)
+        when typnamespace = 'pg_catalog'::regnamespace then format_type(atttypid, atttypmod)
+        else 'text'
+    end,
+    not attnotnull
+from pg_attribute inner join pg_type on pg_type.oid = atttypid
 where attrelid = to_regclass(%(table)s) and attnum > 0 and not attisdropped order by attnum
 """
 

@@ -96,7 +96,7 @@ def settings() -> Settings:
         shop_seed=_parsed("shop_seed", int, "42"),
         shop_scale=_parsed("shop_scale", float, "1"),
         shop_opened_on=_parsed("shop_opened_on", _optional_date, ""),
-        watermark_lag=dt.timedelta(seconds=_parsed("watermark_lag", float, "1")),
+        watermark_lag=_parsed("watermark_lag", _seconds, "1"),
         compression=_parsed("compression", _one_of("zst", "gz"), "zst"),
         max_rejected=_parsed("max_rejected", float, "0.01"),
         lost_order_limit=_parsed("lost_order_limit", float, "0.05"),
@@ -131,6 +131,12 @@ def _flag(text: str) -> bool:
     if text.lower() not in ("0", "1", "true", "false"):
         raise ValueError("it is neither 0 nor 1")
     return text.lower() in ("1", "true")
+
+
+def _seconds(text: str) -> dt.timedelta:
+    if float(text) < 0:
+        raise ValueError("it is below 0")
+    return dt.timedelta(seconds=float(text))
 
 
 def _optional_date(text: str) -> dt.date | None:

@@ -51,7 +51,8 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
         cursor.execute(statement("work/reopened_order_line"))
     written = _write(cursor, dimension)
     _set_watermarks(cursor, dimension, newest)
-    cursor.execute(sql.SQL("analyze {}").format(qualified(f"dwh.{dimension.name}")))
+    if not any(after.values()):  # later changes are small, and autovacuum's to count
+        cursor.execute(sql.SQL("analyze {}").format(qualified(f"dwh.{dimension.name}")))
     return written
 
 
@@ -106,7 +107,7 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     cursor.execute("reset enable_hashagg")
     cursor.execute(sql.SQL("analyze {}").format(table))
     if fact.name == "fact_order":
-        _count_months(cursor, written=table, replaced=sql.SQL("(select * from dwh.fact_order where false)"))
+        _count_months(cursor, written=table, replaced=sql.SQL("(select * from dwh.fact_order where false) as none"))
     _queue(cursor, fact, changed=table)
     return Written(inserted, 0)
 
@@ -131,7 +132,9 @@ def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
         _count_months(
             cursor,
             written=sql.SQL("work.fact_order"),
-            replaced=sql.SQL("(select old.* from dwh.fact_order as old inner join work.fact_order using (order_id))"),
+            replaced=sql.SQL(
+                "(select old.* from dwh.fact_order as old inner join work.fact_order using (order_id)) as before"
+            ),
         )
     written = _write(cursor, fact)
     _queue(cursor, fact, changed=sql.SQL("changed_order"))

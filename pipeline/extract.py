@@ -29,8 +29,8 @@ Bytes = bytes  # the class below has a field of that name
 BEGINNING = "-infinity"
 SUCCESS = "_SUCCESS"
 BOUNDS = "extract/bound"
-# Our own extracts are named so in pg_stat_activity: they only read, so no bound has to wait for them.
-SESSION = "operational"
+# What our extracts are called in pg_stat_activity: they only read, so no bound has to wait for them.
+PURPOSE = "extract"
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class Metadata:
     sha256: str
     extracted_at: str
 
+    @property
+    def day(self) -> dt.date:
+        """The date as such."""
+        return dt.date.fromisoformat(self.date)
+
     def to_json(self) -> "Bytes":
         """The content of the file."""
         return json.dumps(asdict(self), indent=1).encode()
@@ -61,9 +66,14 @@ class Metadata:
         return cls(**fields | {"columns": [Column(**column) for column in fields["columns"]]})
 
 
+def folders(table: str) -> str:
+    """Where the extracts of a table lie on the lake."""
+    return f"extract/{table}"
+
+
 def folder(table: str, date: dt.date) -> str:
     """Where the extract of a table and date lies on the lake."""
-    return f"extract/{table}/date={date}"
+    return f"{folders(table)}/date={date}"
 
 
 def metadata(lake: Lake, table: str, date: dt.date) -> Metadata | None:
@@ -79,18 +89,22 @@ def metadata(lake: Lake, table: str, date: dt.date) -> Metadata | None:
     return Metadata.from_json(text)
 
 
-def choose_bound(cursor: Cursor, lake: Lake, date: dt.date, lag: dt.timedelta) -> str:
+def end_of(date: dt.date) -> dt.datetime:
+    """The instant at which a date is over."""
+    return dt.datetime.combine(date + dt.timedelta(days=1), dt.time(), dt.UTC)
+
+
+def choose_bound(cursor: Cursor, lake: Lake, date: dt.date, end: dt.datetime, lag: dt.timedelta) -> str:
     """Fixes the common `to` of all tables of a date, and returns it.
 
-    It is the end of the date, but below the start of every transaction of the source that can still commit, and
-    never below the bound of an earlier date. A rerun finds the bound that was chosen first.
+    It is `end`, but below the start of every transaction of the source that can still commit, and never below the
+    bound of an earlier date. A rerun finds the bound that was chosen first.
 
     Raises SourceUnsafe where the source does not show when its open transactions began.
     """
     chosen = _bound(lake, date)
     if chosen is None:
         floor = _latest(lake, BOUNDS, date, lambda day: _bound(lake, day)) or BEGINNING
-        end = dt.datetime.combine(date + dt.timedelta(days=1), dt.time(), dt.UTC)
         chosen = _safe(cursor, end, lag, floor)
         lake.write(bound_key(date), json.dumps({"date": str(date), "to_watermark": chosen}).encode())
     return chosen
@@ -102,8 +116,22 @@ def bound_key(date: dt.date) -> str:
 
 
 def _bound(lake: Lake, date: dt.date) -> str | None:
-    text = lake.read(bound_key(date))
-    return None if text is None else json.loads(text)["to_watermark"]
+    return _to_watermark(lake, bound_key(date))
+
+
+def _end(lake: Lake, table: str, date: dt.date) -> str | None:
+    """Up to where a finished extract goes."""
+    return _to_watermark(lake, f"{folder(table, date)}/{SUCCESS}")
+
+
+def _to_watermark(lake: Lake, key: str) -> str | None:
+    text = lake.read(key)
+    try:
+        return None if text is None else json.loads(text)["to_watermark"]
+    except (ValueError, TypeError, KeyError):
+        raise BadExtract(
+            f"read {lake.url}/{key}", "it is not what an extract writes there", "delete that folder and rerun its date"
+        ) from None
 
 
 def extract(
@@ -125,8 +153,7 @@ def extract(
     to = _bound(lake, date)
     if to is None:
         raise BadExtract(f"extract {table.name} of {date}", "no bound was chosen", "run ChooseBound for the date first")
-    previous = _latest(lake, f"extract/{table.name}", date, lambda day: metadata(lake, table.name, day))
-    begin = previous.to_watermark if previous else BEGINNING
+    begin = _latest(lake, folders(table.name), date, lambda day: _end(lake, table.name, day)) or BEGINNING
     where = folder(table.name, date)
     data = f"data.csv.{settings.compression}"
     with lake.upload(f"{where}/{data}") as upload:
@@ -151,7 +178,7 @@ def extract(
         ddl = create_table(schema, table, columns).as_string(cursor)
         lake.write(f"{where}/create_{schema}.sql", ddl.encode())
     lake.write(f"{where}/metadata.json", found.to_json())
-    lake.write(f"{where}/{SUCCESS}", b"")
+    lake.write(f"{where}/{SUCCESS}", json.dumps({"status": "done", "to_watermark": to}).encode())
     return found
 
 
@@ -200,30 +227,33 @@ def _safe(cursor: Cursor, end: dt.datetime, lag: dt.timedelta, floor: str) -> st
     if hidden:
         raise SourceUnsafe(
             "choose how far to extract",
-            f"{hidden} open transactions of other roles do not show when they began",
-            "grant pg_read_all_stats to the role in OPERATIONAL_URL",
+            f"{hidden} open transactions do not show when they began",
+            "grant pg_read_all_stats to the role in OPERATIONAL_URL, and leave track_activities on",
         )
+    oldest = postgres.value(cursor, OLDEST_TRANSACTION, {"own": f"oceanrecords {PURPOSE}"})
+    # After the sessions: a transaction that is prepared in between was still one of them.
     if postgres.value(cursor, "select count(*) from pg_prepared_xacts where database = current_database()"):
         return floor
-    oldest = postgres.value(cursor, OLDEST_TRANSACTION, {"session": f"oceanrecords {SESSION}"})
     safe: str = min(end, min(now, oldest or now) - lag).astimezone(dt.UTC).isoformat()
-    return max(safe, floor, key=_instant)
+    return max(safe, floor, key=instant)
 
 
-def _instant(text: str) -> dt.datetime:
+def instant(text: str) -> dt.datetime:
+    """A watermark as an instant; the beginning is before all others."""
     return dt.datetime.min.replace(tzinfo=dt.UTC) if text == BEGINNING else dt.datetime.fromisoformat(text)
 
 
 # Neither an autovacuum worker nor a sender of WAL writes rows, and an autovacuum may run for hours.
 OLDEST_TRANSACTION = """
 select min(xact_start) from pg_stat_activity
-where datname = current_database() and pid <> pg_backend_pid() and application_name <> %(session)s
+where datname = current_database() and pid <> pg_backend_pid() and application_name <> %(own)s
 and backend_type not in ('autovacuum worker', 'walsender')
 """
-# A role without pg_read_all_stats sees that another role's session is in a transaction, but not since when.
+# A role without pg_read_all_stats sees that another role's session is in a transaction, but not since when; nor does
+# anybody of a session that switched track_activities off.
 HIDDEN_TRANSACTIONS = """
 select count(*) from pg_stat_activity as activity
-where datname = current_database() and query = '<insufficient privilege>' and exists (
+where datname = current_database() and (query = '<insufficient privilege>' or state = 'disabled') and exists (
     select from pg_locks where pg_locks.pid = activity.pid and pg_locks.locktype = 'virtualxid'
 )
 """

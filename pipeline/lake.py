@@ -32,7 +32,7 @@ class Lake:
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
-        with self._errors():
+        with self.errors():
             try:
                 self.client.head_object(Bucket=self.bucket, Key=self._key(key))
             except self.client.exceptions.ClientError as error:
@@ -44,25 +44,26 @@ class Lake:
     def read(self, key: str) -> bytes | None:
         """The object's bytes; None where there is none."""
         body = self.open(key)
-        return None if body is None else body.read()
+        return None if body is None else body.read(-1)
 
     def open(self, key: str) -> Readable | None:
         """A stream of the object's bytes; None where there is none."""
-        with self._errors():
+        with self.errors():
             try:
-                return self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"]
+                body = self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"]
             except self.client.exceptions.NoSuchKey:
                 return None
+        return _Download(self, body)
 
     def write(self, key: str, data: bytes) -> None:
         """Puts an object in one piece, replacing what was there."""
-        with self._errors():
+        with self.errors():
             self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data)
 
     @contextlib.contextmanager
     def upload(self, key: str) -> Iterator["Upload"]:
         """A sink that becomes the object when the block ends; an error leaves no object and no parts behind."""
-        with self._errors(), contextlib.closing(Upload(self.client, self.bucket, self._key(key))) as upload:
+        with self.errors(), contextlib.closing(Upload(self.client, self.bucket, self._key(key))) as upload:
             yield upload
             upload.complete()
 
@@ -70,29 +71,32 @@ class Lake:
         """The dates of all `date=YYYY-MM-DD/` folders below a folder, in order."""
         prefix = self._key(folder) + "/date="
         dates = []
-        with self._errors():
+        with self.errors():
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=prefix, Delimiter="/"
             )
             for page in pages:
-                dates += [entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in page.get("CommonPrefixes", [])]
-        return sorted(map(dt.date.fromisoformat, dates))
+                for entry in page.get("CommonPrefixes", []):
+                    with contextlib.suppress(ValueError):  # a folder of somebody else's
+                        dates.append(dt.date.fromisoformat(entry["Prefix"].removeprefix(prefix).rstrip("/")))
+        return sorted(dates)
 
     def check(self) -> None:
         """Returns when the bucket can be reached; raises ServiceDown within two seconds otherwise."""
-        with self._errors():
+        with self.errors():
             self.client.head_bucket(Bucket=self.bucket)
 
     @property
     def client(self) -> "S3Client":
-        """boto3's client, of this process."""
-        return _client(self.s3, os.getpid())
+        """boto3's client."""
+        return _client(self.s3)
 
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
     @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Turns what boto3 raises in the block into ServiceDown."""
         from botocore import exceptions
 
         try:
@@ -109,6 +113,17 @@ class Lake:
             because,
             "start the embedded S3 with `make up`, or correct LAKE_URL, AWS_ENDPOINT_URL and the credentials",
         ) from None
+
+
+class _Download:
+    """The bytes of an object, as they come."""
+
+    def __init__(self, lake: Lake, body: Readable) -> None:
+        self.lake, self.body = lake, body
+
+    def read(self, size: int = -1, /) -> bytes:
+        with self.lake.errors():
+            return self.body.read(None if size < 0 else size)  # type: ignore[arg-type]
 
 
 class Upload:
@@ -178,8 +193,7 @@ def lake() -> Lake:
 
 
 @cache
-def _client(s3: config.S3, _pid: int) -> "S3Client":
-    """A client per process: a forked worker must not share its parent's connections."""
+def _client(s3: config.S3) -> "S3Client":
     import boto3
     from botocore.config import Config
 
@@ -192,13 +206,17 @@ def _client(s3: config.S3, _pid: int) -> "S3Client":
         response_checksum_validation="when_required",
         s3={"addressing_style": "path"} if s3.endpoint else {},
     )
-    if s3.endpoint is None:
-        return boto3.client("s3", config=options)
-    return boto3.client(
-        "s3",
-        endpoint_url=s3.endpoint,
-        aws_access_key_id=s3.access_key,
-        aws_secret_access_key=s3.secret_key,
-        region_name="us-east-1",
-        config=options,
-    )
+    if s3.endpoint:
+        client = boto3.client(
+            "s3",
+            endpoint_url=s3.endpoint,
+            aws_access_key_id=s3.access_key,
+            aws_secret_access_key=s3.secret_key,
+            region_name="us-east-1",
+            config=options,
+        )
+    else:
+        client = boto3.client("s3", config=options)
+    # A forked worker keeps the client, which takes long to make, and opens connections of its own.
+    os.register_at_fork(after_in_child=client.close)
+    return client

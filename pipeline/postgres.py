@@ -1,6 +1,7 @@
 """PostgreSQL: connect, transaction, lock, COPY in and out. The only module that imports psycopg2."""
 
 import io
+import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.errors import DatabaseError, ServiceDown
+from pipeline.errors import ConfigError, DatabaseError, ServiceDown
 
 __all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "errors", "sql", "transaction"]
 
@@ -41,25 +42,26 @@ def check(url: str, name: str) -> None:
 
     Raises ServiceDown, within a second, when nothing answers.
     """
-    host, port = _address(url)
-    if host.startswith("/"):  # a Unix socket: connecting is quick, and fails at once
+    host, port = _address(url, name)
+    if not host or host.startswith("/") or "," in host:  # a Unix socket, or several hosts: left to `connect`
         return
     try:
-        socket.create_connection((host, port), timeout=1).close()
+        socket.create_connection((host, int(port)), timeout=1).close()
     except OSError as error:
         raise _down(url, name, error) from None
 
 
-def connect(url: str, name: str, *, autocommit: bool = False) -> Connection:
-    """A connection in UTC; `name` says in errors and in pg_stat_activity whose it is.
+def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool = False) -> Connection:
+    """A connection in UTC; `name` says in errors whose it is, `purpose` (or else `name`) in pg_stat_activity.
 
     Raises ServiceDown when the server cannot be reached or refuses the login.
     """
+    _address(url, name)
     try:
         connection = psycopg2.connect(
             url,
             connect_timeout=SECONDS_TO_CONNECT,
-            application_name=f"oceanrecords {name}",
+            application_name=f"oceanrecords {purpose or name}",
             # A server notices within seconds that its client was killed, and lets go of the client's locks.
             options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c client_connection_check_interval=2s",
         )
@@ -71,34 +73,90 @@ def connect(url: str, name: str, *, autocommit: bool = False) -> Connection:
 
 @contextmanager
 def transaction(url: str, name: str) -> Iterator[Cursor]:
-    """A cursor in one transaction: committed at the end, rolled back on any error; the connection is closed.
+    """A cursor in one transaction: committed at the end, rolled back on any error.
 
     Raises DatabaseError for what PostgreSQL refuses, without the values of rows that its own message may show.
     """
-    connection = connect(url, name)
-    try:
+    with _connection(url, name) as connection:
+        connection.autocommit = False
         with connection, connection.cursor() as cursor:
             yield cursor
-    except psycopg2.Error as error:
-        raise _refused(name, error) from None
-    finally:
-        connection.close()
 
 
 @contextmanager
-def session(url: str, name: str) -> Iterator[Cursor]:
-    """A cursor whose statements each commit by themselves; the connection is closed at the end.
+def session(url: str, name: str, *, purpose: str | None = None) -> Iterator[Cursor]:
+    """A cursor whose statements each commit by themselves; what it set and locked ends with it.
 
     Raises DatabaseError as `transaction` does.
     """
-    connection = connect(url, name, autocommit=True)
+    with _connection(url, name, purpose) as connection, connection.cursor() as cursor:
+        yield cursor
+
+
+@contextmanager
+def _connection(url: str, name: str, purpose: str | None = None) -> Iterator[Connection]:
+    """A connection of this process, kept for its next task when all went well.
+
+    A small day is dozens of tasks of a few milliseconds each, and a new connection takes as long as one of them.
+    """
+    key = (url, purpose or name)
+    connection = _idle.pop(key, None)
+    if connection is None or not _is_fresh(connection):
+        connection = connect(url, name, purpose=purpose, autocommit=True)
     try:
-        with connection.cursor() as cursor:
-            yield cursor
+        with refusals(name):
+            yield connection
+    except BaseException:
+        connection.close()
+        raise
+    _keep(connection, key)
+
+
+@contextmanager
+def refusals(name: str) -> Iterator[None]:
+    """Turns what PostgreSQL refuses in the block into a DatabaseError."""
+    try:
+        yield
     except psycopg2.Error as error:
         raise _refused(name, error) from None
-    finally:
+
+
+# Idle connections by URL and purpose, the least recently used first.
+_idle: dict[tuple[str, str], Connection] = {}
+_inherited: list[Connection] = []
+MOST_IDLE = 4
+
+
+def _leave_to_parent() -> None:
+    """In a forked worker: its parent's connections are neither used nor closed."""
+    _inherited.extend(_idle.values())
+    _idle.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+def _keep(connection: Connection, key: tuple[str, str]) -> None:
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("discard all")
+    except psycopg2.Error:  # lost after its work was done
         connection.close()
+        return
+    _idle[key] = connection
+    while len(_idle) > MOST_IDLE:
+        _idle.pop(next(iter(_idle))).close()
+
+
+def _is_fresh(connection: Connection) -> bool:
+    """Whether a connection that lay idle still answers: its server may have been restarted."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select")
+    except psycopg2.Error:
+        return False
+    return True
 
 
 def lock(cursor: Cursor, name: str) -> None:
@@ -107,7 +165,7 @@ def lock(cursor: Cursor, name: str) -> None:
 
 
 def lock_session(cursor: Cursor, name: str) -> None:
-    """The same lock, held until the connection is closed: for work that is no transaction of this database."""
+    """The same lock, held until the session ends: for work that is no transaction of this database."""
     cursor.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (name,))
 
 
@@ -162,9 +220,16 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-def _address(url: str) -> tuple[str, int]:
-    parts = psycopg2.extensions.parse_dsn(url)
-    return parts.get("host") or "localhost", int(parts.get("port") or 5432)
+def _address(url: str, name: str) -> tuple[str, str]:
+    try:
+        parts = psycopg2.extensions.parse_dsn(url)
+    except psycopg2.ProgrammingError:  # its message quotes the URL, and with it the password
+        raise ConfigError(
+            f"read the URL of the {name} database",
+            "it is not of the form postgresql://user:password@host:port/database",
+            f"correct {name.upper()}_URL; special characters of a password are written %XX",
+        ) from None
+    return parts.get("host") or "", parts.get("port") or "5432"
 
 
 # Classes of errors whose messages quote the rows they are about: data exceptions, violated constraints.
@@ -184,10 +249,10 @@ def _refused(name: str, error: psycopg2.Error) -> DatabaseError:
 
 
 def _down(url: str, name: str, error: Exception) -> ServiceDown:
-    host, port = _address(url)
+    host, port = _address(url, name)
     because = " ".join(str(error).split())
     return ServiceDown(
-        f"reach the {name} database at {host}:{port}",
+        f"reach the {name} database at {host or 'its local socket'}:{port}",
         because,
         f"start the server (`make up` for the embedded one) or correct {name.upper()}_URL",
     )

@@ -1,6 +1,5 @@
 """One extract from the lake into its stage table: delta first, then the newest row of each key wins."""
 
-import datetime as dt
 import gzip
 import hashlib
 from collections.abc import Callable, Sequence
@@ -12,12 +11,42 @@ import zstandard
 from pipeline import postgres
 from pipeline.catalog import SourceTable
 from pipeline.columns import BATCH, Column, create_table, existing_columns, follow, primary_key
-from pipeline.errors import BadExtract, TooManyRejected
-from pipeline.extract import Metadata, folder
+from pipeline.errors import BadExtract, ServiceDown, TooManyRejected
+from pipeline.extract import Metadata, folder, folders, instant, metadata
 from pipeline.lake import Lake
 from pipeline.postgres import Cursor, Readable, identifiers, qualified, sql
 
 CSV = "format csv, header match"
+
+
+def unloaded(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) -> list[Metadata]:
+    """The extracts that bring stage up to the end of `found`: it, and before it those that were never loaded.
+
+    Usually `found` begins where stage ends, and nothing is looked for. Raises BadExtract when what lies between is
+    not on the lake.
+    """
+    wanted = [found]
+    if _begins_in_stage(cursor, table, found):
+        return wanted
+    for day in reversed(lake.dates(folders(table.name))):
+        earlier = metadata(lake, table.name, day) if day < found.day else None
+        if earlier is not None:
+            if instant(earlier.to_watermark) < instant(wanted[0].from_watermark):
+                break
+            wanted.insert(0, earlier)
+            if _begins_in_stage(cursor, table, earlier):
+                return wanted
+    raise BadExtract(
+        f"load {table.name} of {found.date}",
+        f"it begins at {wanted[0].from_watermark}, stage ends before, and no extract on {lake.url} lies between",
+        "bring the missing folders back, or set LAKE_URL to an empty place to extract everything anew",
+    )
+
+
+def _begins_in_stage(cursor: Cursor, table: SourceTable, found: Metadata) -> bool:
+    query = "select coalesce(max(loaded_to), '-infinity') >= %s from etl.stage_batch where table_name = %s"
+    begins: bool = postgres.value(cursor, query, (found.from_watermark, table.short))
+    return begins
 
 
 @dataclass(frozen=True)
@@ -47,21 +76,59 @@ def load(
     Raises BadExtract when the data is not what its metadata says, SchemaDrift when stage cannot take the source's
     types, TooManyRejected above the share `max_rejected`.
     """
-    stage = f"stage.{table.short}"
-    existing = existing_columns(cursor, stage)
+    existing = existing_columns(cursor, f"stage.{table.short}")
     if existing:
         _follow_source(cursor, table, existing, found)
-    if existing and not found.rows:
-        return Loaded(0, 0, 0, 0)
     # Drawn under the lock, so that the order of batches is the order of commits.
     batch: int = postgres.value(cursor, "select nextval('etl.batch')")
-    if not existing:
-        cursor.execute("savepoint straight")
-        if _load_straight(cursor, lake, table, found, batch, progress):
-            return Loaded(found.rows, found.rows, 0, found.bytes)
-        cursor.execute("rollback to savepoint straight")
-        cursor.execute(create_table("stage", table, found.columns))
-        _finish_stage(cursor, table, batch)
+    if existing:
+        loaded = _load_through_delta(cursor, lake, table, found, batch, max_rejected, progress)
+    else:
+        loaded = _load_first(cursor, lake, table, found, batch, max_rejected, progress)
+    cursor.execute(
+        NOTE,
+        {
+            "table": table.short,
+            "batch": batch,
+            "changed": loaded.changed > 0,
+            "from": found.from_watermark,
+            "to": found.to_watermark,
+        },
+    )
+    return loaded
+
+
+# Where an extract begins after the end of stage, there is a gap, and stage ends where it did.
+NOTE = """
+insert into etl.stage_batch as known (table_name, first_batch, last_batch, loaded_to)
+values (
+    %(table)s, %(batch)s, %(batch)s,
+    case when %(from)s::timestamptz = '-infinity' then %(to)s::timestamptz else '-infinity' end
+)
+on conflict (table_name) do update set
+    last_batch = case when %(changed)s then excluded.last_batch else known.last_batch end,
+    loaded_to = case
+        when %(from)s::timestamptz <= known.loaded_to then greatest(known.loaded_to, %(to)s::timestamptz)
+        else known.loaded_to
+    end
+"""
+
+
+def _load_first(
+    cursor: Cursor,
+    lake: Lake,
+    table: SourceTable,
+    found: Metadata,
+    batch: int,
+    max_rejected: float,
+    progress: Callable[[int], None],
+) -> Loaded:
+    cursor.execute("savepoint straight")
+    if _load_straight(cursor, lake, table, found, batch, progress):
+        return Loaded(found.rows, found.rows, 0, found.bytes)
+    cursor.execute("rollback to savepoint straight")
+    cursor.execute(create_table("stage", table, found.columns))
+    _finish_stage(cursor, table, batch)
     return _load_through_delta(cursor, lake, table, found, batch, max_rejected, progress)
 
 
@@ -87,10 +154,9 @@ def _load_straight(
         _finish_stage(cursor, table, batch)
     except (postgres.errors.UniqueViolation, postgres.errors.NotNullViolation):
         return False
-    if _rejections(cursor, table, "stage"):
+    if _has_rejections(cursor, table, found):
         return False
     _keep_history(cursor, table, "stage", batch)
-    _note_batch(cursor, table, batch)
     return True
 
 
@@ -133,6 +199,8 @@ def _load_through_delta(
     max_rejected: float,
     progress: Callable[[int], None],
 ) -> Loaded:
+    if not found.rows:
+        return Loaded(0, 0, 0, 0)
     delta = qualified(f"delta.{table.short}")
     cursor.execute(sql.SQL("drop table if exists {}").format(delta))
     cursor.execute(create_table("delta", table, found.columns))
@@ -159,44 +227,39 @@ def _load_through_delta(
             ),
         )
     )
-    changed = cursor.rowcount
+    newer = cursor.rowcount
     seen = _keep_history(cursor, table, "delta", batch)
-    if changed or seen:
-        _note_batch(cursor, table, batch)
-    return Loaded(found.rows, changed, rejected, found.bytes)
+    return Loaded(found.rows, max(newer, seen), rejected, found.bytes)
 
 
-def _rejections(cursor: Cursor, table: SourceTable, schema: str) -> int:
-    """How many rows of a table have no watermark, or the key that is kept for the unknown member."""
-    found: int = postgres.value(
-        cursor,
-        sql.SQL("select count(*) from {} where {}").format(
-            sql.Identifier(schema, table.short), sql.SQL(" or ").join(c for c, _ in _reasons(table))
-        ),
-    )
-    return found
+def _has_rejections(cursor: Cursor, table: SourceTable, found: Metadata) -> bool:
+    """Whether a stage table holds rows that cannot be kept."""
+    conditions = sql.SQL(" or ").join(condition for condition, _ in _reasons(table, found))
+    query = sql.SQL("select exists (select from {} where {})").format(qualified(f"stage.{table.short}"), conditions)
+    exists: bool = postgres.value(cursor, query)
+    return exists
 
 
-def _reasons(table: SourceTable) -> list[tuple[sql.Composable, str]]:
-    """Why a row cannot be kept: conditions in SQL, each with its words."""
+def _reasons(table: SourceTable, found: Metadata) -> list[tuple[sql.Composable, str]]:
+    """Why a row cannot be kept: conditions in SQL that may hold for some row, each with its words."""
+    types = {column.name: column.type for column in found.columns}
+    empty = [column.name for column in found.columns if column.nullable]
     reasons: list[tuple[sql.Composable, str]] = [
         (sql.SQL("{} is null").format(sql.Identifier(name)), f"{name} is missing")
-        for name in (*table.key, table.watermark)
+        for name in table.required
+        if name in empty
     ]
-    if len(table.key) == 1:
-        reasons.append(
-            (
-                sql.SQL("{}::text = '-1'").format(sql.Identifier(table.key[0])),
-                f"{table.key[0]} -1 is the unknown member's",
-            )
-        )
-    return reasons
+    key, *more = table.key
+    if not more and types[key] in ("smallint", "integer", "bigint", "numeric"):
+        reasons.append((sql.SQL("{} = -1").format(sql.Identifier(key)), f"{key} -1 is the unknown member's"))
+    # A key of several columns that the source declares not null needs no look.
+    return reasons or [(sql.SQL("false"), "")]
 
 
 def _reject(cursor: Cursor, table: SourceTable, found: Metadata, max_rejected: float) -> int:
     """Moves the rows of delta that cannot be kept to etl.rejected_row, and returns how many there were."""
     rejected: dict[str, int] = {}
-    for condition, reason in _reasons(table):
+    for condition, reason in _reasons(table, found):
         cursor.execute(
             sql.SQL(
                 "with gone as (delete from {delta} where {condition} returning *) "
@@ -241,14 +304,6 @@ def _keep_history(cursor: Cursor, table: SourceTable, schema: str, batch: int) -
     return cursor.rowcount
 
 
-def _note_batch(cursor: Cursor, table: SourceTable, batch: int) -> None:
-    cursor.execute(
-        "insert into etl.stage_batch values (%(table)s, %(batch)s, %(batch)s) "
-        "on conflict (table_name) do update set last_batch = excluded.last_batch",
-        {"table": table.short, "batch": batch},
-    )
-
-
 def _copy(
     cursor: Cursor,
     lake: Lake,
@@ -259,7 +314,7 @@ def _copy(
     progress: Callable[[int], None],
 ) -> None:
     """Streams the data of an extract into a table, and checks it against the metadata before anything commits."""
-    where = f"{folder(table.name, dt.date.fromisoformat(found.date))}/{found.data}"
+    where = f"{folder(table.name, found.day)}/{found.data}"
     body = lake.open(where)
     if body is None:
         raise _bad(lake, where, "the file is not there")
@@ -268,6 +323,8 @@ def _copy(
     try:
         rows = postgres.copy_in(cursor, target, columns, _decompressor(source, found.data), options)
     except postgres.Error as error:
+        if source.failure is not None:  # psycopg2 says no more than that reading failed
+            raise source.failure from None
         # Either PostgreSQL refuses a row, or the bytes are not those that were written: only then blame the lake.
         source.drain()
         if source.sha256.hexdigest() == found.sha256:
@@ -288,9 +345,14 @@ class _Hashed:
     def __init__(self, body: Readable, progress: Callable[[int], None]) -> None:
         self.body, self.progress = body, progress
         self.sha256, self.bytes = hashlib.sha256(), 0
+        self.failure: ServiceDown | None = None
 
     def read(self, size: int = -1) -> bytes:
-        data = self.body.read(size)
+        try:
+            data = self.body.read(size)
+        except ServiceDown as failure:
+            self.failure = failure
+            raise
         self.sha256.update(data)
         self.bytes += len(data)
         self.progress(self.bytes)

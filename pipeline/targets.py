@@ -37,7 +37,8 @@ class Marker(luigi.Target):
     def touch(self, cursor: Cursor) -> None:
         """Says that the load is done, as soon as the caller's transaction commits."""
         cursor.execute(
-            "insert into etl.marker (update_id, target_table, load_date) values (%s, %s, %s) "
+            "insert into etl.marker (update_id, target_table, load_date, inserted) "
+            "values (%s, %s, %s, clock_timestamp()) "
             "on conflict (update_id) do update set inserted = excluded.inserted",
             (self.update_id, self.target_table, self.date),
         )

@@ -3,17 +3,20 @@
 import datetime as dt
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pipeline import dwh, extract, postgres, sql, stage
+from pipeline import dwh, extract, postgres, services, sql, stage
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
-from pipeline.config import settings
+from pipeline.config import S3, settings
 from pipeline.lake import Lake
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +31,11 @@ class World:
     operational_url: str
     warehouse_url: str
     lake_url: str
+    more: Mapping[str, str] = field(default_factory=dict)
+
+    def where(self, **environment: str) -> "World":
+        """The same world with more variables set in the environment."""
+        return replace(self, more={**self.more, **environment})
 
     @property
     def environment(self) -> dict[str, str]:
@@ -37,30 +45,31 @@ class World:
             "OPERATIONAL_URL": self.operational_url,
             "WAREHOUSE_URL": self.warehouse_url,
             "LAKE_URL": self.lake_url,
+            **self.more,
         }
 
-    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
-        """Starts a luigi command in a process group of its own."""
+    def start(self, *words: str, local: bool = True) -> subprocess.Popen[str]:
+        """Starts a luigi command in a process group of its own; without `local` it asks luigid what to do."""
         return subprocess.Popen(
-            [LUIGI, "--module", "pipeline", *words, "--local-scheduler"],
+            [LUIGI, "--module", "pipeline", *words, *["--local-scheduler"] * local],
             cwd=ROOT,
-            env={**os.environ, **self.environment, **environment},
+            env={**os.environ, **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
 
-    def luigi(self, *words: str, expect: int = 0, **environment: str) -> str:
+    def luigi(self, *words: str, expect: int = 0) -> str:
         """Runs a luigi command to its end and returns what it printed."""
-        process = self.start(*words, **environment)
+        process = self.start(*words)
         output, _ = process.communicate(timeout=300)
         assert process.returncode == expect, output
         return output
 
-    def load(self, date: dt.date | str, *words: str, expect: int = 0, **environment: str) -> str:
+    def load(self, date: dt.date | str, *words: str, expect: int = 0) -> str:
         """Runs the main job for a date."""
-        return self.luigi("DailyWarehouseLoad", "--date", str(date), *words, expect=expect, **environment)
+        return self.luigi("DailyWarehouseLoad", "--date", str(date), *words, expect=expect)
 
     def source(self, query: str, arguments: Any = None) -> list[Any]:
         """Runs a statement in the source."""
@@ -80,7 +89,62 @@ class World:
 
     @property
     def lake(self) -> Lake:
-        return Lake(self.lake_url, settings().s3)
+        """The lake on the embedded S3."""
+        found = json.loads((self.home / "services.json").read_text())
+        return Lake(self.lake_url, S3(found["s3_endpoint"], found["s3_access_key"], found["s3_secret_key"]))
+
+
+@dataclass
+class Worlds:
+    """Makes worlds on running services, for fixtures that outlive a test; `drop` takes their databases away."""
+
+    home: Path
+    name: str
+    databases: list[str] = field(default_factory=list)
+
+    def new(self, source: World | None = None) -> World:
+        """An empty warehouse and lake, for the source of another world or an empty one."""
+        operational_url = source.operational_url if source else self._database()
+        return World(self.home, operational_url, self._database(), self._lake_url())
+
+    def copy(self, world: World) -> World:
+        """A copy of a warehouse and its lake, for the same source."""
+        found = replace(world, warehouse_url=self._database(world.warehouse_url), lake_url=self._lake_url())
+        objects = world.lake.client.get_paginator("list_objects_v2")
+        for page in objects.paginate(Bucket=world.lake.bucket, Prefix=f"{world.lake.prefix}/"):
+            for entry in page["Contents"]:
+                key = entry["Key"].removeprefix(f"{world.lake.prefix}/")
+                found.lake.write(key, world.lake.read(key) or b"")
+        return found
+
+    def copy_source(self, world: World) -> World:
+        """A copy of a source, with an empty warehouse and lake."""
+        return World(self.home, self._database(world.operational_url), self._database(), self._lake_url())
+
+    def drop(self) -> None:
+        """Takes all databases away."""
+        for database in self.databases:
+            drop_database(self.home, database)
+
+    def _database(self, like: str | None = None) -> str:
+        self.databases.append(f"{self.name}_{len(self.databases)}")
+        return create_database(self.home, self.databases[-1], like.rsplit("/", 1)[1] if like else "template1")
+
+    def _lake_url(self) -> str:
+        return f"s3://ocean-lake/{self.databases[-1]}"
+
+
+@contextmanager
+def running_services() -> Iterator[Path]:
+    """The state folder of embedded services that run until the block ends."""
+    home = Path(tempfile.mkdtemp(prefix="ocean-tests-"))
+    home.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
+    try:
+        services.up(home)
+        yield home
+    finally:
+        services.down(home)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def create_source(world: World) -> None:
@@ -97,8 +161,8 @@ def create_warehouse(world: World) -> None:
 
 def extract_date(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABLES) -> None:
     """The extracts of a date, without Luigi."""
-    with postgres.session(world.operational_url, extract.SESSION) as source:
-        extract.choose_bound(source, world.lake, date, dt.timedelta(0))
+    with postgres.session(world.operational_url, "operational", purpose=extract.PURPOSE) as source:
+        extract.choose_bound(source, world.lake, date, extract.end_of(date), dt.timedelta(0))
         for table in tables:
             extract.extract(source, world.lake, SOURCE_TABLES[table], date, settings())
 
@@ -139,9 +203,11 @@ def admin_url(home: Path) -> str:
     return f"postgresql://postgres:{password}@{host}/postgres"
 
 
-def create_database(home: Path, name: str) -> str:
-    """A new, empty database that belongs to the pipeline's role; returns its URL."""
-    _run(admin_url(home), f"create database {name} owner ocean")
+def create_database(home: Path, name: str, template: str = "template1") -> str:
+    """A new database, empty or a copy, that belongs to the pipeline's role; returns its URL."""
+    # A database with sessions cannot be copied; those that lie idle are our own.
+    _run(admin_url(home), "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (template,))
+    _run(admin_url(home), f"create database {name} owner ocean template {template}")
     found = json.loads((home / "services.json").read_text())["operational_url"]
     return f"{found.rsplit('/', 1)[0]}/{name}"
 

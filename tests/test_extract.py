@@ -130,10 +130,16 @@ def test_a_prepared_transaction_is_in_the_warehouse_after_the_next_date(world: W
 def test_a_bound_stays_behind_the_clock_by_the_lag_and_never_goes_back(world: World) -> None:
     open_shop(world)
     today = dt.datetime.now(dt.UTC).date()
-    with postgres.session(world.operational_url, extract.SESSION) as source:
-        first = extract.choose_bound(source, world.lake, today, dt.timedelta(0))
-        again = extract.choose_bound(source, world.lake, today, dt.timedelta(0))
-        next_day = extract.choose_bound(source, world.lake, today + dt.timedelta(days=1), dt.timedelta(hours=1))
+    with postgres.session(world.operational_url, "operational", purpose=extract.PURPOSE) as source:
+        first = extract.choose_bound(source, world.lake, today, extract.end_of(today), dt.timedelta(0))
+        again = extract.choose_bound(source, world.lake, today, extract.end_of(today), dt.timedelta(0))
+        next_day = extract.choose_bound(
+            source,
+            world.lake,
+            today + dt.timedelta(days=1),
+            extract.end_of(today + dt.timedelta(days=1)),
+            dt.timedelta(hours=1),
+        )
     assert first == again == next_day
 
 
@@ -146,14 +152,14 @@ def test_a_role_that_cannot_see_when_transactions_began_is_told_what_to_grant(wo
     world.source("grant usage on schema ops to reader; grant select on all tables in schema ops to reader")
     host = world.operational_url.rsplit("@", 1)[1]
     try:
-        with postgres.session(f"postgresql://reader:reader@{host}", extract.SESSION) as source:
+        with postgres.session(f"postgresql://reader:reader@{host}", "operational", purpose=extract.PURPOSE) as source:
             # SELECT is enough while nobody is in a transaction.
-            extract.choose_bound(source, world.lake, date(1), dt.timedelta(0))
+            extract.choose_bound(source, world.lake, date(1), extract.end_of(date(1)), dt.timedelta(0))
             extract.extract(source, world.lake, SOURCE_TABLES["ops.products"], date(1), config.settings())
             with psycopg2.connect(world.operational_url) as other, other.cursor() as cursor:
                 cursor.execute("select 1")
                 with pytest.raises(SourceUnsafe, match="grant pg_read_all_stats"):
-                    extract.choose_bound(source, world.lake, date(2), dt.timedelta(0))
+                    extract.choose_bound(source, world.lake, date(2), extract.end_of(date(2)), dt.timedelta(0))
             other.close()
     finally:
         with postgres.session(admin.removesuffix("postgres") + database, "tests") as cursor:

@@ -6,7 +6,8 @@ import pytest
 from shop import OPENING, add_product, at, date, insert, open_shop, update
 from support import World, create_warehouse, extract_date, load_stages
 
-from pipeline import extract
+from pipeline import extract, postgres, stage
+from pipeline.catalog import SOURCE_TABLES
 from pipeline.errors import BadExtract, TooManyRejected
 
 PRODUCTS = ["ops.products"]
@@ -146,3 +147,46 @@ def test_values_come_through_unchanged(shop: World) -> None:
         "select name, contact_email from stage.suppliers where supplier_id >= 100 order by supplier_id"
     )
     assert found == [(name, None) for name in names]
+
+
+def test_a_later_date_loads_what_an_earlier_one_extracted_and_never_loaded(shop: World) -> None:
+    for day in (1, 2, 3, 4):
+        add_product(shop, 10 + day, 5, at(day))
+        extract_date(shop, date(day), PRODUCTS)
+    table = SOURCE_TABLES["ops.products"]
+
+    def due(day: int) -> list[str]:
+        found = extract.metadata(shop.lake, "ops.products", date(day))
+        assert found is not None
+        with postgres.session(shop.warehouse_url, "tests") as cursor:
+            return [each.date for each in stage.unloaded(cursor, shop.lake, table, found)]
+
+    assert due(2) == ["2026-01-01", "2026-01-02"]
+    load_stages(shop, date(1), PRODUCTS)
+    assert due(2) == ["2026-01-02"]
+    assert due(4) == ["2026-01-02", "2026-01-03", "2026-01-04"]
+    load_stages(shop, date(3), PRODUCTS)  # leaves a gap, so what comes after it does not close it
+    assert due(4) == ["2026-01-02", "2026-01-03", "2026-01-04"]
+    shop.lake.client.delete_object(
+        Bucket=shop.lake.bucket, Key=f"{shop.lake.prefix}/{extract.folder('ops.products', date(2))}/_SUCCESS"
+    )
+    with pytest.raises(BadExtract, match=r"no extract on s3://.* lies between"):
+        due(4)
+
+
+def test_a_row_without_a_value_that_the_warehouse_needs_is_rejected(shop: World) -> None:
+    nullable_suppliers(shop, spoilt=-5)
+    shop.source("alter table ops.all_suppliers alter column name drop not null")
+    shop.source("update ops.all_suppliers set name = null where supplier_id = 7")
+    extract_date(shop, date(1), ["ops.suppliers"])
+    load_stages(shop, date(1), ["ops.suppliers"])
+    assert shop.warehouse("select count(*) from stage.suppliers") == [(399,)]
+    assert shop.warehouse("select reason from etl.rejected_row") == [("name is missing",)]
+
+
+def test_a_column_of_a_type_that_only_the_source_knows_comes_as_text(shop: World) -> None:
+    shop.source("create type ops.mood as enum ('calm', 'wild'); create domain ops.metres as numeric(6, 2)")
+    shop.source("alter table ops.suppliers add sea ops.mood default 'wild', add depth ops.metres default 12.5")
+    extract_date(shop, date(1), ["ops.suppliers"])
+    load_stages(shop, date(1), ["ops.suppliers"])
+    assert shop.rows("select sea, depth::text from stage.suppliers") == {("wild", "12.50")}

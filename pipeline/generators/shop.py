@@ -61,7 +61,7 @@ def simulate(
     if scale <= 0:
         raise SimulationError(f"open a shop of scale {scale}", "it is not above 0", "correct shop_scale in luigi.cfg")
     days = rows = 0
-    with closing(postgres.connect(url, "operational")) as connection:
+    with postgres.refusals("operational"), closing(postgres.connect(url, "operational")) as connection:
         shop = _open(connection, Shop(seed, scale, opened_on or date))
         books: Books | None = None
         while written := _next_day(connection, shop, date, books):

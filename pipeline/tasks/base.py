@@ -1,8 +1,12 @@
 """What all tasks of a date share."""
 
+import contextlib
+import time
+from collections.abc import Iterable
 from functools import cached_property
 
 import luigi
+from luigi.rpc import RPCError
 
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.targets import Marker
@@ -18,14 +22,34 @@ class DatedTask(luigi.Task):
     # A failure that must not stop the tasks after this one.
     error: Exception | None = None
 
+    def say(self, message: str, percentage: float | None = None, *, every: float = 0) -> None:
+        """Shows a message, and how far the task is, in luigid; no more often than `every` so many seconds.
+
+        A luigid that does not answer is no reason to fail a load.
+        """
+        now = time.monotonic()
+        if now - self._said < every:
+            return
+        self._said = now
+        with contextlib.suppress(RPCError):
+            self.set_status_message(message)
+            if percentage is not None:
+                self.set_progress_percentage(round(percentage))
+
+    _said = 0.0
+
     @property
     def priority(self) -> int:
         """Older dates first, so that a backfill keeps the order of days; in a date the longest chain of tasks first."""
-        tables = list(SOURCE_TABLES)
-        table = getattr(self, "table", None)
-        after = tables.index(table) if table in tables else 0
+        chains = list(SOURCE_TABLES)
+        # Luigi raises what a task requires to the task's own priority: what requires all tables comes last.
+        place = min((chains.index(table) for table in self.chain()), default=len(chains))
         ordinal: int = self.date.toordinal()
-        return -ordinal * len(tables) - after
+        return -ordinal * (len(chains) + 1) - place
+
+    def chain(self) -> Iterable[str]:
+        """The source tables whose chain of tasks this one belongs to."""
+        return ()
 
 
 class MarkedTask(DatedTask):

@@ -60,8 +60,7 @@ class LoadHistory(DatedTask):
     def run(self) -> Iterator[luigi.Task]:
         dates = self.dates()
         for number, date in enumerate(dates):
-            self.set_progress_percentage(100 * number / len(dates))
-            self.set_status_message(f"loading up to {date}")
+            self.say(f"loading up to {date}", 100 * number / len(dates))
             yield DailyWarehouseLoad(date)
 
     def dates(self) -> list[dt.date]:

@@ -1,6 +1,7 @@
 """Source -> lake."""
 
 import datetime as dt
+import logging
 from collections.abc import Iterable
 
 import luigi
@@ -13,6 +14,8 @@ from pipeline.targets import LakeObject
 from pipeline.tasks.base import DatedTask
 from pipeline.tasks.simulate import SimulateBusinessDay
 
+logger = logging.getLogger("luigi-interface")
+
 
 class ChooseBound(DatedTask):
     """Fixes the one instant up to which all tables of a date are extracted.
@@ -21,8 +24,7 @@ class ChooseBound(DatedTask):
     """
 
     def requires(self) -> Iterable[luigi.Task]:
-        is_over = self.date < dt.datetime.now(dt.UTC).date()
-        return [SimulateBusinessDay(self.date)] if settings().simulate and is_over else []
+        return [SimulateBusinessDay(self.date)] if settings().simulate and self._is_over() else []
 
     def output(self) -> LakeObject:
         return LakeObject(extract.bound_key(self.date))
@@ -30,11 +32,30 @@ class ChooseBound(DatedTask):
     def run(self) -> None:
         with (
             postgres.session(settings().warehouse_url, "warehouse") as warehouse,
-            postgres.session(settings().operational_url, extract.SESSION) as source,
+            postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
         ):
             postgres.lock_session(warehouse, f"bound {self.date}")
-            bound = extract.choose_bound(source, lake(), self.date, settings().watermark_lag)
-        self.set_status_message(f"up to {bound}")
+            end = self._end()
+            bound = extract.choose_bound(source, lake(), self.date, end, settings().watermark_lag)
+        self.say(f"up to {bound}")
+        if self._is_over() and extract.instant(bound) < end:
+            logger.warning(
+                "%s is extracted up to %s: a transaction of the source has been open since then. "
+                "What is missing comes with a later date.",
+                self.date,
+                bound,
+            )
+
+    def _is_over(self) -> bool:
+        is_over: bool = extract.end_of(self.date) <= dt.datetime.now(dt.UTC)
+        return is_over
+
+    def _end(self) -> dt.datetime:
+        """The end of the date; where business is simulated, of the last day that is over: the rest is yet to come."""
+        end = extract.end_of(self.date)
+        if settings().simulate:
+            end = min(end, extract.end_of(dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)))
+        return end
 
 
 class ExtractTable(DatedTask):
@@ -45,6 +66,9 @@ class ExtractTable(DatedTask):
 
     table = luigi.ChoiceParameter(choices=list(SOURCE_TABLES), description="the source table, schema.table")
 
+    def chain(self) -> Iterable[str]:
+        return [self.table]
+
     def requires(self) -> luigi.Task:
         return ChooseBound(self.date)
 
@@ -54,7 +78,7 @@ class ExtractTable(DatedTask):
     def run(self) -> None:
         with (
             postgres.session(settings().warehouse_url, "warehouse") as warehouse,
-            postgres.session(settings().operational_url, extract.SESSION) as source,
+            postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
         ):
             # Two processes for the same date: the second one waits and finds the extract.
             postgres.lock_session(warehouse, f"extract {self.table} {self.date}")
@@ -64,7 +88,7 @@ class ExtractTable(DatedTask):
                 source, lake(), SOURCE_TABLES[self.table], self.date, settings(), progress=self._progress
             )
         self.rows, self.bytes = found.rows, found.bytes
-        self.set_status_message(f"{found.rows:,} rows, {found.bytes:,} bytes")
+        self.say(f"{found.rows:,} rows, {found.bytes:,} bytes", 100)
 
     def _progress(self, sent: int) -> None:
-        self.set_status_message(f"{sent:,} bytes so far")
+        self.say(f"{sent:,} bytes so far", every=1)

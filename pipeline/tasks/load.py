@@ -26,6 +26,9 @@ class LoadStage(MarkedTask):
     table = luigi.ChoiceParameter(choices=list(SOURCE_TABLES), description="the source table, schema.table")
     layer = "stage"
 
+    def chain(self) -> Iterable[str]:
+        return [self.table]
+
     def requires(self) -> Iterable[luigi.Task]:
         return [CreateWarehouse(), ExtractTable(self.date, self.table)]
 
@@ -36,18 +39,22 @@ class LoadStage(MarkedTask):
             where = f"{lake().url}/{extract.folder(self.table, self.date)}"
             raise BadExtract(f"load {where}", "its extract is not finished", "run ExtractTable for it first")
 
-        def progress(received: int) -> None:
-            self.set_progress_percentage(100 * received / found.bytes)
-
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # By name, not by table: at the first load there is no table yet.
             postgres.lock(cursor, f"stage.{table.short}")
             if self.marker.exists_in(cursor):
                 return
-            loaded = stage.load(cursor, lake(), table, found, settings().max_rejected, progress)
-            self.marker.touch(cursor)
-        self.rows, self.bytes = loaded.changed, loaded.bytes
-        self.set_status_message(f"{loaded.changed:,} of {loaded.rows:,} rows newer, {loaded.rejected:,} rejected")
+            loads = []
+            for each in stage.unloaded(cursor, lake(), table, found):
+
+                def progress(received: int, each: extract.Metadata = each) -> None:
+                    self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
+
+                loads.append(stage.load(cursor, lake(), table, each, settings().max_rejected, progress))
+                LoadStage(each.day, self.table).marker.touch(cursor)
+        self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
+        rejected = sum(load.rejected for load in loads)
+        self.say(f"{self.rows:,} of {sum(load.rows for load in loads):,} rows newer, {rejected:,} rejected", 100)
 
 
 class LoadDimension(MarkedTask):
@@ -62,8 +69,11 @@ class LoadDimension(MarkedTask):
     table = luigi.ChoiceParameter(choices=list(DIMENSIONS), description="the dimension")
     layer = "dwh"
 
+    def chain(self) -> Iterable[str]:
+        return map(source_of, DIMENSIONS[self.table].sources)
+
     def requires(self) -> Iterable[luigi.Task]:
-        return [LoadStage(self.date, source_of(name)) for name in DIMENSIONS[self.table].sources]
+        return [LoadStage(self.date, table) for table in self.chain()]
 
     def run(self) -> None:
         try:
@@ -76,10 +86,10 @@ class LoadDimension(MarkedTask):
         except OceanError as error:
             self.error = error
             logger.error("dwh.%s was not loaded: %s", self.table, error)
-            self.set_status_message(f"failed: {error}")
+            self.say(f"failed: {error}")
             return
         self.rows = written.rows
-        self.set_status_message(f"{written.inserted:,} rows inserted, {written.updated:,} updated")
+        self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated", 100)
 
 
 class LoadFact(MarkedTask):
@@ -92,13 +102,15 @@ class LoadFact(MarkedTask):
     layer = "dwh"
 
     def requires(self) -> Iterable[luigi.Task]:
-        fact = FACTS[self.table]
-        stages = [LoadStage(self.date, source_of(name)) for name in fact.sources]
-        return [*stages, *(LoadDimension(self.date, name) for name in fact.dimensions)]
+        stages = [LoadStage(self.date, source_of(name)) for name in FACTS[self.table].sources]
+        return [*stages, *self._dimensions()]
+
+    def _dimensions(self) -> list[LoadDimension]:
+        return [LoadDimension(self.date, name) for name in FACTS[self.table].dimensions]
 
     def complete(self) -> bool:
-        """Whether the fact was loaded, and nothing has come since that may heal a row in the queue."""
-        if not self.marker.exists():
+        """Whether fact and dimensions were loaded, and nothing has come since that may heal a row in the queue."""
+        if not self.marker.exists() or not all(dimension.complete() for dimension in self._dimensions()):
             return False
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
             return not dwh.can_heal(cursor, FACTS[self.table], self.marker.update_id)
@@ -111,4 +123,4 @@ class LoadFact(MarkedTask):
             written = dwh.load_fact(cursor, FACTS[self.table])
             self.marker.touch(cursor)
         self.rows = written.rows
-        self.set_status_message(f"{written.inserted:,} rows inserted, {written.updated:,} updated")
+        self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated", 100)

@@ -42,9 +42,9 @@ def _record(task: luigi.Task, error: Exception | None) -> None:
         "error": str(error) if error else None,
     }
     try:
-        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # A run that is missing here after a crash of the server is no loss; waiting for the disk would be.
-            cursor.execute("set synchronous_commit = off")
+            cursor.execute("set local synchronous_commit = off")
             cursor.execute(RECORD, row)
     except OceanError as problem:
         # The log is no reason to fail a load that is committed; before CreateWarehouse has run there is no table.

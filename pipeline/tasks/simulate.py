@@ -49,5 +49,4 @@ class SimulateBusinessDay(DatedTask):
         ).rows
 
     def _report(self, date: dt.date, done: int, of: int) -> None:
-        self.set_status_message(f"{date}: {done} of {of} business days done")
-        self.set_progress_percentage(100 * done // of)
+        self.say(f"{date}: {done} of {of} business days done", 100 * done / of, every=1)

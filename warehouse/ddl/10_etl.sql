@@ -18,9 +18,11 @@ create sequence if not exists etl.batch;
 create table if not exists etl.stage_batch (
     table_name text primary key,
     first_batch bigint not null,
-    last_batch bigint not null
+    last_batch bigint not null,
+    loaded_to timestamptz not null
 );
-comment on table etl.stage_batch is 'First and newest batch that each stage table holds.';
+comment on table etl.stage_batch is
+'First and newest batch that each stage table holds, and the watermark up to which it has all of the source''s changes.';
 
 create table if not exists etl.watermark (
     table_name text primary key,

@@ -5,17 +5,13 @@ with
 
 orders as (select ordered_ts, delivered_ts from stage.orders where etl_batch > :orders_after),
 
-instants as (
-    select ordered_ts as instant from orders
-    union all
-    select delivered_ts from orders
+touched as (
+    select distinct (ordered_ts at time zone 'UTC')::date as date from orders
+    union
+    select distinct (delivered_ts at time zone 'UTC')::date from orders
 ),
 
-years as (
-    select distinct date_trunc('year', instant at time zone 'UTC') as first_day
-    from instants
-    where isfinite(instant)
-),
+years as (select distinct date_trunc('year', date) as first_day from touched where isfinite(date)),
 
 days as (
     select generate_series(first_day, first_day + interval '1 year - 1 day', interval '1 day')::date as date

@@ -4,7 +4,14 @@
 -- there yet. A rerun gives the same rows.
 with
 
-orders as (select order_id, ordered_ts from :orders),
+orders as (
+    select
+        placed.order_id,
+        placed.ordered_ts,
+        dim_date.date_key
+    from :orders as placed
+    left join dwh.dim_date on (placed.ordered_ts at time zone 'UTC')::date = dim_date.date
+),
 
 order_lines as (select * from :order_lines),
 
@@ -24,13 +31,12 @@ select
     order_lines.line_number,
     coalesce(products.product_key, -1) as product_key,
     coalesce(products.supplier_key, -1) as supplier_key,
-    coalesce(dim_date.date_key, -1) as ordered_date_key,
+    coalesce(orders.date_key, -1) as ordered_date_key,
     order_lines.quantity,
     order_lines.unit_price,
     order_lines.quantity * order_lines.unit_price as line_amount
 from order_lines
 left join orders on order_lines.order_id = orders.order_id
-left join dwh.dim_date on (orders.ordered_ts at time zone 'UTC')::date = dim_date.date
 left join products
     on
         order_lines.product_id = products.product_id

@@ -1,0 +1,72 @@
+"""Settings: who wins, what is refused, and that nothing tells a secret."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from pipeline import config, postgres
+from pipeline.errors import ConfigError, ServiceDown
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OCEAN_HOME", str(tmp_path))
+    monkeypatch.setenv("OPERATIONAL_URL", "postgresql://me:hunter2@source/ops")
+    monkeypatch.setenv("WAREHOUSE_URL", "postgresql://me:hunter2@target/wh")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
+    config.settings.cache_clear()
+    config.services_file.cache_clear()
+
+
+def test_the_environment_wins_over_luigi_cfg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_URL", "s3://other/place/")
+    assert config.settings().lake_url == "s3://other/place"
+
+
+def test_luigi_cfg_holds_the_defaults() -> None:
+    found = config.settings()
+    assert (found.lake_url, found.compression, found.max_rejected) == ("s3://ocean-lake", "zst", 0.01)
+    assert found.watermark_lag == dt.timedelta(seconds=1)
+
+
+def test_a_foreign_source_is_not_simulated_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not config.settings().simulate
+    monkeypatch.setenv("OCEAN_SIMULATE", "1")
+    config.settings.cache_clear()
+    assert config.settings().simulate
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LAKE_URL", "http://bucket"),
+        ("LAKE_URL", "s3://"),
+        ("OCEAN_SIMULATE", "maybe"),
+        ("watermark_lag", "-1"),
+        ("compression", "zip"),
+        ("shop_opened_on", "yesterday"),
+    ],
+)
+def test_a_value_that_cannot_be_understood_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"cannot use the setting {name.lower()}"):
+        config.settings()
+
+
+def test_settings_can_be_shown_without_telling_a_secret() -> None:
+    assert "hunter2" not in repr(config.settings())
+    assert "hunter2" not in repr(config.S3("http://s3", "AK", "hunter2"))
+
+
+@pytest.mark.parametrize("url", ["postgres//me:hunter2@h/db", "postgresql://me:hunter2%zz@h/db"])
+def test_a_url_that_cannot_be_read_is_refused_without_quoting_it(url: str) -> None:
+    with pytest.raises(ConfigError, match="cannot read the URL of the warehouse database") as caught:
+        postgres.connect(url, "warehouse")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_without_embedded_services_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WAREHOUSE_URL")
+    with pytest.raises(ServiceDown, match="run `make up`"):
+        config.settings()
