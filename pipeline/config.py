@@ -108,7 +108,8 @@ def _from_cfg(name: str) -> str | None:
 
 
 def _get(name: str) -> str | None:
-    return os.environ.get(name) or _from_cfg(name)
+    """A setting as text: those of the contract by their own name in the environment, the others by OCEAN_<NAME>."""
+    return os.environ.get(name if name.isupper() else f"OCEAN_{name.upper()}") or _from_cfg(name)
 
 
 def _parsed(name: str, parse: Callable[[str], T], default: str) -> T:
@@ -117,7 +118,9 @@ def _parsed(name: str, parse: Callable[[str], T], default: str) -> T:
         return parse(text)
     except ValueError as error:
         raise ConfigError(
-            f"use the setting {name.lower()} = {text!r}", str(error), f"correct it in luigi.cfg, [{SECTION}]"
+            f"use the setting {name.lower().removeprefix('ocean_')} = {text!r}",
+            str(error),
+            f"correct it in luigi.cfg, [{SECTION}]",
         ) from None
 
 

@@ -14,9 +14,13 @@ SETTINGS = {"default-scheduler-url", "default-scheduler-host", "default-schedule
 def use_embedded() -> None:
     """Points Luigi at the embedded luigid, whose port may not be 8082 if somebody else's server has that one."""
     # The settings of luigi.rpc share a section with those of luigi.core, which would warn of each.
-    core.ignore_unconsumed |= {"rpc_connect_timeout", "rpc_retry_attempts", "rpc_retry_wait"}
+    core.ignore_unconsumed |= {"rpc_connect_timeout", "rpc_retry_attempts", "rpc_retry_wait", *map(_key, SETTINGS)}
     cfg = get_config()
     if any(cfg.get("core", name, "") for name in SETTINGS):
         return
     with contextlib.suppress(OceanError):  # no embedded services: Luigi's own default
         cfg.set("core", "default-scheduler-url", config.embedded("luigid_url"))
+
+
+def _key(name: str) -> str:
+    return name.replace("-", "_")

@@ -45,6 +45,17 @@ def of_date(cursor: Cursor, date: dt.date) -> str:
     )
 
 
+def line(cursor: Cursor, date: dt.date) -> str:
+    """The same in one line: rows extracted and written to dwh, seconds of all tasks, and what waits."""
+    runs = postgres.rows(cursor, RUNS, {"date": str(date)})
+    extracted = sum(rows for task, *_, rows, _ in runs if task == "ExtractTable")
+    written = sum(rows for task, *_, rows, _ in runs if task in ("LoadDimension", "LoadFact"))
+    seconds = sum(took for *_, took in runs)
+    waiting = sum(count for *_, count in postgres.rows(cursor, QUEUE))
+    failed = "".join(f", {name or task} FAILED" for task, name, status, _, _ in runs if status == "failed")
+    return f"{date}  {extracted:>9,} rows extracted {written:>9,} written in {seconds:.1f} s of tasks, {waiting:,} waiting{failed}"
+
+
 def kpis(cursor: Cursor, date: dt.date, months: int) -> str:
     """The KPI table of the last months up to a date; a month that the date does not end is marked with *."""
     tomorrow = date + dt.timedelta(days=1)

@@ -22,6 +22,10 @@ from pipeline.lake import Lake
 ROOT = Path(__file__).parents[1]
 LUIGI = Path(sys.executable).parent / "luigi"
 
+# A small simulated shop. Between the two later dates prices change, each once.
+OPENED, BEFORE, LAST = dt.date(2026, 1, 26), dt.date(2026, 2, 6), dt.date(2026, 2, 10)
+SIMULATED = {"OCEAN_SIMULATE": "1", "OCEAN_SHOP_SCALE": "0.2", "OCEAN_SHOP_OPENED_ON": str(OPENED)}
+
 
 @dataclass(frozen=True)
 class World:

@@ -222,13 +222,14 @@ def test_a_type_that_stage_cannot_follow_is_refused_by_name(world: World) -> Non
 
 
 def test_gzip_extracts_load_as_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMPRESSION", "gz")
+    monkeypatch.setenv("OCEAN_COMPRESSION", "gz")
     config.settings.cache_clear()
     open_shop(world)
     create_warehouse(world)
     add_order(world, 1, at(1), 1, 1)
     extract_date(world, date(1))
     assert len(rows(world, "ops.order_lines", 1)) == 2
+    assert world.lake.exists(f"{extract.folder('ops.order_lines', date(1))}/data.csv.gz")
     load_stages(world, date(1))
     load_dimensions(world)
     load_facts(world)

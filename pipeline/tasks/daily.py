@@ -20,6 +20,7 @@ class DailyWarehouseLoad(MarkedTask):
     luigi --module pipeline DailyWarehouseLoad --date 2026-11-19 --local-scheduler
     """
 
+    brief = luigi.BoolParameter(significant=False, description="print one line instead of the summary")
     layer, table = "mart", "kpi_monthly"
 
     def requires(self) -> Iterable[luigi.Task]:
@@ -35,7 +36,8 @@ class DailyWarehouseLoad(MarkedTask):
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             if not failed:
                 self.marker.touch(cursor)
-            print(summary.of_date(cursor, self.date), flush=True)
+            show = summary.line if self.brief else summary.of_date
+            print(show(cursor, self.date), flush=True)
         if failed:
             raise DimensionFailed(
                 f"finish the load of {self.date}",
@@ -61,7 +63,7 @@ class LoadHistory(DatedTask):
         dates = self.dates()
         for number, date in enumerate(dates):
             self.say(f"loading up to {date}", 100 * number / len(dates))
-            yield DailyWarehouseLoad(date)
+            yield DailyWarehouseLoad(date, brief=True)
 
     def dates(self) -> list[dt.date]:
         """The dates that are loaded: the ends of the months, then the last seven days."""

@@ -1,0 +1,70 @@
+"""`make demo`: two years of a simulated shop, loaded month by month, the last week day by day, and its KPIs."""
+
+import datetime as dt
+import os
+import sys
+
+import luigi
+
+from pipeline import config, postgres, services, summary
+from pipeline.errors import OceanError
+from pipeline.tasks.daily import LoadHistory
+
+MONTHS = 24
+
+
+def main() -> int:
+    """Loads what is missing up to yesterday (UTC), prints the KPI table, and returns the exit code.
+
+    The demo is the embedded services' alone: what the environment says of other databases is not touched.
+    """
+    for variable in ("OPERATIONAL_URL", "WAREHOUSE_URL", "LAKE_URL", "OCEAN_SIMULATE", *config.OTHER_S3):
+        os.environ.pop(variable, None)
+    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    try:
+        opened_on = _opened_on() or _opening(yesterday)
+        os.environ["OCEAN_SHOP_OPENED_ON"] = str(opened_on)
+        config.settings.cache_clear()
+        print(f"Loading OceanRecords from {opened_on} to {yesterday} ...", flush=True)
+        done = luigi.build(
+            [LoadHistory(start=opened_on, date=yesterday)], local_scheduler=True, workers=2, log_level="WARNING"
+        )
+        if not done:
+            return 1
+        with postgres.session(config.settings().warehouse_url, "warehouse") as cursor:
+            print(f"\nOceanRecords by month (* in progress)\n{summary.kpis(cursor, yesterday, MONTHS + 1)}\n")
+        _say_where()
+    except OceanError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _opening(yesterday: dt.date) -> dt.date:
+    """The first day of the month such that `MONTHS` whole months are over by yesterday."""
+    months = yesterday.year * 12 + yesterday.month - 1 - MONTHS
+    return dt.date(months // 12, months % 12 + 1, 1)
+
+
+def _opened_on() -> dt.date | None:
+    """When the shop of an earlier demo was opened; None where there is none."""
+    with postgres.session(config.settings().operational_url, "operational") as cursor:
+        if postgres.value(cursor, "select to_regclass('simulator.shop') is null"):
+            return None
+        opened_on: dt.date | None = postgres.value(cursor, "select max(opened_on) from simulator.shop")
+        return opened_on
+
+
+def _say_where() -> None:
+    home = config.home()
+    for state in services.status(home):
+        print(f"{state.name:<10}  {state.state:<8}  {state.address}")
+    print(
+        f"Connection strings are in {home / 'services.json'}; `make status` and `make down` do what they say.\n"
+        "Load a day yourself: .venv/bin/luigi --module pipeline DailyWarehouseLoad --date "
+        f"{dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
