@@ -100,9 +100,10 @@ def _measure(home: Path, orders: int, workers: int) -> None:
 
 
 def _load(date: dt.date, scale: float, workers: int) -> None:
+    luigi = str(Path(sys.executable).parent / "luigi")
+    job = f"--module pipeline DailyWarehouseLoad --date {date} --local-scheduler --workers {workers}"
     subprocess.run(
-        [Path(sys.executable).parent / "luigi", "--module", "pipeline", "DailyWarehouseLoad", "--date", str(date)]
-        + ["--local-scheduler", "--workers", str(workers)],
+        [luigi, *job.split()],
         cwd=ROOT,
         env=os.environ | {"OCEAN_SHOP_SCALE": str(scale), "OCEAN_SHOP_OPENED_ON": str(OPENED)},
         check=True,
@@ -114,14 +115,16 @@ def _watched(home: Path, work: Callable[[], None]) -> Measured:
     """Runs something in this process or its children, and looks at the memory meanwhile."""
     done = threading.Event()
     measured = Measured(0, 0, 0)
-    server = psutil.Process(next(state.pid for state in services.status(home) if state.name == "postgresql"))
+    pids = {state.name: state.pid for state in services.status(home)}
 
     def look() -> None:
-        me = psutil.Process()
+        me, server = psutil.Process(), psutil.Process(pids["postgresql"])
         while not done.wait(EVERY):
-            children = me.children(recursive=True)
-            measured.ours = max(measured.ours, _memory(children or [me]))
-            measured.server = max(measured.server, _memory([server, *server.children()]))
+            # The services were started by this process, so they are among its children.
+            luigi = [child for child in me.children() if child.pid not in pids.values()]
+            ours = [process for child in luigi for process in (child, *_children(child))]
+            measured.ours = max(measured.ours, _memory(ours or [me]))
+            measured.server = max(measured.server, _memory([server, *_children(server)]))
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -133,6 +136,14 @@ def _watched(home: Path, work: Callable[[], None]) -> Measured:
         done.set()
         watcher.join()
     return measured
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        found: list[psutil.Process] = process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return found
 
 
 def _memory(processes: list[psutil.Process]) -> float:

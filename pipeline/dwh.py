@@ -44,15 +44,17 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
     if after == newest:
         return NOTHING
     select = statement(f"work/{dimension.name}", **{f"{table}_after": batch for table, batch in after.items()})
-    _work(cursor, dimension, select)
-    if dimension.name == "dim_product":
-        # The load of the lines has to have ended: one that still runs may hold rows keyed by the old versions.
-        lock(cursor, "dwh.fact_order_line")
-        cursor.execute(statement("work/reopened_order_line"))
-    written = _write(cursor, dimension)
-    _set_watermarks(cursor, dimension, newest)
-    if not any(after.values()):  # later changes are small, and autovacuum's to count
+    if _is_empty(cursor, dimension):
+        written = _insert_all(cursor, dimension, select)
         cursor.execute(sql.SQL("analyze {}").format(qualified(f"dwh.{dimension.name}")))
+    else:
+        _work(cursor, dimension, select)
+        if dimension.name == "dim_product":
+            # The load of the lines has to have ended: one that still runs may hold rows keyed by the old versions.
+            lock(cursor, "dwh.fact_order_line")
+            cursor.execute(statement("work/reopened_order_line"))
+        written = _write(cursor, dimension)
+    _set_watermarks(cursor, dimension, newest)
     return written
 
 
@@ -64,10 +66,7 @@ def load_fact(cursor: Cursor, fact: Fact) -> Written:
     closed. A rerun finds nothing to do but to look at the queue again.
     """
     after, newest = _watermarks(cursor, fact)
-    if not any(after.values()) and not _has_rows(cursor, fact):
-        written = _first_load(cursor, fact)
-    else:
-        written = _daily_load(cursor, fact, after)
+    written = _first_load(cursor, fact) if _is_empty(cursor, fact) else _daily_load(cursor, fact, after)
     _set_watermarks(cursor, fact, newest)
     return written
 
@@ -98,9 +97,7 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     select = statement(
         f"work/{fact.name}", orders=qualified("stage.orders"), order_lines=qualified("stage.order_lines")
     )
-    columns = identifiers(_columns(cursor, fact))
-    cursor.execute(sql.SQL("insert into {} ({}) select {} from ({}) as new").format(table, columns, columns, select))
-    inserted = cursor.rowcount
+    written = _insert_all(cursor, fact, select)
     cursor.execute(
         sql.SQL("alter table {} add constraint {} primary key ({})").format(table, constraint, identifiers(fact.key))
     )
@@ -109,7 +106,7 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     if fact.name == "fact_order":
         _count_months(cursor, written=table, replaced=sql.SQL("(select * from dwh.fact_order where false) as none"))
     _queue(cursor, fact, changed=table)
-    return Written(inserted, 0)
+    return written
 
 
 def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
@@ -182,6 +179,17 @@ def _work(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> N
     )
 
 
+def _insert_all(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> Written:
+    """Fills an empty table straight from a select, without the detour by work."""
+    columns = identifiers(_columns(cursor, target))
+    cursor.execute(
+        sql.SQL("insert into {} ({}) select {} from ({}) as new").format(
+            qualified(f"dwh.{target.name}"), columns, columns, select
+        )
+    )
+    return Written(cursor.rowcount, 0)
+
+
 def _write(cursor: Cursor, target: Dimension | Fact) -> Written:
     """Applies `work.<name>` to `dwh.<name>`."""
     columns = _columns(cursor, target)
@@ -243,8 +251,8 @@ def _set_watermarks(cursor: Cursor, target: Dimension | Fact, newest: dict[str, 
         )
 
 
-def _has_rows(cursor: Cursor, target: Fact) -> bool:
-    found: bool = postgres.value(
-        cursor, sql.SQL("select exists (select from {})").format(qualified(f"dwh.{target.name}"))
-    )
+def _is_empty(cursor: Cursor, target: Dimension | Fact) -> bool:
+    """Whether a table has no row but the unknown member."""
+    query = sql.SQL("select not exists (select from {} where {} <> -1)")
+    found: bool = postgres.value(cursor, query.format(qualified(f"dwh.{target.name}"), sql.Identifier(target.key[0])))
     return found

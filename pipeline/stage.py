@@ -187,6 +187,8 @@ def _finish_stage(cursor: Cursor, table: SourceTable, batch: int) -> None:
                 _history(table), identifiers((*table.key, table.watermark))
             )
         )
+    # A small sample: what plans need of a stage table is its size.
+    cursor.execute("set local default_statistics_target = 10")
     cursor.execute(sql.SQL("analyze {}").format(name))
 
 

@@ -53,7 +53,8 @@ def line(cursor: Cursor, date: dt.date) -> str:
     seconds = sum(took for *_, took in runs)
     waiting = sum(count for *_, count in postgres.rows(cursor, QUEUE))
     failed = "".join(f", {name or task} FAILED" for task, name, status, _, _ in runs if status == "failed")
-    return f"{date}  {extracted:>9,} rows extracted {written:>9,} written in {seconds:.1f} s of tasks, {waiting:,} waiting{failed}"
+    moved = f"{extracted:>9,} rows extracted {written:>9,} written"
+    return f"{date} {moved} in {seconds:.1f} s of tasks, {waiting:,} waiting{failed}"
 
 
 def kpis(cursor: Cursor, date: dt.date, months: int) -> str:

@@ -22,7 +22,7 @@ create table if not exists etl.stage_batch (
     loaded_to timestamptz not null
 );
 comment on table etl.stage_batch is
-'First and newest batch that each stage table holds, and the watermark up to which it has all of the source''s changes.';
+'First and newest batch of each stage table, and the watermark up to which it has all changes of the source.';
 
 create table if not exists etl.watermark (
     table_name text primary key,

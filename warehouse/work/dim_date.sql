@@ -1,17 +1,35 @@
--- One row per day of each calendar year in which a changed order was placed or delivered (UTC). Reads stage.orders
--- after batch :orders_after. Years between that no order touches are left out, so that one mistyped year does not
--- bring thousands of them. A rerun gives the same rows.
+-- One row per day of each calendar year from the first to the last in which a changed order was placed or delivered
+-- (UTC). Where these lie more than a century apart a year is mistyped, and only the years that orders touch are taken.
+-- Reads stage.orders after batch :orders_after. A rerun gives the same rows.
 with
 
-orders as (select ordered_ts, delivered_ts from stage.orders where etl_batch > :orders_after),
-
-touched as (
-    select distinct (ordered_ts at time zone 'UTC')::date as date from orders
-    union
-    select distinct (delivered_ts at time zone 'UTC')::date from orders
+orders as (
+    select ordered_ts, delivered_ts from stage.orders
+    where etl_batch > :orders_after
 ),
 
-years as (select distinct date_trunc('year', date) as first_day from touched where isfinite(date)),
+span as (
+    select
+        date_trunc('year', min(least(ordered_ts, delivered_ts)) at time zone 'UTC') as first_year,
+        date_trunc('year', max(greatest(ordered_ts, delivered_ts)) at time zone 'UTC') as last_year
+    from orders
+),
+
+touched as (
+    select ordered_ts as instant from orders
+    union all
+    select delivered_ts from orders
+),
+
+years as (
+    select generate_series(first_year, last_year, interval '1 year') as first_day
+    from span
+    where last_year < first_year + interval '100 years'
+    union
+    select distinct date_trunc('year', instant at time zone 'UTC')
+    from touched
+    where (select last_year >= first_year + interval '100 years' from span) and isfinite(instant)
+),
 
 days as (
     select generate_series(first_day, first_day + interval '1 year - 1 day', interval '1 day')::date as date
