@@ -11,6 +11,7 @@ from pipeline.tasks.load import LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.simulate import SimulateBusinessDay
 
 scheduler.use_embedded()
+scheduler.check()
 
 __all__ = [
     "ChooseBound",

@@ -1,13 +1,18 @@
 """Which luigid a command talks to: the one that luigi.cfg names, else the embedded one where it really listens."""
 
 import contextlib
+import socket
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from luigi.configuration import get_config
 from luigi.interface import core
 
 from pipeline import config
-from pipeline.errors import OceanError
+from pipeline.errors import OceanError, ServiceDown
 
+UNHANDLED = 40  # the exit code that luigi.cfg gives what no task is to blame for
 SETTINGS = {"default-scheduler-url", "default-scheduler-host", "default-scheduler-port"}
 
 
@@ -20,6 +25,22 @@ def use_embedded() -> None:
         return
     with contextlib.suppress(OceanError):  # no embedded services: Luigi's own default
         cfg.set("core", "default-scheduler-url", config.embedded("luigid_url"))
+
+
+def check() -> None:
+    """Ends a `luigi` command that needs a luigid which does not answer: with what to do instead of a stack trace."""
+    if Path(sys.argv[0]).name != "luigi" or "--local-scheduler" in sys.argv or "--help" in sys.argv:
+        return
+    options = core()
+    parts = urlsplit(options.scheduler_url or f"http://{options.scheduler_host}:{options.scheduler_port}")
+    if options.local_scheduler or not parts.hostname:
+        return
+    try:
+        socket.create_connection((parts.hostname, parts.port or 80), timeout=1).close()
+    except OSError as error:
+        where = f"reach luigid at {parts.geturl()}"
+        print(ServiceDown(where, str(error), "run `make up`, or add --local-scheduler"), file=sys.stderr)
+        sys.exit(UNHANDLED)
 
 
 def _key(name: str) -> str:

@@ -2,15 +2,13 @@
 
 import itertools
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import World, admin_url, create_database, drop_database
+from support import World, admin_url, create_database, drop_database, running_services
 
-from pipeline import config, services
+from pipeline import config
 
 # What a developer has set must not reach the tests.
 for variable in ("OPERATIONAL_URL", "WAREHOUSE_URL", "LAKE_URL", "OCEAN_SIMULATE", "RISK_API_URL", *config.OTHER_S3):
@@ -22,14 +20,8 @@ _numbers = itertools.count()
 @pytest.fixture(scope="session")
 def services_home() -> Iterator[Path]:
     """The state folder of running embedded services."""
-    home = Path(tempfile.mkdtemp(prefix="ocean-tests-"))
-    home.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
-    try:
-        services.up(home)
+    with running_services() as home:
         yield home
-    finally:
-        services.down(home)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

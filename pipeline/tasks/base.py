@@ -1,6 +1,7 @@
 """What all tasks of a date share."""
 
 import contextlib
+import datetime as dt
 import time
 from collections.abc import Iterable
 from functools import cached_property
@@ -44,8 +45,9 @@ class DatedTask(luigi.Task):
         chains = list(SOURCE_TABLES)
         # Luigi raises what a task requires to the task's own priority: what requires all tables comes last.
         place = min((chains.index(table) for table in self.chain()), default=len(chains))
-        ordinal: int = self.date.toordinal()
-        return -ordinal * (len(chains) + 1) - place
+        to_come: int = dt.date.max.toordinal() - self.date.toordinal()
+        # Above zero, which is what Luigi gives the tasks that may require this one.
+        return (to_come + 1) * (len(chains) + 1) - place
 
     def chain(self) -> Iterable[str]:
         """The source tables whose chain of tasks this one belongs to."""

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import luigi
 
@@ -22,6 +23,11 @@ class DailyWarehouseLoad(MarkedTask):
 
     brief = luigi.BoolParameter(significant=False, description="print one line instead of the summary")
     layer, table = "mart", "kpi_monthly"
+
+    @classmethod
+    def bulk_complete(cls, dates: Iterable[dt.date]) -> list[dt.date]:
+        """Those of the dates that are loaded: what RangeDaily asks."""
+        return [date for date in dates if cls(date).complete()]
 
     def requires(self) -> Iterable[luigi.Task]:
         _check_services()
@@ -71,6 +77,7 @@ class LoadHistory(DatedTask):
         return [day for day in days if (day + dt.timedelta(days=1)).day == 1 or (self.date - day).days < 7]
 
 
+@cache
 def _check_services() -> None:
     """Says at once which service is down, rather than after the first tasks that need it."""
     postgres.check(settings().operational_url, "operational")
