@@ -46,7 +46,6 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
     select = statement(f"work/{dimension.name}", **{f"{table}_after": batch for table, batch in after.items()})
     if _is_empty(cursor, dimension):
         written = _insert_all(cursor, dimension, select)
-        cursor.execute(sql.SQL("analyze {}").format(qualified(f"dwh.{dimension.name}")))
     else:
         _work(cursor, dimension, select)
         if dimension.name == "dim_product":
@@ -88,21 +87,15 @@ select exists (
 
 
 def _first_load(cursor: Cursor, fact: Fact) -> Written:
-    """Fills an empty fact table straight from stage; its key is built once at the end."""
+    """Fills an empty fact table straight from stage."""
     table = qualified(f"dwh.{fact.name}")
-    constraint = sql.Identifier(f"{fact.name}_pkey")
     # With millions of groups sorting beats hashing, all the more as stage lies in the order of its key.
     cursor.execute("set local enable_hashagg = off")
-    cursor.execute(sql.SQL("alter table {} drop constraint {}").format(table, constraint))
     select = statement(
         f"work/{fact.name}", orders=qualified("stage.orders"), order_lines=qualified("stage.order_lines")
     )
     written = _insert_all(cursor, fact, select)
-    cursor.execute(
-        sql.SQL("alter table {} add constraint {} primary key ({})").format(table, constraint, identifiers(fact.key))
-    )
-    cursor.execute("reset enable_hashagg")
-    cursor.execute(sql.SQL("analyze {}").format(table))
+    cursor.execute("set local enable_hashagg = on")
     if fact.name == "fact_order":
         _count_months(cursor, written=table, replaced=sql.SQL("(select * from dwh.fact_order where false) as none"))
     _queue(cursor, fact, changed=table)
@@ -180,14 +173,25 @@ def _work(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> N
 
 
 def _insert_all(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> Written:
-    """Fills an empty table straight from a select, without the detour by work."""
-    columns = identifiers(_columns(cursor, target))
-    cursor.execute(
-        sql.SQL("insert into {} ({}) select {} from ({}) as new").format(
-            qualified(f"dwh.{target.name}"), columns, columns, select
-        )
-    )
-    return Written(cursor.rowcount, 0)
+    """Fills an empty table straight from a select, without the detour by work; its keys are built once at the end."""
+    table, columns = qualified(f"dwh.{target.name}"), identifiers(_columns(cursor, target))
+    keys = [(sql.Identifier(name), sql.SQL(key)) for name, key in postgres.rows(cursor, KEYS, (f"dwh.{target.name}",))]
+    for name, _ in keys:
+        cursor.execute(sql.SQL("alter table {} drop constraint {}").format(table, name))
+    cursor.execute(sql.SQL("insert into {} ({}) select {} from ({}) as new").format(table, columns, columns, select))
+    inserted = cursor.rowcount
+    for name, key in keys:
+        cursor.execute(sql.SQL("alter table {} add constraint {} {}").format(table, name, key))
+    # A small sample is quick, and enough for the loads that follow; autovacuum takes its own in time.
+    cursor.execute("set local default_statistics_target = 10")
+    cursor.execute(sql.SQL("analyze {}").format(table))
+    return Written(inserted, 0)
+
+
+KEYS = """
+select conname, pg_get_constraintdef(oid) from pg_constraint
+where conrelid = %s::regclass and contype in ('p', 'u') order by contype
+"""
 
 
 def _write(cursor: Cursor, target: Dimension | Fact) -> Written:

@@ -3,6 +3,7 @@
 import io
 import os
 import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -91,6 +92,7 @@ def session(url: str, name: str, *, purpose: str | None = None) -> Iterator[Curs
     """
     with _connection(url, name, purpose) as connection, connection.cursor() as cursor:
         yield cursor
+        cursor.execute("discard all")
 
 
 @contextmanager
@@ -100,8 +102,8 @@ def _connection(url: str, name: str, purpose: str | None = None) -> Iterator[Con
     A small day is dozens of tasks of a few milliseconds each, and a new connection takes as long as one of them.
     """
     key = (url, purpose or name)
-    connection = _idle.pop(key, None)
-    if connection is None or not _is_fresh(connection):
+    connection, since = _idle.pop(key, (None, 0.0))
+    if connection is None or not _is_fresh(connection, since):
         connection = connect(url, name, purpose=purpose, autocommit=True)
     try:
         with refusals(name):
@@ -109,7 +111,10 @@ def _connection(url: str, name: str, purpose: str | None = None) -> Iterator[Con
     except BaseException:
         connection.close()
         raise
-    _keep(connection, key)
+    connection.autocommit = True
+    _idle[key] = connection, time.monotonic()
+    while len(_idle) > MOST_IDLE:
+        _idle.pop(next(iter(_idle)))[0].close()
 
 
 @contextmanager
@@ -121,36 +126,26 @@ def refusals(name: str) -> Iterator[None]:
         raise _refused(name, error) from None
 
 
-# Idle connections by URL and purpose, the least recently used first.
-_idle: dict[tuple[str, str], Connection] = {}
+# Idle connections by URL and purpose, and since when they are; the least recently used first.
+_idle: dict[tuple[str, str], tuple[Connection, float]] = {}
 _inherited: list[Connection] = []
 MOST_IDLE = 4
+SECONDS_FRESH = 1
 
 
 def _leave_to_parent() -> None:
     """In a forked worker: its parent's connections are neither used nor closed."""
-    _inherited.extend(_idle.values())
+    _inherited.extend(connection for connection, _ in _idle.values())
     _idle.clear()
 
 
 os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def _keep(connection: Connection, key: tuple[str, str]) -> None:
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("discard all")
-    except psycopg2.Error:  # lost after its work was done
-        connection.close()
-        return
-    _idle[key] = connection
-    while len(_idle) > MOST_IDLE:
-        _idle.pop(next(iter(_idle))).close()
-
-
-def _is_fresh(connection: Connection) -> bool:
+def _is_fresh(connection: Connection, since: float) -> bool:
     """Whether a connection that lay idle still answers: its server may have been restarted."""
+    if time.monotonic() - since < SECONDS_FRESH:
+        return True
     try:
         with connection.cursor() as cursor:
             cursor.execute("select")

@@ -43,15 +43,15 @@ def _record(task: luigi.Task, error: Exception | None) -> None:
     }
     try:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            # A run that is missing here after a crash of the server is no loss; waiting for the disk would be.
-            cursor.execute("set local synchronous_commit = off")
             cursor.execute(RECORD, row)
     except OceanError as problem:
         # The log is no reason to fail a load that is committed; before CreateWarehouse has run there is no table.
         logger.debug("the run of %s was not recorded: %s", task, problem)
 
 
+# A run that is missing here after a crash of the server is no loss; waiting for the disk would be.
 RECORD = """
+set local synchronous_commit = off;
 insert into etl.task_run (task, params, started, finished, status, rows, bytes, error)
 values (%(task)s, %(params)s, %(started)s, clock_timestamp(), %(status)s, %(rows)s, %(bytes)s, %(error)s)
 """

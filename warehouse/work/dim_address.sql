@@ -2,16 +2,20 @@
 -- :addresses_after and stage.states after batch :states_after. A rerun gives the same rows.
 with
 
-states as (select state_code, name, etl_batch from stage.states),
+states as (select state_code, name from stage.states),
 
-changed as (
-    select address_id from stage.addresses where etl_batch > :addresses_after
-    union
-    select address_id from stage.addresses
-    where state_code in (select state_code from stage.states where etl_batch > :states_after)
+changed_states as (
+    select state_code from stage.states
+    where etl_batch > :states_after
 ),
 
-addresses as (select * from stage.addresses where address_id in (select address_id from changed))
+addresses as (
+    select * from stage.addresses
+    where etl_batch > :addresses_after
+    union all
+    select * from stage.addresses
+    where etl_batch <= :addresses_after and state_code in (select state_code from changed_states)
+)
 
 select
     addresses.address_id,
