@@ -3,7 +3,6 @@
 import io
 import os
 import socket
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -102,8 +101,8 @@ def _connection(url: str, name: str, purpose: str | None = None) -> Iterator[Con
     A small day is dozens of tasks of a few milliseconds each, and a new connection takes as long as one of them.
     """
     key = (url, purpose or name)
-    connection, since = _idle.pop(key, (None, 0.0))
-    if connection is None or not _is_fresh(connection, since):
+    connection = _idle.pop(key, None)
+    if connection is None or not _answers(connection):
         connection = connect(url, name, purpose=purpose, autocommit=True)
     try:
         with refusals(name):
@@ -112,9 +111,9 @@ def _connection(url: str, name: str, purpose: str | None = None) -> Iterator[Con
         connection.close()
         raise
     connection.autocommit = True
-    _idle[key] = connection, time.monotonic()
+    _idle[key] = connection
     while len(_idle) > MOST_IDLE:
-        _idle.pop(next(iter(_idle)))[0].close()
+        _idle.pop(next(iter(_idle))).close()
 
 
 @contextmanager
@@ -126,26 +125,23 @@ def refusals(name: str) -> Iterator[None]:
         raise _refused(name, error) from None
 
 
-# Idle connections by URL and purpose, and since when they are; the least recently used first.
-_idle: dict[tuple[str, str], tuple[Connection, float]] = {}
+# Idle connections by URL and purpose, the least recently used first.
+_idle: dict[tuple[str, str], Connection] = {}
 _inherited: list[Connection] = []
 MOST_IDLE = 4
-SECONDS_FRESH = 1
 
 
 def _leave_to_parent() -> None:
     """In a forked worker: its parent's connections are neither used nor closed."""
-    _inherited.extend(connection for connection, _ in _idle.values())
+    _inherited.extend(_idle.values())
     _idle.clear()
 
 
 os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def _is_fresh(connection: Connection, since: float) -> bool:
+def _answers(connection: Connection) -> bool:
     """Whether a connection that lay idle still answers: its server may have been restarted."""
-    if time.monotonic() - since < SECONDS_FRESH:
-        return True
     try:
         with connection.cursor() as cursor:
             cursor.execute("select")

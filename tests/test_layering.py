@@ -19,7 +19,7 @@ LAYERS = [
     {"services", "generators"},
     {"tasks"},
 ]
-ONLY_IN = {"psycopg2": {"postgres"}, "boto3": {"lake"}, "luigi": {"config", "targets", "scheduler", "tasks", ""}}
+ONLY_IN = {"psycopg2": {"postgres"}, "boto3": {"lake"}, "luigi": {"config", "targets", "scheduler", "tasks", "demo", ""}}
 
 
 def module(path: Path) -> str:

@@ -15,8 +15,8 @@ DATE = dt.date(2026, 1, 20)
 
 @pytest.fixture(autouse=True)
 def small(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("shop_scale", "0.1")
-    monkeypatch.setenv("shop_opened_on", str(DATE))
+    monkeypatch.setenv("OCEAN_SHOP_SCALE", "0.1")
+    monkeypatch.setenv("OCEAN_SHOP_OPENED_ON", str(DATE))
     settings.cache_clear()
 
 
