@@ -97,7 +97,7 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     written = _insert_all(cursor, fact, select)
     cursor.execute("set local enable_hashagg = on")
     if fact.name == "fact_order":
-        _count_months(cursor, written=table, replaced=sql.SQL("(select * from dwh.fact_order where false) as none"))
+        _count_months(cursor, written=table, replaced=sql.SQL("(select * from dwh.fact_order where false)"))
     _queue(cursor, fact, changed=table)
     return written
 
@@ -122,9 +122,7 @@ def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
         _count_months(
             cursor,
             written=sql.SQL("work.fact_order"),
-            replaced=sql.SQL(
-                "(select old.* from dwh.fact_order as old inner join work.fact_order using (order_id)) as before"
-            ),
+            replaced=sql.SQL("(select old.* from dwh.fact_order as old inner join work.fact_order using (order_id))"),
         )
     written = _write(cursor, fact)
     _queue(cursor, fact, changed=sql.SQL("changed_order"))

@@ -3,9 +3,9 @@
 -- same rows.
 with
 
-orders as (select * from :orders),
+orders as (select source.* from :orders as source),
 
-order_lines as (select * from :order_lines),
+order_lines as (select source.* from :order_lines as source),
 
 amounts as (
     select

@@ -13,7 +13,7 @@ orders as (
     left join dwh.dim_date on (placed.ordered_ts at time zone 'UTC')::date = dim_date.date
 ),
 
-order_lines as (select * from :order_lines),
+order_lines as (select source.* from :order_lines as source),
 
 products as (
     select

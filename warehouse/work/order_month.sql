@@ -5,25 +5,25 @@ with
 -- By day first: a million orders are counted by a cheap key, a few hundred days by month.
 days as (
     select
-        (ordered_ts at time zone 'UTC')::date as day,
-        order_status_key,
+        (written.ordered_ts at time zone 'UTC')::date as day,
+        written.order_status_key,
         1 as sign,
         count(*) as orders,
-        sum(order_amount) as order_amount,
-        count(delivered_ts) as delivered_orders,
-        coalesce(sum(delivered_ts - ordered_ts), interval '0') as fulfilment
-    from :written
+        sum(written.order_amount) as order_amount,
+        count(written.delivered_ts) as delivered_orders,
+        coalesce(sum(written.delivered_ts - written.ordered_ts), interval '0') as fulfilment
+    from :written as written
     group by 1, 2
     union all
     select
-        (ordered_ts at time zone 'UTC')::date as day,
-        order_status_key,
+        (replaced.ordered_ts at time zone 'UTC')::date as day,
+        replaced.order_status_key,
         -1 as sign,
         count(*) as orders,
-        sum(order_amount) as order_amount,
-        count(delivered_ts) as delivered_orders,
-        coalesce(sum(delivered_ts - ordered_ts), interval '0') as fulfilment
-    from :replaced
+        sum(replaced.order_amount) as order_amount,
+        count(replaced.delivered_ts) as delivered_orders,
+        coalesce(sum(replaced.delivered_ts - replaced.ordered_ts), interval '0') as fulfilment
+    from :replaced as replaced
     group by 1, 2
 ),
 
