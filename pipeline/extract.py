@@ -8,21 +8,18 @@ bound for all tables of a date, below which no row can still appear in the sourc
 """
 
 import datetime as dt
-import gzip
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import IO, Any, cast
-
-import zstandard
+from typing import Any
 
 from pipeline import postgres
 from pipeline.catalog import SourceTable
 from pipeline.columns import Column, create_table, read_columns
+from pipeline.compressed import Sink
 from pipeline.config import Settings
 from pipeline.errors import BadExtract, SourceUnsafe
-from pipeline.lake import Lake, Upload
+from pipeline.lake import Lake
 from pipeline.postgres import Cursor, identifiers, qualified, sql
 
 Bytes = bytes  # the class below has a field of that name
@@ -157,8 +154,8 @@ def extract(
     where = folder(table.name, date)
     data = f"data.csv.{settings.compression}"
     with lake.upload(f"{where}/{data}") as upload:
-        sink = _Hashed(upload, progress)
-        with _compressor(sink, settings.compression) as compressor:
+        sink = Sink(upload, progress)
+        with sink.compressor(data) as compressor:
             rows = postgres.copy_out(cursor, _window(table, columns, begin, to), compressor)
     found = Metadata(
         table=table.name,
@@ -171,7 +168,7 @@ def extract(
         data=data,
         rows=rows,
         bytes=sink.bytes,
-        sha256=sink.sha256.hexdigest(),
+        sha256=sink.digest,
         extracted_at=dt.datetime.now(dt.UTC).isoformat(),
     )
     for schema in ("delta", "stage"):
@@ -257,25 +254,3 @@ where datname = current_database() and (query = '<insufficient privilege>' or st
     select from pg_locks where pg_locks.pid = activity.pid and pg_locks.locktype = 'virtualxid'
 )
 """
-
-
-class _Hashed:
-    """Counts and hashes what it sends on."""
-
-    def __init__(self, upload: Upload, progress: Callable[[int], None]) -> None:
-        self.upload, self.progress = upload, progress
-        self.sha256, self.bytes = hashlib.sha256(), 0
-
-    def write(self, data: bytes) -> int:
-        self.sha256.update(data)
-        self.bytes += len(data)
-        self.progress(self.bytes)
-        return self.upload.write(data)
-
-
-def _compressor(sink: _Hashed, compression: str) -> Any:
-    """A writer that compresses into `sink`; closing it writes the end of the stream and leaves `sink` open."""
-    if compression == "zst":
-        return zstandard.ZstdCompressor(level=1).stream_writer(cast(IO[bytes], sink), closefd=False)
-    # mtime 0: the same rows give the same bytes.
-    return gzip.GzipFile(fileobj=cast(IO[bytes], sink), mode="wb", compresslevel=1, mtime=0)

@@ -179,7 +179,7 @@ def load_stages(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABL
         assert found is not None
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
             postgres.lock(cursor, f"stage.{table.short}")
-            stage.load(cursor, world.lake, table, found, settings().max_rejected)
+            stage.Load(cursor, world.lake, table, found, settings().max_rejected).run()
 
 
 def load_dimensions(world: World, *without: str) -> None:

@@ -15,11 +15,15 @@ LAYERS = [
     {"errors"},
     {"config", "catalog"},
     {"postgres", "lake", "sql"},
-    {"columns", "extract", "stage", "dwh", "targets", "summary", "scheduler"},
+    {"columns", "compressed", "extract", "stage", "dwh", "targets", "summary", "scheduler"},
     {"services", "generators"},
     {"tasks"},
 ]
-ONLY_IN = {"psycopg2": {"postgres"}, "boto3": {"lake"}, "luigi": {"config", "targets", "scheduler", "tasks", "demo", ""}}
+ONLY_IN = {
+    "psycopg2": {"postgres"},
+    "boto3": {"lake"},
+    "luigi": {"config", "targets", "scheduler", "tasks", "demo", ""},
+}
 
 
 def module(path: Path) -> str:

@@ -50,7 +50,7 @@ class LoadStage(MarkedTask):
                 def progress(received: int, each: extract.Metadata = each) -> None:
                     self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
 
-                loads.append(stage.load(cursor, lake(), table, each, settings().max_rejected, progress))
+                loads.append(stage.Load(cursor, lake(), table, each, settings().max_rejected, progress).run())
                 LoadStage(each.day, self.table).marker.touch(cursor)
         self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
         rejected = sum(load.rejected for load in loads)
