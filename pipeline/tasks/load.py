@@ -83,9 +83,10 @@ class LoadDimension(MarkedTask):
                     return
                 written = dwh.load_dimension(cursor, DIMENSIONS[self.table])
                 self.marker.touch(cursor)
-        except OceanError as error:
+        except Exception as error:
             self.error = error
-            logger.error("dwh.%s was not loaded: %s", self.table, error)
+            known = isinstance(error, OceanError)
+            logger.error("dwh.%s was not loaded: %s", self.table, error, exc_info=not known)
             self.say(f"failed: {error}")
             return
         self.rows = written.rows
