@@ -9,9 +9,11 @@ from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
 from pipeline.tasks.extract import ChooseBound, ExtractTable
 from pipeline.tasks.load import LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.simulate import SimulateBusinessDay
+from pipeline.tasks.worker import run_small_tasks_in_the_worker
 
 scheduler.use_embedded()
 scheduler.check()
+run_small_tasks_in_the_worker()
 
 __all__ = [
     "ChooseBound",

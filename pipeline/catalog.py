@@ -12,7 +12,7 @@ class SourceTable:
 
     `columns` are those of the contract, all needed downstream; a source may have more. A row without a value for
     one of `required` cannot be loaded. `history` names a column of which every observed value is kept, not only
-    the newest (a price, for SCD type 2).
+    the newest (a price, for SCD type 2). `small`: few rows, however large the shop.
     """
 
     name: str
@@ -21,6 +21,7 @@ class SourceTable:
     required: tuple[str, ...]
     watermark: str = "updated_ts"
     history: str | None = None
+    small: bool = False
 
     @property
     def short(self) -> str:
@@ -47,13 +48,12 @@ class Fact:
     dimensions: tuple[str, ...]
 
 
-def _ops(name: str, key: str, columns: str, history: str | None = None) -> SourceTable:
+def _ops(name: str, key: str, columns: str, history: str | None = None, *, small: bool = False) -> SourceTable:
     """A table of schema ops; a column marked `?` may be empty."""
     marked = (*key.split(), *columns.split(), "created_ts", "updated_ts")
     required = tuple(column for column in marked if not column.endswith("?") and column != "created_ts")
-    return SourceTable(
-        f"ops.{name}", tuple(key.split()), tuple(column.rstrip("?") for column in marked), required, history=history
-    )
+    columns_of_table = tuple(column.rstrip("?") for column in marked)
+    return SourceTable(f"ops.{name}", tuple(key.split()), columns_of_table, required, history=history, small=small)
 
 
 # Large tables first: with several workers the longest chain begins at once.
@@ -74,13 +74,14 @@ SOURCE_TABLES = {
             "product_id",
             "sku name product_subtype_id? supplier_id? unit_price",
             history="unit_price",
+            small=True,
         ),
-        _ops("product_subtypes", "product_subtype_id", "product_type_id? name"),
-        _ops("product_types", "product_type_id", "name"),
-        _ops("suppliers", "supplier_id", "name contact_email? country"),
-        _ops("payment_methods", "payment_method_id", "name"),
-        _ops("order_statuses", "order_status_id", "name is_lost"),
-        _ops("states", "state_code", "name"),
+        _ops("product_subtypes", "product_subtype_id", "product_type_id? name", small=True),
+        _ops("product_types", "product_type_id", "name", small=True),
+        _ops("suppliers", "supplier_id", "name contact_email? country", small=True),
+        _ops("payment_methods", "payment_method_id", "name", small=True),
+        _ops("order_statuses", "order_status_id", "name is_lost", small=True),
+        _ops("states", "state_code", "name", small=True),
     )
 }
 

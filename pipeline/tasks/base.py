@@ -49,6 +49,12 @@ class DatedTask(luigi.Task):
         # Above zero, which is what Luigi gives the tasks that may require this one.
         return (to_come + 1) * (len(chains) + 1) - place
 
+    @property
+    def is_small(self) -> bool:
+        """Whether the task is quick whatever the size of the shop: it moves the rows of small tables alone."""
+        chain = list(self.chain())
+        return bool(chain) and all(SOURCE_TABLES[table].small for table in chain)
+
     def chain(self) -> Iterable[str]:
         """The source tables whose chain of tasks this one belongs to."""
         return ()

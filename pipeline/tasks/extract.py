@@ -23,6 +23,8 @@ class ChooseBound(DatedTask):
     luigi --module pipeline ChooseBound --date 2026-11-19 --local-scheduler
     """
 
+    is_small = True
+
     def requires(self) -> Iterable[luigi.Task]:
         return [SimulateBusinessDay(self.date)] if settings().simulate and self._is_over() else []
 

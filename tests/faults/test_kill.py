@@ -4,6 +4,7 @@ The moments are seeded fractions of the time that an undisturbed load takes. Ser
 what is killed is the database server.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -120,9 +121,10 @@ def test_a_killed_worker_fails_the_command_and_the_next_run_makes_up_for_it(case
     process = world.start(*LOAD)
     assert process.stdout
     running = (re.search(rf"\[pid (\d+)\].* running +{task}\(", line) for line in process.stdout)
-    worker = next(int(found[1]) for found in running if found)
-    assert worker != process.pid
-    os.kill(worker, signal.SIGKILL)
+    # A small task runs in the command itself.
+    worker = next(int(found[1]) for found in running if found and int(found[1]) != process.pid)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker, signal.SIGKILL)
     output, _ = process.communicate(timeout=60)
     was_hit = "died unexpectedly with exit code -9" in output  # else it was quicker
     assert process.returncode == (TASK_FAILED if was_hit else 0), output
