@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo env test format up down status bench clean
+.PHONY: demo env test format up down status bench
 
 demo: env  ## a simulated shop, its warehouse and its KPIs
 	@$(VENV)/bin/python -m pipeline.services up

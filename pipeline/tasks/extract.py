@@ -2,7 +2,8 @@
 
 import datetime as dt
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import luigi
 
@@ -10,6 +11,7 @@ from pipeline import extract, postgres
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.config import settings
 from pipeline.lake import lake
+from pipeline.postgres import Cursor
 from pipeline.targets import LakeObject
 from pipeline.tasks.base import DatedTask
 from pipeline.tasks.simulate import SimulateBusinessDay
@@ -32,11 +34,7 @@ class ChooseBound(DatedTask):
         return LakeObject(extract.bound_key(self.date))
 
     def run(self) -> None:
-        with (
-            postgres.session(settings().warehouse_url, "warehouse") as warehouse,
-            postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
-        ):
-            postgres.lock_session(warehouse, f"bound {self.date}")
+        with _locked_source(f"bound {self.date}") as source:
             end = self._end()
             bound = extract.choose_bound(source, lake(), self.date, end, settings().watermark_lag)
         self.say(f"up to {bound}")
@@ -78,12 +76,8 @@ class ExtractTable(DatedTask):
         return LakeObject(f"{extract.folder(self.table, self.date)}/{extract.SUCCESS}")
 
     def run(self) -> None:
-        with (
-            postgres.session(settings().warehouse_url, "warehouse") as warehouse,
-            postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
-        ):
-            # Two processes for the same date: the second one waits and finds the extract.
-            postgres.lock_session(warehouse, f"extract {self.table} {self.date}")
+        # Two processes for the same date: the second one waits and finds the extract.
+        with _locked_source(f"extract {self.table} {self.date}") as source:
             if self.complete():
                 return
             found = extract.extract(
@@ -94,3 +88,14 @@ class ExtractTable(DatedTask):
 
     def _progress(self, sent: int) -> None:
         self.say(f"{sent:,} bytes so far", every=1)
+
+
+@contextmanager
+def _locked_source(name: str) -> Iterator[Cursor]:
+    """A session in the source while the lock called `name` is held in the warehouse: the source is never locked."""
+    with (
+        postgres.session(settings().warehouse_url, "warehouse") as warehouse,
+        postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
+    ):
+        postgres.lock_session(warehouse, name)
+        yield source
