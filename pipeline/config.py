@@ -41,6 +41,23 @@ class S3:
 
 
 @dataclass(frozen=True)
+class Spark:
+    """Where reviews are classified. `emr_cluster` empty: a cluster is started for the run, and ends with it."""
+
+    engine: str
+    master: str
+    driver_memory: str
+    emr_cluster: str
+    emr_release: str
+    emr_instance_type: str
+    emr_instances: int
+    emr_job_role: str
+    emr_service_role: str
+    emr_subnet: str
+    emr_logs: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """Every setting of the pipeline; luigi.cfg explains each one."""
 
@@ -57,6 +74,10 @@ class Settings:
     compression: str
     max_rejected: float
     lost_order_limit: float
+    risk_api_url: str = field(repr=False)
+    min_quantity: int
+    review_classifier: str
+    spark: Spark
 
 
 def default_home() -> Path:
@@ -100,7 +121,30 @@ def settings() -> Settings:
         compression=_parsed("compression", _one_of("zst", "gz"), "zst"),
         max_rejected=_parsed("max_rejected", float, "0.01"),
         lost_order_limit=_parsed("lost_order_limit", float, "0.05"),
+        risk_api_url=_risk_api_url(operational),
+        min_quantity=_parsed("min_quantity", int, "2"),
+        review_classifier=_parsed("review_classifier", _one_of("auto", "keyword", "lexicon", "trained"), "auto"),
+        spark=Spark(
+            engine=_parsed("SPARK_ENGINE", _one_of("local", "emr"), "local"),
+            master=_get("spark_master") or "local[*]",
+            driver_memory=_get("spark_driver_memory") or "1g",
+            emr_cluster=_get("emr_cluster") or "",
+            emr_release=_get("emr_release") or "emr-7.9.0",
+            emr_instance_type=_get("emr_instance_type") or "m5.xlarge",
+            emr_instances=_parsed("emr_instances", int, "3"),
+            emr_job_role=_get("emr_job_role") or "EMR_EC2_DefaultRole",
+            emr_service_role=_get("emr_service_role") or "EMR_DefaultRole",
+            emr_subnet=_get("emr_subnet") or "",
+            emr_logs=_get("emr_logs") or "",
+        ),
     )
+
+
+def _risk_api_url(operational: str | None) -> str:
+    """What the environment says, be it nothing; else luigi.cfg; else the embedded service beside its own source."""
+    if (named := os.environ.get("RISK_API_URL")) is not None:
+        return named
+    return _from_cfg("risk_api_url") or ("" if operational else embedded("risk_api_url"))
 
 
 def _from_cfg(name: str) -> str | None:
