@@ -47,13 +47,21 @@ class BadExtract(OceanError):
     """An extract on the lake is missing, incomplete or not what its metadata says."""
 
 
+class BadAnswer(OceanError):
+    """An answer of the risk API that cannot be understood."""
+
+
 class TooManyRejected(OceanError):
     """More rows of an input were rejected than `max_rejected` allows."""
 
 
-class DimensionFailed(OceanError):
-    """A dimension could not be loaded; the facts were, with unknown members in its place."""
+class LoadIncomplete(OceanError):
+    """A dimension or a feed could not be loaded; all the rest was, with unknown members where they are missing."""
 
 
 class SimulationError(OceanError):
     """The simulated shop cannot do this business day."""
+
+
+class SparkFailed(OceanError):
+    """A Spark job, or the cluster that it runs on, did not come to a good end."""

@@ -3,8 +3,9 @@
 import contextlib
 import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PART_BYTES = 8 << 20  # of a multipart upload; S3 wants 5 MiB or more for all parts but the last
+MOST_DELETED = 1000  # objects in one request, by S3's own limit
+
+
+@dataclass(frozen=True)
+class Object:
+    """What a listing says of an object: its key in the lake, its bytes, and when it was written."""
+
+    key: str
+    size: int
+    modified: dt.datetime
 
 
 class Lake:
@@ -80,6 +91,34 @@ class Lake:
                     with contextlib.suppress(ValueError):  # a folder of somebody else's
                         dates.append(dt.date.fromisoformat(entry["Prefix"].removeprefix(prefix).rstrip("/")))
         return sorted(dates)
+
+    def objects(self, folder: str) -> list[Object]:
+        """All objects below a folder, however deep, ordered by key: one listing."""
+        prefix = self._key(folder) + "/"
+        found = []
+        with self.errors():
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                found += [
+                    Object(
+                        f"{folder}/{entry['Key'].removeprefix(prefix)}",
+                        entry["Size"],
+                        entry["LastModified"].astimezone(dt.UTC),
+                    )
+                    for entry in page.get("Contents", [])
+                ]
+        return sorted(found, key=lambda entry: entry.key)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Deletes objects; what is not there is as good as deleted."""
+        wanted = [self._key(key) for key in keys]
+        with self.errors():
+            for start in range(0, len(wanted), MOST_DELETED):
+                answer = self.client.delete_objects(
+                    Bucket=self.bucket,
+                    Delete={"Objects": [{"Key": key} for key in wanted[start : start + MOST_DELETED]], "Quiet": True},
+                )
+                for refused in answer.get("Errors", []):
+                    self._raise(f"it did not delete {refused.get('Key')}: {refused.get('Code')}")
 
     def check(self) -> None:
         """Returns when the bucket can be reached; raises ServiceDown within two seconds otherwise."""
