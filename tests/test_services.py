@@ -17,11 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import psutil
 import psycopg2
 import pytest
+import urllib3
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -98,6 +100,14 @@ def s3(home: Path, **changed: Any) -> Any:
     return boto3.client("s3", **{**arguments, **changed})
 
 
+def risk_scores(url: str) -> tuple[int, Any]:
+    """Status and JSON of the answer, asked for with the user and password of the URL."""
+    parts = urlsplit(url)
+    headers = urllib3.make_headers(basic_auth=f"{parts.username}:{parts.password or ''}")
+    response = urllib3.request("GET", f"http://127.0.0.1:{parts.port}{parts.path}", headers=headers)
+    return response.status, response.json()
+
+
 def pids(home: Path) -> dict[str, int | None]:
     return {service.name: service.pid for service in services.status(home)}
 
@@ -107,7 +117,7 @@ def ports(home: Path) -> list[int]:
 
 
 def all_run(home: Path) -> bool:
-    return [service.state for service in services.status(home)] == ["running"] * 3
+    return [service.state for service in services.status(home)] == ["running"] * 4
 
 
 def command(home: Path, name: str, **arguments: Any) -> subprocess.Popen[str]:
@@ -156,6 +166,7 @@ def test_fresh_services_let_in_who_knows_their_secrets(running_home: Path) -> No
     assert [bucket["Name"] for bucket in s3(running_home).list_buckets()["Buckets"]] == ["ocean-lake"]
     with urllib.request.urlopen(access(running_home)["luigid_url"] + "/api/graph") as answer:
         assert json.load(answer) == {"response": {}}
+    assert risk_scores(access(running_home)["risk_api_url"]) == (200, [])
 
 
 def test_the_role_owns_its_databases_and_is_no_superuser(running_home: Path) -> None:
@@ -191,6 +202,13 @@ def test_a_wrong_password_is_refused(running_home: Path) -> None:
             psycopg2.connect(url, user=wrong)
 
 
+def test_a_stranger_gets_no_risk_scores(running_home: Path) -> None:
+    url = access(running_home)["risk_api_url"]
+    password = urlsplit(url).password or ""
+    for wrong in (url.replace(password, "wrong"), url.replace("ocean:", "postgres:"), url.replace(f":{password}", "")):
+        assert risk_scores(wrong)[0] == 401
+
+
 @pytest.mark.parametrize(
     "stranger",
     [
@@ -216,11 +234,12 @@ def test_secrets_are_their_owners_alone(running_home: Path) -> None:
         "s3_access_key",
         "s3_secret_key",
         "luigid_url",
+        "risk_api_url",
     ]
     for name in ("services.json", "postgresql.password"):
         assert stat.S_IMODE((running_home / name).stat().st_mode) == 0o600
     assert stat.S_IMODE(running_home.stat().st_mode) == (0o711 if os.geteuid() == 0 else 0o700)
-    for name in ("postgresql/data", "s3", "log", "luigid"):
+    for name in ("postgresql/data", "s3", "log", "luigid", "risk"):
         assert stat.S_IMODE((running_home / name).stat().st_mode) == 0o700
 
 
@@ -234,7 +253,8 @@ def test_no_secret_is_in_a_command_line_a_log_or_the_output(home: Path) -> None:
     password = kept["warehouse_url"].split(":")[2].split("@")[0]
     owners = (home / "postgresql.password").read_text()
     assert str(home) in shown
-    for secret in (password, owners, kept["s3_secret_key"], kept["s3_access_key"]):
+    risk_password = urlsplit(kept["risk_api_url"]).password or ""
+    for secret in (password, owners, kept["s3_secret_key"], kept["s3_access_key"], risk_password):
         assert len(secret) >= 20
         assert secret not in shown
 
@@ -252,7 +272,7 @@ def test_the_services_listen_on_this_machine_alone(running_home: Path) -> None:
 def test_a_second_start_starts_nothing(running_home: Path) -> None:
     before = pids(running_home)
     assert None not in before.values()
-    assert [service.state for service in services.up(running_home)] == ["running"] * 3
+    assert [service.state for service in services.up(running_home)] == ["running"] * 4
     assert pids(running_home) == before
 
 
@@ -263,21 +283,22 @@ def test_the_services_outlive_the_command(home: Path) -> None:
         ["postgresql", "started"],
         ["s3", "started"],
         ["luigid", "started"],
+        ["risk", "started"],
     ]
     assert all_run(home)
-    assert len({os.getsid(pid) for pid in pids(home).values() if pid}) == 3
+    assert len({os.getsid(pid) for pid in pids(home).values() if pid}) == 4
 
 
 def test_status_tells_by_its_exit_code_whether_all_run(home: Path) -> None:
     code, output, _ = outcome(command(home, "status"))
-    assert (code, output.count("stopped")) == (3, 3)
+    assert (code, output.count("stopped")) == (3, 4)
     assert not home.exists()
     services.up(home)
     code, output, _ = outcome(command(home, "status"))
-    assert (code, output.count("running")) == (0, 3)
+    assert (code, output.count("running")) == (0, 4)
     os.kill(pids(home)["s3"] or 0, signal.SIGKILL)
     code, output, _ = outcome(command(home, "status"))
-    assert (code, output.count("running")) == (3, 2)
+    assert (code, output.count("running")) == (3, 3)
 
 
 def test_a_stop_keeps_data_and_addresses(home: Path) -> None:
@@ -286,7 +307,7 @@ def test_a_stop_keeps_data_and_addresses(home: Path) -> None:
     query(home, "create table kept as select 1 as one")
     s3(home).put_object(Bucket="ocean-lake", Key="a/kept", Body=b"one")
     assert outcome(command(home, "down"))[0] == 0
-    assert [service.state for service in services.down(home)] == ["stopped"] * 3
+    assert [service.state for service in services.down(home)] == ["stopped"] * 4
     assert processes_naming(home) == []
     services.up(home)
     assert (home / "services.json").read_text() == kept
@@ -295,7 +316,7 @@ def test_a_stop_keeps_data_and_addresses(home: Path) -> None:
     assert "was not properly shut down" not in (home / "log/postgresql.log").read_text()
 
 
-@pytest.mark.parametrize("name", ["postgresql", "s3", "luigid"])
+@pytest.mark.parametrize("name", ["postgresql", "s3", "luigid", "risk"])
 def test_a_killed_service_comes_back_with_its_data(home: Path, name: str) -> None:
     services.up(home)
     query(home, "create table kept as select 1 as one")
@@ -364,8 +385,8 @@ def test_two_starts_at_once_are_one(home: Path) -> None:
     starts = [command(home, "up") for _ in range(3)]
     outcomes = [outcome(start) for start in starts]
     assert [(code, errors) for code, _, errors in outcomes] == [(0, "")] * 3
-    assert sorted(output.count("started") for _, output, _ in outcomes) == [0, 0, 3]
-    assert len(processes_naming(home)) == 3
+    assert sorted(output.count("started") for _, output, _ in outcomes) == [0, 0, 4]
+    assert len(processes_naming(home)) == 4
     assert all_run(home)
 
 
@@ -379,6 +400,7 @@ def test_two_starts_at_once_are_one(home: Path) -> None:
         "log/postgresql.log",
         "log/s3.log",
         "log/luigid.log",
+        "log/risk.log",
     ],
 )
 def test_a_start_killed_at_any_stage_is_finished_by_the_next(home: Path, trace: str) -> None:
@@ -389,7 +411,7 @@ def test_a_start_killed_at_any_stage_is_finished_by_the_next(home: Path, trace: 
     start.communicate()
     services.up(home)
     assert all_run(home)
-    assert len(processes_naming(home)) == 3
+    assert len(processes_naming(home)) == 4
     assert query(home, "select 1", "operational_url") == (1,)
     assert query(home, "select 1", "warehouse_url") == (1,)
 
@@ -421,7 +443,7 @@ def test_two_homes_run_side_by_side(running_home: Path) -> None:
         with ThreadPoolExecutor() as pool:  # at once, so that they race for the ports
             outcomes = list(pool.map(outcome, [command(home, "up") for home in (one, other)]))
         assert [code for code, *_ in outcomes] == [0, 0]
-        assert len({*ports(one), *ports(other), *ports(running_home)}) == 9
+        assert len({*ports(one), *ports(other), *ports(running_home)}) == 12
         services.down(one)
         assert all_run(other)
         assert all_run(running_home)
@@ -448,6 +470,23 @@ def test_a_lost_services_file_gets_new_secrets_for_the_old_data(home: Path) -> N
     assert query(home, "select one from kept") == (1,)
     assert access(home)["s3_secret_key"] != lost["s3_secret_key"]
     assert s3(home).list_buckets()["Buckets"]
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_services_file_from_before_the_risk_scores_gets_what_is_missing(home: Path, running: bool) -> None:
+    services.up(home)
+    if running:
+        os.kill(pids(home)["risk"] or 0, signal.SIGKILL)
+    else:
+        services.down(home)
+    kept, before = access(home), pids(home)
+    del kept["risk_api_url"]
+    (home / "services.json").write_text(json.dumps(kept))
+    assert [service.state for service in services.up(home)] == [*["running" if running else "started"] * 3, "started"]
+    url = access(home).pop("risk_api_url")
+    assert access(home) == {**kept, "risk_api_url": url}
+    assert risk_scores(url) == (200, [])
+    assert not running or {name for name, pid in pids(home).items() if pid != before[name]} == {"risk"}
 
 
 def test_a_spoiled_services_file_is_named(home: Path) -> None:

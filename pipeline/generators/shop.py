@@ -33,6 +33,8 @@ select set_config('session_replication_role', 'replica', false)
 where has_parameter_privilege('session_replication_role', 'SET');
 """
 OPEN = "insert into simulator.shop (seed, scale, opened_on) values (%s, %s, %s) on conflict do nothing"
+NO_SHOP = "select to_regclass('simulator.shop') is null"
+SHOP = "select seed, scale, opened_on from simulator.shop"
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,21 @@ def simulate(
     return Simulated(days, rows)
 
 
+def find_shop(url: str) -> Shop | None:
+    """The shop of this database, as it was opened; None where there is none yet. Changes nothing.
+
+    Raises ServiceDown.
+    """
+    with postgres.transaction(url, "operational") as cursor:
+        found = [] if postgres.value(cursor, NO_SHOP) else postgres.rows(cursor, SHOP)
+    return Shop(*found[0]) if found else None
+
+
 def _open(connection: Connection, wanted: Shop) -> Shop:
     """The shop of this database, opened now if there was none."""
     with connection, connection.cursor() as cursor:
         postgres.lock(cursor, LOCK)
-        if postgres.value(cursor, "select to_regclass('simulator.shop') is null"):
+        if postgres.value(cursor, NO_SHOP):
             if postgres.value(cursor, "select to_regclass('ops.orders') is not null"):
                 raise SimulationError(
                     "open the simulated shop in this database",
@@ -85,7 +97,7 @@ def _open(connection: Connection, wanted: Shop) -> Shop:
                 )
             cursor.execute(OPS.read_text("utf-8"))
         cursor.execute(OPEN, (wanted.seed, wanted.scale, wanted.opened_on))
-        [found] = postgres.rows(cursor, "select seed, scale, opened_on from simulator.shop")
+        [found] = postgres.rows(cursor, SHOP)
         cursor.execute(SESSION)
     shop = Shop(*found)
     if (shop.seed, shop.scale) != (wanted.seed, wanted.scale):

@@ -1,4 +1,4 @@
-"""The embedded services: PostgreSQL, S3 and luigid on 127.0.0.1, with their state in one folder.
+"""The embedded services: PostgreSQL, S3, luigid and risk scores on 127.0.0.1, with their state in one folder.
 
 No pid file is believed: a process is ours when its command line names our data, and it runs when it answers
 our login. A command may therefore be killed at any instant, and so may any service; the next `up` mends it.
@@ -15,12 +15,13 @@ from pipeline.services.access import Access
 from pipeline.services.folders import make_folder
 from pipeline.services.luigid import Luigid
 from pipeline.services.postgresql import PostgreSQL, require_passage
+from pipeline.services.risk import Risk
 from pipeline.services.s3 import S3
 from pipeline.services.service import Service
 
 __all__ = ["State", "down", "status", "up"]
 
-SERVICES: tuple[type[Service], ...] = (PostgreSQL, S3, Luigid)
+SERVICES: tuple[type[Service], ...] = (PostgreSQL, S3, Luigid, Risk)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.services",
-        description="The embedded PostgreSQL, S3 and luigid; their state is in OCEAN_HOME.",
+        description="The embedded PostgreSQL, S3, luigid and risk-score service; their state is in OCEAN_HOME.",
         epilog="example: OCEAN_HOME=/tmp/ocean python -m pipeline.services up",
     )
     parser.add_argument(

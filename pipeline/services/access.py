@@ -22,11 +22,13 @@ class Access:
     database_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     s3_access_key: str = field(default_factory=lambda: secrets.token_hex(10).upper(), repr=False)
     s3_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
+    risk_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
     @classmethod
     def read(cls, home: Path, preferred_ports: dict[str, int]) -> "Access":
         """What `home`/services.json says; with no such file the preferred ports and new secrets.
 
+        A file from before there was a risk-score service gets what is missing at the next `save`.
         Raises ServiceFailed for a file that cannot be understood.
         """
         path = home / "services.json"
@@ -38,8 +40,12 @@ class Access:
                 "s3": urlsplit(kept["s3_endpoint"]),
                 "luigid": urlsplit(kept["luigid_url"]),
             }
-            ports = {name: int(url.port) for name, url in urls.items()}
-            return cls(path, ports, database.password, kept["s3_access_key"], kept["s3_secret_key"])
+            access = cls(path, {}, database.password, kept["s3_access_key"], kept["s3_secret_key"])
+            if "risk_api_url" in kept:
+                urls["risk"] = urlsplit(kept["risk_api_url"])
+                access.risk_password = urls["risk"].password
+            access.ports = preferred_ports | {name: int(url.port) for name, url in urls.items()}
+            return access
         except FileNotFoundError:
             return cls(path, preferred_ports)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -53,6 +59,11 @@ class Access:
         """The URL of a database for the pipeline's role."""
         return f"postgresql://{ROLE}:{self.database_password}@127.0.0.1:{self.ports['postgresql']}/{database}"
 
+    @property
+    def risk_api_url(self) -> str:
+        """The URL of the risk scores, user and password in it."""
+        return f"http://{ROLE}:{self.risk_password}@127.0.0.1:{self.ports['risk']}/risk-scores"
+
     def save(self) -> None:
         """Writes services.json, whole or not at all."""
         kept = {
@@ -62,5 +73,6 @@ class Access:
             "s3_access_key": self.s3_access_key,
             "s3_secret_key": self.s3_secret_key,
             "luigid_url": f"http://127.0.0.1:{self.ports['luigid']}",
+            "risk_api_url": self.risk_api_url,
         }
         write_secret(self.path, json.dumps(kept, indent=2) + "\n")

@@ -1,0 +1,131 @@
+"""Reviews of films, as customers write them: short or long, full of praise or of scorn, or undecided."""
+
+import re
+from random import Random
+from typing import NamedTuple
+
+from pipeline.generators import review_words as words
+
+MOODS, MOOD_WEIGHTS = ("liked", "disliked", "torn"), (48, 34, 18)
+LENGTHS, LENGTH_WEIGHTS = ("line", "short", "medium", "long", "list"), (22, 30, 28, 15, 5)
+ASIDE = 0.35  # of reviewers with a clear opinion and room for it, how many see the other side too
+LOUD, LOWER_CASE, WITH_EMOJI, WITH_RATING = 0.08, 0.06, 0.14, 0.12
+VOWEL_AHEAD = re.compile(r"\b([Aa]) (?=[aeiou])")
+SENTENCE_START = re.compile(r"(?:^|(?<=[^.][.!?] )|(?<=\n))[a-z]")
+
+
+class Review(NamedTuple):
+    """A text, and what its writer would answer when asked whether the film is worth seeing."""
+
+    text: str
+    positive: bool
+
+
+def write_review(rng: Random) -> Review:
+    """A review of one to some thirty sentences; line breaks in it are LF."""
+    [mood] = rng.choices(MOODS, MOOD_WEIGHTS)
+    positive = rng.random() < 0.5 if mood == "torn" else mood == "liked"
+    [length] = rng.choices(LENGTHS, LENGTH_WEIGHTS)
+    text = _LAYOUTS[length](rng, positive, mood == "torn").format_map(_Film(rng))
+    text = VOWEL_AHEAD.sub(r"\1n ", text)
+    text = SENTENCE_START.sub(lambda start: start[0].upper(), text)
+    return Review(_in_a_manner(rng, text, positive), positive)
+
+
+class _Film(dict[str, str]):
+    """What names in braces stand for: the film's are the same throughout, other words are drawn each time."""
+
+    def __init__(self, rng: Random) -> None:
+        (lead, she, her), (support, _, _) = rng.sample(words.ACTORS, 2)
+        super().__init__(
+            title=rng.choice(words.TITLES),
+            genre=rng.choice(words.GENRES),
+            premise=rng.choice(words.PREMISES),
+            minutes=rng.choice(words.RUNNING_TIMES),
+            director=rng.choice(words.DIRECTORS),
+            lead=lead,
+            she=she,
+            her=her,
+            support=support,
+        )
+        self.rng = rng
+
+    def __missing__(self, name: str) -> str:
+        return self.rng.choice(words.WORDS[name]).format_map(self)
+
+
+def _line(rng: Random, positive: bool, torn: bool) -> str:
+    if torn:
+        return f"{_remarks(rng, not positive, 1)[0]} {_verdict(rng, positive, torn)}"
+    return rng.choice(words.ONE_LINERS[positive])
+
+
+def _short(rng: Random, positive: bool, torn: bool) -> str:
+    said = _remarks(rng, positive, rng.randint(1, 2))
+    if torn:
+        said = [*_remarks(rng, not positive, 1), rng.choice(words.BRIDGES[positive]), *said]
+    elif rng.random() < 0.5:
+        said.insert(0, rng.choice(words.OPENERS[positive]))
+    return " ".join([*said, _verdict(rng, positive, torn)])
+
+
+def _medium(rng: Random, positive: bool, torn: bool) -> str:
+    start = _start(rng, positive, torn, rng.randint(1, 2))
+    return " ".join([*start, *_argument(rng, positive, torn, 3), _verdict(rng, positive, torn)])
+
+
+def _long(rng: Random, positive: bool, torn: bool) -> str:
+    start = _start(rng, positive, torn, rng.randint(2, 3))
+    said = _argument(rng, positive, torn, rng.randint(6, 11))
+    cuts = sorted(rng.sample(range(2, len(said)), rng.randint(1, 3)))
+    blocks = [said[first:last] for first, last in zip([0, *cuts], [*cuts, len(said)], strict=True)]
+    return "\n\n".join(" ".join(block) for block in [start, *blocks, [_verdict(rng, positive, torn)]])
+
+
+def _list(rng: Random, positive: bool, torn: bool) -> str:
+    points = [f"+ {remark}" for remark in _remarks(rng, True, 3 if positive else 1)]
+    points += [f"- {remark}" for remark in _remarks(rng, False, 1 if positive else 3)]
+    return "\n".join(["{title}, for those in a hurry:", *points, _verdict(rng, positive, torn)])
+
+
+_LAYOUTS = {"line": _line, "short": _short, "medium": _medium, "long": _long, "list": _list}
+
+
+def _start(rng: Random, positive: bool, torn: bool, count: int) -> list[str]:
+    """So many sentences before the first remark. Who is torn does not begin with an opinion."""
+    facts = rng.sample(words.FACTS, count)
+    return facts if torn else [rng.choice(words.OPENERS[positive]), *facts[1:]]
+
+
+def _argument(rng: Random, positive: bool, torn: bool, count: int) -> list[str]:
+    """So many remarks, and some on the other side where the reviewer sees one: who is torn begins with these."""
+    said = _remarks(rng, positive, count)
+    if torn:
+        return [*_remarks(rng, not positive, count // 2), rng.choice(words.BRIDGES[positive]), *said]
+    if rng.random() < ASIDE:
+        return [*said, rng.choice(words.BRIDGES[not positive]), *_remarks(rng, not positive, 1)]
+    return said
+
+
+def _remarks(rng: Random, positive: bool, count: int) -> list[str]:
+    """Remarks on so many sides of the film; beyond its number of sides, second ones."""
+    sides = rng.sample(list(words.ASPECTS), min(count, len(words.ASPECTS)))
+    second = rng.sample(sides, count - len(sides))
+    return [remark for side in sides for remark in rng.sample(words.ASPECTS[side][positive], 1 + (side in second))]
+
+
+def _verdict(rng: Random, positive: bool, torn: bool) -> str:
+    return rng.choice((words.MIXED_VERDICTS if torn else words.VERDICTS)[positive])
+
+
+def _in_a_manner(rng: Random, text: str, positive: bool) -> str:
+    """The same text as its writer types."""
+    if rng.random() < LOUD:
+        text = text.removesuffix(".") + rng.choice(("!", "!!", "!!!"))
+    if rng.random() < LOWER_CASE:
+        text = text.lower()
+    if rng.random() < WITH_RATING:
+        text += rng.choice((" ", " ", "\n", "\n\n")) + rng.choice(words.RATINGS[positive])
+    if rng.random() < WITH_EMOJI:
+        text += " " + rng.choice(words.EMOJI[positive])
+    return text
