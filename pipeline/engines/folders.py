@@ -1,0 +1,127 @@
+"""Folders of the lake as a whole: listed, fetched, and replaced by what a job wrote."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.errors import ServiceDown
+from pipeline.lake import Lake
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+THREADS = 8  # below the ten connections that boto3's client keeps
+COPY_BYTES = 1 << 20
+DELETED_AT_ONCE = 1000  # the most that S3 takes
+# Spark gives the files of each run a name of their own; without it a rerun replaces them instead of adding to them.
+RUN_ID = re.compile(r"-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object of the lake; `etag` changes with its content."""
+
+    key: str
+    etag: str
+    size: int
+
+
+def objects(lake: Lake, folders: Iterable[str]) -> list[Object]:
+    """All objects below some folders, in the order of their keys."""
+    found = chain.from_iterable(_in_threads(lambda folder: list(_objects(lake, folder)), folders))
+    return sorted(found, key=lambda entry: entry.key)
+
+
+def fetch(lake: Lake, entries: Iterable[Object], folder: Path) -> None:
+    """Each object becomes a file below `folder` by its key."""
+    _in_threads(lambda entry: _fetch(lake, entry.key, folder / entry.key), entries)
+
+
+def publish(lake: Lake, target: str, writers: Mapping[str, Callable[[str], None]]) -> None:
+    """The folders of `writers` hold what these write, and nothing else.
+
+    `writers` has a function for each file by its path below `target`, which is called with the object's key. A file
+    that was there before is removed only once all new ones are there.
+    """
+    written = {f"{target}/{RUN_ID.sub('', path)}": write for path, write in writers.items()}
+    _in_threads(lambda item: item[1](item[0]), written.items())
+    folders = {key.rpartition("/")[0] for key in written}
+    delete(
+        lake,
+        [
+            entry.key
+            for entry in objects(lake, [target])
+            if entry.key.rpartition("/")[0] in folders and entry.key not in written
+        ],
+    )
+
+
+def upload(lake: Lake, path: Path) -> Callable[[str], None]:
+    """Writes a local file to a key."""
+
+    def write(key: str) -> None:
+        with path.open("rb") as file, lake.upload(key) as sink:
+            shutil.copyfileobj(file, sink, COPY_BYTES)
+
+    return write
+
+
+def copy(lake: Lake, source: str) -> Callable[[str], None]:
+    """Writes another object of the lake to a key, without its bytes coming by here."""
+
+    def write(key: str) -> None:
+        with lake.errors():
+            lake.client.copy({"Bucket": lake.bucket, "Key": _absolute(lake, source)}, lake.bucket, _absolute(lake, key))
+
+    return write
+
+
+def delete(lake: Lake, keys: list[str]) -> None:
+    """None of the objects is left."""
+    for start in range(0, len(keys), DELETED_AT_ONCE):
+        some = keys[start : start + DELETED_AT_ONCE]
+        with lake.errors():
+            lake.client.delete_objects(
+                Bucket=lake.bucket,
+                Delete={"Objects": [{"Key": _absolute(lake, key)} for key in some], "Quiet": True},
+            )
+
+
+def _objects(lake: Lake, folder: str) -> Iterator[Object]:
+    prefix = _absolute(lake, folder) + "/"
+    with lake.errors():
+        for page in lake.client.get_paginator("list_objects_v2").paginate(Bucket=lake.bucket, Prefix=prefix):
+            for entry in page.get("Contents", []):
+                if not entry["Key"].endswith("/"):  # some tools mark a folder by an object
+                    key = entry["Key"].removeprefix(_absolute(lake, ""))
+                    yield Object(key, entry["ETag"], entry["Size"])
+
+
+def _fetch(lake: Lake, key: str, path: Path) -> None:
+    source = lake.open(key)
+    if source is None:
+        raise ServiceDown(
+            f"read {key} on the lake {lake.url}", "it was removed since it was listed", "run the same command again"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        shutil.copyfileobj(source, file, COPY_BYTES)
+
+
+def _absolute(lake: Lake, key: str) -> str:
+    return f"{lake.prefix}/{key}" if lake.prefix else key
+
+
+def _in_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """The results in the order of the items; the first error is raised once the work under way is done."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            return list(pool.map(function, items))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

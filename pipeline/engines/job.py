@@ -1,0 +1,62 @@
+"""What an engine is given to do."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+# Takes a line of progress.
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A Spark script, the folders of the lake that it reads and the one that it writes.
+
+    `name` is for people, in logs and names of steps. In `arguments`, `{source}`, `{target}` and `{files}` stand for
+    folders that the script can reach: below `{source}` lie the objects of `sources` by their keys on the lake,
+    below `{files}` the `files` by their names. Python files among them can also be imported.
+    """
+
+    name: str
+    script: Path
+    sources: tuple[str, ...]
+    target: str
+    arguments: tuple[str, ...]
+    files: tuple[Path, ...] = ()
+
+    def filled(self, folders: Mapping[str, str]) -> list[str]:
+        """The arguments with the names of folders in their places."""
+        filled = list(self.arguments)
+        for name, folder in folders.items():
+            filled = [argument.replace(f"{{{name}}}", folder) for argument in filled]
+        return filled
+
+    @property
+    def code(self) -> str:
+        """A hash of the script and its files: the same code, the same hash."""
+        digest = hashlib.sha256()
+        for path in (self.script, *self.files):
+            content = path.read_bytes()
+            digest.update(f"{path.name} {len(content)}\n".encode())
+            digest.update(content)
+        return digest.hexdigest()[:16]
+
+    @property
+    def modules(self) -> list[Path]:
+        """Those of the files that the script may import."""
+        return [path for path in self.files if path.suffix == ".py"]
+
+
+class Engine(Protocol):
+    """Runs Spark scripts on folders of the lake."""
+
+    def run(self, job: Job, say: Say) -> None:
+        """The job's output lies below its target.
+
+        A folder that the script wrote into holds its new files alone; folders it did not write into stay as they
+        are. A job that finds no object below its sources starts nothing. A rerun replaces what a run before it
+        left, be that half or whole. Raises SparkFailed when the job fails, and ServiceDown as the lake does.
+        """
+        ...
