@@ -4,11 +4,15 @@ from luigi.tools.range import RangeDaily
 
 from pipeline import scheduler
 from pipeline.tasks import run_log as run_log  # registers the run log's event handlers
+from pipeline.tasks.behavior import ExtractPurchases, LoadUserBehavior
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
 from pipeline.tasks.extract import ChooseBound, ExtractTable
+from pipeline.tasks.feeds import LoadPartnerOrders
 from pipeline.tasks.load import LoadDimension, LoadFact, LoadStage
-from pipeline.tasks.simulate import SimulateBusinessDay
+from pipeline.tasks.reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
+from pipeline.tasks.risk import ExtractRiskScores, LoadRiskScores
+from pipeline.tasks.simulate import SimulateBusinessDay, SimulateFeeds
 from pipeline.tasks.worker import run_small_tasks_in_the_worker
 
 scheduler.use_embedded()
@@ -17,13 +21,22 @@ run_small_tasks_in_the_worker()
 
 __all__ = [
     "ChooseBound",
+    "ClassifyReviews",
     "CreateWarehouse",
     "DailyWarehouseLoad",
+    "ExtractPurchases",
+    "ExtractRiskScores",
     "ExtractTable",
     "LoadDimension",
     "LoadFact",
     "LoadHistory",
+    "LoadPartnerOrders",
+    "LoadReviews",
+    "LoadRiskScores",
     "LoadStage",
+    "LoadUserBehavior",
     "RangeDaily",
     "SimulateBusinessDay",
+    "SimulateFeeds",
+    "TrainReviewClassifier",
 ]

@@ -12,7 +12,7 @@ class SourceTable:
 
     `columns` are those of the contract, all needed downstream; a source may have more. A row without a value for
     one of `required` cannot be loaded. `history` names a column of which every observed value is kept, not only
-    the newest (a price, for SCD type 2). `small`: few rows, however large the shop.
+    the newest (a price, for SCD type 2). `is_busy`: most of the rows that change in a day are its.
     """
 
     name: str
@@ -21,7 +21,7 @@ class SourceTable:
     required: tuple[str, ...]
     watermark: str = "updated_ts"
     history: str | None = None
-    small: bool = False
+    is_busy: bool = False
 
     @property
     def short(self) -> str:
@@ -40,27 +40,34 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Fact:
-    """A fact table: `key` is its grain, `dimensions` what it looks its keys up in."""
+    """A fact table: `key` is its grain, `dimensions` what it looks its keys up in, `is_busy` as of a source table.
+
+    A daily load looks at what `warehouse/work/<changed>.sql` finds: rows of the columns `changed_by`, by which the
+    stage tables `sources` are then read.
+    """
 
     name: str
     key: tuple[str, ...]
     sources: tuple[str, ...]
     dimensions: tuple[str, ...]
+    changed: str
+    changed_by: tuple[str, ...]
+    is_busy: bool = False
 
 
-def _ops(name: str, key: str, columns: str, history: str | None = None, *, small: bool = False) -> SourceTable:
+def _ops(name: str, key: str, columns: str, history: str | None = None, *, is_busy: bool = False) -> SourceTable:
     """A table of schema ops; a column marked `?` may be empty."""
     marked = (*key.split(), *columns.split(), "created_ts", "updated_ts")
     required = tuple(column for column in marked if not column.endswith("?") and column != "created_ts")
     columns_of_table = tuple(column.rstrip("?") for column in marked)
-    return SourceTable(f"ops.{name}", tuple(key.split()), columns_of_table, required, history=history, small=small)
+    return SourceTable(f"ops.{name}", tuple(key.split()), columns_of_table, required, history=history, is_busy=is_busy)
 
 
 # Large tables first: with several workers the longest chain begins at once.
 SOURCE_TABLES = {
     table.name: table
     for table in (
-        _ops("order_lines", "order_id line_number", "product_id? quantity unit_price"),
+        _ops("order_lines", "order_id line_number", "product_id? quantity unit_price", is_busy=True),
         _ops(
             "orders",
             "order_id",
@@ -74,22 +81,36 @@ SOURCE_TABLES = {
             "product_id",
             "sku name product_subtype_id? supplier_id? unit_price",
             history="unit_price",
-            small=True,
         ),
-        _ops("product_subtypes", "product_subtype_id", "product_type_id? name", small=True),
-        _ops("product_types", "product_type_id", "name", small=True),
-        _ops("suppliers", "supplier_id", "name contact_email? country", small=True),
-        _ops("payment_methods", "payment_method_id", "name", small=True),
-        _ops("order_statuses", "order_status_id", "name is_lost", small=True),
-        _ops("states", "state_code", "name", small=True),
+        _ops("product_subtypes", "product_subtype_id", "product_type_id? name"),
+        _ops("product_types", "product_type_id", "name"),
+        _ops("suppliers", "supplier_id", "name contact_email? country"),
+        _ops("payment_methods", "payment_method_id", "name"),
+        _ops("order_statuses", "order_status_id", "name is_lost"),
+        _ops("states", "state_code", "name"),
     )
 }
+
+# Extracted by the day of the invoice: it has no key and no time of change.
+USER_PURCHASE = SourceTable(
+    "retail.user_purchase",
+    key=(),
+    columns=(
+        *("invoice_number", "stock_code", "detail", "quantity"),
+        *("invoice_date", "unit_price", "customer_id", "country"),
+    ),
+    required=(),
+    watermark="invoice_date",
+)
+
+# Stage tables of what comes from elsewhere than the source: vendors' files and the risk-score service.
+FEEDS = ("movie_review", "partner_orders", "risk_score")
 
 DIMENSIONS = {
     dimension.name: dimension
     for dimension in (
-        Dimension("dim_date", ("date_key",), ("orders",)),
-        Dimension("dim_customer", ("customer_id",), ("customers",)),
+        Dimension("dim_date", ("date_key",), ("orders", "movie_review", "partner_orders")),
+        Dimension("dim_customer", ("customer_id",), ("customers", "risk_score")),
         Dimension("dim_address", ("address_id",), ("addresses", "states")),
         Dimension("dim_payment_method", ("payment_method_id",), ("payment_methods",)),
         Dimension("dim_order_status", ("order_status_id",), ("order_statuses",)),
@@ -107,12 +128,33 @@ FACTS = {
             ("order_id", "line_number"),
             ("orders", "order_lines"),
             ("dim_date", "dim_product", "dim_supplier"),
+            changed="changed_order",
+            changed_by=("order_id",),
+            is_busy=True,
         ),
         Fact(
             "fact_order",
             ("order_id",),
             ("orders", "order_lines"),
             ("dim_date", "dim_customer", "dim_address", "dim_payment_method", "dim_order_status"),
+            changed="changed_order",
+            changed_by=("order_id",),
+        ),
+        Fact(
+            "fact_review",
+            ("review_id",),
+            ("movie_review",),
+            ("dim_date", "dim_customer"),
+            changed="changed_review",
+            changed_by=("review_id",),
+        ),
+        Fact(
+            "fact_partner_order",
+            ("order_id", "item_id"),
+            ("partner_orders",),
+            ("dim_date", "dim_customer"),
+            changed="changed_partner_order",
+            changed_by=("order_id", "item_id"),
         ),
     )
 }

@@ -60,9 +60,9 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
 def load_fact(cursor: Cursor, fact: Fact) -> Written:
     """Brings a fact table up to date with stage and dimensions, and the reprocessing queue with it.
 
-    Looks at the orders that changed since it last read stage and at those that wait in the queue. A key whose
-    dimension has no row is -1, and the row is queued; once the dimension has it, the key is set and the queue's row
-    closed. A rerun finds nothing to do but to look at the queue again.
+    Looks at what changed since it last read stage and at what waits in the queue. A key whose dimension has no row is
+    -1, and the row is queued; once the dimension has it, the key is set and the queue's row closed. A rerun finds
+    nothing to do but to look at the queue again.
     """
     after, newest = _watermarks(cursor, fact)
     written = _first_load(cursor, fact) if _is_empty(cursor, fact) else _daily_load(cursor, fact, after)
@@ -73,6 +73,19 @@ def load_fact(cursor: Cursor, fact: Fact) -> Written:
 def can_heal(cursor: Cursor, fact: Fact, update_id: str) -> bool:
     """Whether a dimension for which rows wait in the queue was loaded after the fact's load called `update_id`."""
     found: bool = postgres.value(cursor, CAN_HEAL, {"fact": fact.name, "update_id": update_id})
+    return found
+
+
+def has_news(cursor: Cursor, fact: Fact) -> bool:
+    """Whether the fact has not yet read everything that is in its stage tables."""
+    after, newest = _watermarks(cursor, fact)
+    return after != newest
+
+
+def is_waiting(cursor: Cursor, fact: Fact) -> bool:
+    """Whether rows of the fact wait in the queue."""
+    query = "select exists (select from etl.reprocessing_queue where fact_table = %s and resolved_ts is null)"
+    found: bool = postgres.value(cursor, query, (fact.name,))
     return found
 
 
@@ -91,9 +104,7 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     table = qualified(f"dwh.{fact.name}")
     # With millions of groups sorting beats hashing, all the more as stage lies in the order of its key.
     cursor.execute("set local enable_hashagg = off")
-    select = statement(
-        f"work/{fact.name}", orders=qualified("stage.orders"), order_lines=qualified("stage.order_lines")
-    )
+    select = statement(f"work/{fact.name}", **{name: qualified(f"stage.{name}") for name in fact.sources})
     written = _insert_all(cursor, fact, select)
     cursor.execute("set local enable_hashagg = on")
     if fact.name == "fact_order":
@@ -103,20 +114,12 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
 
 
 def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
-    cursor.execute(
-        sql.SQL("create temporary table changed_order on commit drop as {}").format(
-            statement(
-                "work/changed_order",
-                fact=fact.name,
-                orders_after=after["orders"],
-                order_lines_after=after["order_lines"],
-            )
-        )
-    )
+    changed = statement(f"work/{fact.changed}", fact=fact.name, **{f"{name}_after": after[name] for name in after})
+    cursor.execute(sql.SQL("create temporary table changed on commit drop as {}").format(changed))
     if not cursor.rowcount:
         return NOTHING
-    cursor.execute("analyze changed_order")
-    select = statement(f"work/{fact.name}", orders=_of_changed("orders"), order_lines=_of_changed("order_lines"))
+    cursor.execute("analyze changed")
+    select = statement(f"work/{fact.name}", **{name: _of_changed(fact, name) for name in fact.sources})
     _work(cursor, fact, select)
     if fact.name == "fact_order":
         _count_months(
@@ -125,13 +128,15 @@ def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
             replaced=sql.SQL("(select old.* from dwh.fact_order as old inner join work.fact_order using (order_id))"),
         )
     written = _write(cursor, fact)
-    _queue(cursor, fact, changed=sql.SQL("changed_order"))
+    if fact.name == "fact_review":
+        cursor.execute(statement("work/deleted_review"))
+    _queue(cursor, fact, changed=sql.SQL("changed"))
     return written
 
 
-def _of_changed(table: str) -> sql.Composed:
-    return sql.SQL("(select stage_row.* from {} as stage_row inner join changed_order using (order_id))").format(
-        qualified(f"stage.{table}")
+def _of_changed(fact: Fact, table: str) -> sql.Composed:
+    return sql.SQL("(select stage_row.* from {} as stage_row inner join changed using ({}))").format(
+        qualified(f"stage.{table}"), identifiers(fact.changed_by)
     )
 
 
@@ -255,6 +260,6 @@ def _set_watermarks(cursor: Cursor, target: Dimension | Fact, newest: dict[str, 
 
 def _is_empty(cursor: Cursor, target: Dimension | Fact) -> bool:
     """Whether a table has no row but the unknown member."""
-    query = sql.SQL("select not exists (select from {} where {} <> -1)")
+    query = sql.SQL("select not exists (select from {} where {}::text <> '-1')")
     found: bool = postgres.value(cursor, query.format(qualified(f"dwh.{target.name}"), sql.Identifier(target.key[0])))
     return found

@@ -46,6 +46,7 @@ class Metadata:
     bytes: int
     sha256: str
     extracted_at: str
+    condition: str | None = None
 
     @property
     def day(self) -> dt.date:
@@ -75,7 +76,11 @@ def folder(table: str, date: dt.date) -> str:
 
 def metadata(lake: Lake, table: str, date: dt.date) -> Metadata | None:
     """What a finished extract says of itself; None where there is none."""
-    where = folder(table, date)
+    return metadata_in(lake, folder(table, date))
+
+
+def metadata_in(lake: Lake, where: str) -> Metadata | None:
+    """The same by its folder."""
     if not lake.exists(f"{where}/{SUCCESS}"):
         return None
     text = lake.read(f"{where}/metadata.json")
@@ -84,6 +89,11 @@ def metadata(lake: Lake, table: str, date: dt.date) -> Metadata | None:
             f"read {lake.url}/{where}", "it has _SUCCESS but no metadata.json", "delete the folder and rerun"
         )
     return Metadata.from_json(text)
+
+
+def missing(lake: Lake, where: str, task: str) -> BadExtract:
+    """The error of whoever wants to load an extract that is not finished."""
+    return BadExtract(f"load {lake.url}/{where}", "its extract is not finished", f"run {task} for it first")
 
 
 def end_of(date: dt.date) -> dt.datetime:
@@ -112,6 +122,14 @@ def bound_key(date: dt.date) -> str:
     return f"{BOUNDS}/date={date}/bound.json"
 
 
+def bound(lake: Lake, date: dt.date) -> str:
+    """The common `to` of all tables of a date. Raises BadExtract when none was chosen."""
+    chosen = _bound(lake, date)
+    if chosen is None:
+        raise BadExtract(f"extract the tables of {date}", "no bound was chosen", "run ChooseBound for the date first")
+    return chosen
+
+
 def _bound(lake: Lake, date: dt.date) -> str | None:
     return _to_watermark(lake, bound_key(date))
 
@@ -136,27 +154,40 @@ def extract(
     lake: Lake,
     table: SourceTable,
     date: dt.date,
+    to: str,
     settings: Settings,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Metadata:
-    """Writes one table's extract and returns its metadata; `progress` is told the bytes sent so far.
+    """Writes one table's extract up to `to` and returns its metadata; `progress` is told the bytes sent so far.
 
     The caller sees to it that no other process extracts the same table and date. Memory does not grow with the
     table. Before `_SUCCESS` nothing counts, so a rerun after a kill writes the folder anew.
 
     Raises SchemaDrift when a column that the warehouse needs is gone.
     """
-    columns = read_columns(cursor, table)
-    to = _bound(lake, date)
-    if to is None:
-        raise BadExtract(f"extract {table.name} of {date}", "no bound was chosen", "run ChooseBound for the date first")
     begin = _latest(lake, folders(table.name), date, lambda day: _end(lake, table.name, day)) or BEGINNING
-    where = folder(table.name, date)
+    return write(cursor, lake, table, folder(table.name, date), date, (begin, to), settings, progress)
+
+
+def write(
+    cursor: Cursor,
+    lake: Lake,
+    table: SourceTable,
+    where: str,
+    date: dt.date,
+    window: tuple[str, str],
+    settings: Settings,
+    progress: Callable[[int], None] = lambda _: None,
+    condition: str | None = None,
+) -> Metadata:
+    """Writes the rows of a window, of these only what `condition` takes, to the folder `where`, as `extract` does."""
+    begin, to = window
+    columns = read_columns(cursor, table)
     data = f"data.csv.{settings.compression}"
     with lake.upload(f"{where}/{data}") as upload:
         sink = Sink(upload, progress)
         with sink.compressor(data) as compressor:
-            rows = postgres.copy_out(cursor, _window(table, columns, begin, to), compressor)
+            rows = postgres.copy_out(cursor, _window(table, columns, begin, to, condition), compressor)
     found = Metadata(
         table=table.name,
         date=str(date),
@@ -170,6 +201,7 @@ def extract(
         bytes=sink.bytes,
         sha256=sink.digest,
         extracted_at=dt.datetime.now(dt.UTC).isoformat(),
+        condition=condition,
     )
     for schema in ("delta", "stage"):
         ddl = create_table(schema, table, columns).as_string(cursor)
@@ -179,18 +211,19 @@ def extract(
     return found
 
 
-def _window(table: SourceTable, columns: list[Column], begin: str, to: str) -> sql.Composable:
+def _window(table: SourceTable, columns: list[Column], begin: str, to: str, condition: str | None) -> sql.Composable:
     """The query of an extract. A view may hold rows without a watermark: they come along, to be rejected by name."""
     watermark = sql.Identifier(table.watermark)
     unknown = any(column.name == table.watermark and column.nullable for column in columns)
-    return sql.SQL("select {} from {} where ({} >= {} and {} < {}){}").format(
+    return sql.SQL("select {} from {} where (({} >= {} and {} < {}){}){}").format(
         identifiers(column.name for column in columns),
         qualified(table.name),
         watermark,
         sql.Literal(begin),
         watermark,
         sql.Literal(to),
-        sql.SQL(" or {} is null").format(watermark) if unknown else sql.SQL(""),
+        sql.SQL(" or {} is null").format(watermark) if unknown and condition is None else sql.SQL(""),
+        sql.SQL(f" and {condition}" if condition else ""),
     )
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -101,8 +102,8 @@ def _connection(url: str, name: str, purpose: str | None = None) -> Iterator[Con
     A small day is dozens of tasks of a few milliseconds each, and a new connection takes as long as one of them.
     """
     key = (url, purpose or name)
-    connection = _idle.pop(key, None)
-    if connection is None or not _answers(connection):
+    connection, used = _idle.pop(key, (None, 0.0))
+    if connection is None or (time.monotonic() - used > SECONDS_TRUSTED and not _answers(connection)):
         connection = connect(url, name, purpose=purpose, autocommit=True)
     try:
         with refusals(name):
@@ -111,9 +112,9 @@ def _connection(url: str, name: str, purpose: str | None = None) -> Iterator[Con
         connection.close()
         raise
     connection.autocommit = True
-    _idle[key] = connection
+    _idle[key] = connection, time.monotonic()
     while len(_idle) > MOST_IDLE:
-        _idle.pop(next(iter(_idle))).close()
+        _idle.pop(next(iter(_idle)))[0].close()
 
 
 @contextmanager
@@ -125,15 +126,16 @@ def refusals(name: str) -> Iterator[None]:
         raise _refused(name, error) from None
 
 
-# Idle connections by URL and purpose, the least recently used first.
-_idle: dict[tuple[str, str], Connection] = {}
+# Idle connections by URL and purpose, each with the time of its last use, the least recently used first.
+_idle: dict[tuple[str, str], tuple[Connection, float]] = {}
 _inherited: list[Connection] = []
 MOST_IDLE = 4
+SECONDS_TRUSTED = 1  # after this, an idle connection is tried before it is used
 
 
 def _leave_to_parent() -> None:
     """In a forked worker: its parent's connections are neither used nor closed."""
-    _inherited.extend(_idle.values())
+    _inherited.extend(connection for connection, _ in _idle.values())
     _idle.clear()
 
 

@@ -274,30 +274,47 @@ class Load:
         return self.cursor.rowcount
 
     def _copy(self, target: sql.Composable, options: str) -> None:
-        """Streams the data into a table, and checks it against the metadata before anything commits."""
-        where = f"{folder(self.table.name, self.found.day)}/{self.found.data}"
-        body = self.lake.open(where)
-        if body is None:
-            raise self._bad(where, "the file is not there")
-        source = Source(body, self.progress)
-        columns = [column.name for column in self.found.columns]
-        try:
-            rows = postgres.copy_in(self.cursor, target, columns, source.decompressor(where), options)
-        except postgres.Error as error:
-            if source.failure is not None:  # psycopg2 says no more than that reading failed
-                raise source.failure from None
-            # Either PostgreSQL refuses a row, or the bytes are not those that were written: only then blame the lake.
-            source.drain()
-            if source.digest == self.found.sha256:
-                raise
-            raise self._bad(where, "its bytes are not those that were written") from error
-        source.drain()
-        if (rows, source.bytes, source.digest) != (self.found.rows, self.found.bytes, self.found.sha256):
-            raise self._bad(where, f"its {rows} rows in {source.bytes} bytes are not those of its metadata")
+        where = folder(self.table.name, self.found.day)
+        copy(self.cursor, self.lake, where, self.found, target, options, self.progress)
 
-    def _bad(self, where: str, because: str) -> BadExtract:
+
+def copy(
+    cursor: Cursor,
+    lake: Lake,
+    where: str,
+    found: Metadata,
+    target: sql.Composable,
+    options: str = CSV,
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Streams the data of the extract in the folder `where` into a table, and checks it against its metadata.
+
+    Raises BadExtract, before anything commits, when it is not what was written.
+    """
+    key = f"{where}/{found.data}"
+
+    def bad(because: str) -> BadExtract:
         do = "delete the folder of that date on the lake and rerun"
-        return BadExtract(f"load {self.lake.url}/{where}", because, do)
+        return BadExtract(f"load {lake.url}/{key}", because, do)
+
+    body = lake.open(key)
+    if body is None:
+        raise bad("the file is not there")
+    source = Source(body, progress)
+    columns = [column.name for column in found.columns]
+    try:
+        rows = postgres.copy_in(cursor, target, columns, source.decompressor(key), options)
+    except postgres.Error as error:
+        if source.failure is not None:  # psycopg2 says no more than that reading failed
+            raise source.failure from None
+        # Either PostgreSQL refuses a row, or the bytes are not those that were written: only then blame the lake.
+        source.drain()
+        if source.digest == found.sha256:
+            raise
+        raise bad("its bytes are not those that were written") from error
+    source.drain()
+    if (rows, source.bytes, source.digest) != (found.rows, found.bytes, found.sha256):
+        raise bad(f"its {rows} rows in {source.bytes} bytes are not those of its metadata")
 
 
 # Where an extract begins after the end of stage, there is a gap, and stage ends where it did.

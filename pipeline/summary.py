@@ -8,6 +8,22 @@ from pipeline.postgres import Cursor
 
 MONTHS = 6
 
+# In which column of the summary the rows of a task stand: extracted, stage or dwh.
+LAYERS = {
+    **dict.fromkeys(("ExtractTable", "ExtractPurchases", "ExtractRiskScores", "ClassifyReviews"), 0),
+    **dict.fromkeys(("LoadStage", "LoadReviews", "LoadPartnerOrders", "LoadRiskScores"), 1),
+    **dict.fromkeys(("LoadDimension", "LoadFact", "LoadUserBehavior"), 2),
+}
+# What a task that has no parameter `table` loads.
+TABLES = {
+    "ClassifyReviews": "movie_review",
+    "LoadReviews": "movie_review",
+    "LoadPartnerOrders": "partner_orders",
+    "ExtractRiskScores": "risk_score",
+    "LoadRiskScores": "risk_score",
+    "ExtractPurchases": "user_purchase",
+    "LoadUserBehavior": "user_behavior_metric",
+}
 RUNS = """
 select distinct on (task, name)
     task, split_part(coalesce(params ->> 'table', ''), '.', -1) as name, status, coalesce(rows, 0),
@@ -17,6 +33,7 @@ where params ->> 'date' = %(date)s
 order by task, name, started desc
 """
 QUEUE = "select fact_table, dimension, count(*) from etl.reprocessing_queue where resolved_ts is null group by 1, 2"
+WITHOUT_CUSTOMER = "select without_customer from etl.user_purchase_day where day = %(date)s"
 REJECTED = "select source, reason, count(*) from etl.rejected_row where date = %(date)s group by 1, 2 order by 1, 2"
 # unique_customers is left out: it is counted when it is asked for, and a daily run costs what changed.
 KPIS = """
@@ -39,6 +56,7 @@ def of_date(cursor: Cursor, date: dt.date) -> str:
             _steps(runs),
             *_waiting(postgres.rows(cursor, QUEUE)),
             *_rejected(postgres.rows(cursor, REJECTED, {"date": date})),
+            *_without_customer(postgres.rows(cursor, WITHOUT_CUSTOMER, {"date": date})),
             "",
             kpis(cursor, date, MONTHS),
         ]
@@ -49,7 +67,7 @@ def line(cursor: Cursor, date: dt.date) -> str:
     """The same in one line: rows extracted and written to dwh, seconds of all tasks, and what waits."""
     runs = postgres.rows(cursor, RUNS, {"date": str(date)})
     extracted = sum(rows for task, *_, rows, _ in runs if task == "ExtractTable")
-    written = sum(rows for task, *_, rows, _ in runs if task in ("LoadDimension", "LoadFact"))
+    written = sum(rows for task, *_, rows, _ in runs if LAYERS.get(task) == 2)
     seconds = sum(took for *_, took in runs)
     waiting = sum(count for *_, count in postgres.rows(cursor, QUEUE))
     failed = "".join(f", {name or task} FAILED" for task, name, status, _, _ in runs if status == "failed")
@@ -99,13 +117,13 @@ def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 def _tables(runs: list[tuple[str, str, str, int, float]]) -> str:
     """One line per table: the rows of each layer it has, and the seconds of all its tasks."""
-    layers = {"ExtractTable": 0, "LoadStage": 1, "LoadDimension": 2, "LoadFact": 2}
     lines: dict[str, list[str]] = {}
     seconds: dict[str, float] = {}
     for task, name, status, rows, took in runs:
-        if task in layers:
+        if task in LAYERS:
+            name = name or TABLES[task]
             line = lines.setdefault(name, ["", "", ""])
-            line[layers[task]] = f"{rows:,}" if status == "done" else "failed"
+            line[LAYERS[task]] = f"{rows:,}" if status == "done" else "failed"
             seconds[name] = seconds.get(name, 0) + took
     return table(
         ["table", "extracted", "stage", "dwh", "seconds"],
@@ -128,3 +146,9 @@ def _waiting(queue: list[tuple[str, str, int]]) -> list[str]:
 
 def _rejected(rejected: list[tuple[str, str, int]]) -> list[str]:
     return [f"rejected: {count:,} rows of {source}: {reason}" for source, reason, count in rejected]
+
+
+def _without_customer(days: list[tuple[int]]) -> list[str]:
+    return [
+        f"user_purchase: {count:,} rows without a customer are kept out of the metric" for (count,) in days if count
+    ]

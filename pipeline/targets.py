@@ -45,17 +45,24 @@ class Marker(luigi.Target):
 
 
 class LakeObject(luigi.Target):
-    """An object on the lake."""
+    """An object on the lake that is written once. What was found of it is remembered as a marker's is."""
 
     def __init__(self, key: str) -> None:
         self.key = key
 
     def exists(self) -> bool:
         """Whether the object is there. Raises ServiceDown when S3 does not answer."""
-        return lake().exists(self.key)
+        return self.key in _found or _is_there(self.key, os.getpid())
 
 
 _found: set[str] = set()
+
+
+@cache
+def _is_there(key: str, _pid: int) -> bool:
+    if lake().exists(key):
+        _found.add(key)
+    return key in _found
 
 
 @cache
@@ -73,3 +80,4 @@ def _markers(date: dt.date | None, _pid: int) -> frozenset[str]:
 @luigi.Task.event_handler(luigi.Event.FAILURE)
 def _forget_missing(*_: object) -> None:
     _markers.cache_clear()
+    _is_there.cache_clear()

@@ -166,9 +166,9 @@ def create_warehouse(world: World) -> None:
 def extract_date(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABLES) -> None:
     """The extracts of a date, without Luigi."""
     with postgres.session(world.operational_url, "operational", purpose=extract.PURPOSE) as source:
-        extract.choose_bound(source, world.lake, date, extract.end_of(date), dt.timedelta(0))
+        bound = extract.choose_bound(source, world.lake, date, extract.end_of(date), dt.timedelta(0))
         for table in tables:
-            extract.extract(source, world.lake, SOURCE_TABLES[table], date, settings())
+            extract.extract(source, world.lake, SOURCE_TABLES[table], date, bound, settings())
 
 
 def load_stages(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABLES) -> None:

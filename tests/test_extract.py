@@ -154,8 +154,8 @@ def test_a_role_that_cannot_see_when_transactions_began_is_told_what_to_grant(wo
     try:
         with postgres.session(f"postgresql://reader:reader@{host}", "operational", purpose=extract.PURPOSE) as source:
             # SELECT is enough while nobody is in a transaction.
-            extract.choose_bound(source, world.lake, date(1), extract.end_of(date(1)), dt.timedelta(0))
-            extract.extract(source, world.lake, SOURCE_TABLES["ops.products"], date(1), config.settings())
+            bound = extract.choose_bound(source, world.lake, date(1), extract.end_of(date(1)), dt.timedelta(0))
+            extract.extract(source, world.lake, SOURCE_TABLES["ops.products"], date(1), bound, config.settings())
             with psycopg2.connect(world.operational_url) as other, other.cursor() as cursor:
                 cursor.execute("select 1")
                 with pytest.raises(SourceUnsafe, match="grant pg_read_all_stats"):

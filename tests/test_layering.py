@@ -14,14 +14,18 @@ MODULES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
     {"errors"},
     {"config", "catalog"},
-    {"postgres", "lake", "sql"},
-    {"columns", "compressed", "extract", "stage", "dwh", "targets", "summary", "scheduler"},
+    {"postgres", "lake", "sql", "rejected"},
+    {"columns", "compressed", "parquet", "vendor_csv", "landing", "risk", "engines"},
+    {"extract", "stage", "dwh", "feeds", "purchases", "reviews", "targets", "summary", "scheduler"},
     {"services", "generators"},
     {"tasks"},
 ]
 ONLY_IN = {
     "psycopg2": {"postgres"},
-    "boto3": {"lake"},
+    "boto3": {"lake", "engines"},
+    "pyarrow": {"parquet"},
+    "pydantic": {"risk"},
+    "urllib3": {"risk"},
     "luigi": {"config", "targets", "scheduler", "tasks", "demo", ""},
 }
 

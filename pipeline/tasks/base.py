@@ -2,15 +2,22 @@
 
 import contextlib
 import datetime as dt
+import functools
+import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
+from typing import Any
 
 import luigi
 from luigi.rpc import RPCError
 
 from pipeline.catalog import SOURCE_TABLES
+from pipeline.errors import OceanError
+from pipeline.postgres import Cursor
 from pipeline.targets import Marker
+
+logger = logging.getLogger("luigi-interface")
 
 
 class DatedTask(luigi.Task):
@@ -50,14 +57,32 @@ class DatedTask(luigi.Task):
         return (to_come + 1) * (len(chains) + 1) - place
 
     @property
-    def is_small(self) -> bool:
-        """Whether the task is quick whatever the size of the shop: it moves the rows of small tables alone."""
-        chain = list(self.chain())
-        return bool(chain) and all(SOURCE_TABLES[table].small for table in chain)
+    def is_long(self) -> bool:
+        """Whether it is worth a process of its own on any day: it moves most of the day's rows, or waits for others."""
+        return False
 
     def chain(self) -> Iterable[str]:
         """The source tables whose chain of tasks this one belongs to."""
         return ()
+
+
+def held_back(run: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Makes a failure of `run` one that does not stop the tasks after this one.
+
+    It is logged and recorded, and the task ends without being complete; DailyWarehouseLoad fails for it in the end, and
+    the next run, of its date or a later one, tries again.
+    """
+
+    @functools.wraps(run)
+    def guarded(task: DatedTask) -> None:
+        try:
+            run(task)
+        except Exception as error:
+            task.error = error
+            logger.error("%s was not done: %s", task, error, exc_info=not isinstance(error, OceanError))
+            task.say(f"failed: {error}")
+
+    return guarded
 
 
 class MarkedTask(DatedTask):
@@ -73,3 +98,12 @@ class MarkedTask(DatedTask):
 
     def output(self) -> Marker:
         return self.marker
+
+    def finish(self, cursor: Cursor, rows: int) -> None:
+        """Writes the marker of a load of so many rows. A load of none does not wait for the disk.
+
+        Should the server crash at once it is forgotten, and finds nothing to do when it is run again.
+        """
+        self.marker.touch(cursor)
+        if not rows:
+            cursor.execute("set local synchronous_commit = off")

@@ -9,47 +9,64 @@ import luigi
 from pipeline import postgres, summary
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
 from pipeline.config import settings
-from pipeline.errors import DimensionFailed
+from pipeline.errors import LoadIncomplete
 from pipeline.lake import lake
 from pipeline.tasks.base import DatedTask, MarkedTask
-from pipeline.tasks.load import LoadDimension, LoadFact, LoadStage
+from pipeline.tasks.behavior import LoadUserBehavior
+from pipeline.tasks.feeds import LoadFeed
+from pipeline.tasks.load import FEED_TASKS, LoadDimension, LoadFact, LoadStage
+from pipeline.tasks.reviews import ClassifyReviews
+from pipeline.tasks.risk import LoadRiskScores
+from pipeline.tasks.simulate import knows_opening
 
 
 class DailyWarehouseLoad(MarkedTask):
     """Loads everything that changed up to the end of a date and was not loaded yet, and prints a summary.
+
+    Files of vendors that come for a date after it was loaded are picked up when it is run again, or by a later date.
 
     luigi --module pipeline DailyWarehouseLoad --date 2026-11-19 --local-scheduler
     """
 
     brief = luigi.BoolParameter(significant=False, description="print one line instead of the summary")
     layer, table = "mart", "kpi_monthly"
-    is_small = True
 
     @classmethod
     def bulk_complete(cls, dates: Iterable[dt.date]) -> list[dt.date]:
         """Those of the dates that are loaded: what RangeDaily asks."""
         return [date for date in dates if cls(date).complete()]
 
+    def complete(self) -> bool:
+        return bool(super().complete() and not (_has_feeds() and any(feed.late() for feed in self._feeds())))
+
     def requires(self) -> Iterable[luigi.Task]:
         _check_services()
         return [
             *(LoadStage(self.date, table) for table in SOURCE_TABLES),
-            *(LoadDimension(self.date, table) for table in DIMENSIONS),
             *(LoadFact(self.date, table) for table in FACTS),
+            *self._held_back(),
         ]
 
+    def _feeds(self) -> list[LoadFeed]:
+        return [task(self.date) for task in FEED_TASKS.values()]
+
+    def _held_back(self) -> list[luigi.Task]:
+        """What may fail without stopping the rest."""
+        dimensions = [LoadDimension(self.date, table) for table in DIMENSIONS]
+        return [*dimensions, *self._feeds(), *LoadRiskScores.wanted(self.date), LoadUserBehavior(self.date)]
+
     def run(self) -> None:
+        failed = [task.table for task in self._held_back() if not task.complete()]
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            failed = [table for table in DIMENSIONS if not LoadDimension(self.date, table).marker.exists_in(cursor)]
             if not failed:
                 self.marker.touch(cursor)
             show = summary.line if self.brief else summary.of_date
             print(show(cursor, self.date), flush=True)
         if failed:
-            raise DimensionFailed(
+            raise LoadIncomplete(
                 f"finish the load of {self.date}",
                 f"{', '.join(failed)} could not be loaded (the reason is in the log and in etl.task_run)",
-                "mend the cause and run the same command again; the facts were loaded and will be healed",
+                "mend the cause and run the same command again: all the rest is loaded, and will be healed",
             )
 
 
@@ -62,6 +79,11 @@ class LoadHistory(DatedTask):
     """
 
     start = luigi.DateParameter(description="the first day of the span, YYYY-MM-DD")
+
+    def requires(self) -> Iterable[luigi.Task]:
+        """All reviews at once, so that Spark starts once and not for every date."""
+        # The files of a simulated shop begin on the day that it opens, which may be for the first date to decide.
+        return [ClassifyReviews(self.date)] if not settings().simulate or knows_opening() else []
 
     def complete(self) -> bool:
         return all(DailyWarehouseLoad(date).complete() for date in self.dates())
@@ -76,6 +98,23 @@ class LoadHistory(DatedTask):
         """The dates that are loaded: the ends of the months, then the last seven days."""
         days = [self.start + dt.timedelta(days=n) for n in range((self.date - self.start).days + 1)]
         return [day for day in days if (day + dt.timedelta(days=1)).day == 1 or (self.date - day).days < 7]
+
+
+def has_loads() -> bool:
+    """Whether any date was ever loaded."""
+    with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+        if postgres.value(cursor, "select to_regclass('etl.marker') is null"):
+            return False
+        query = "select exists (select from etl.marker where update_id like %s)"
+        found: bool = postgres.value(cursor, query, (f"{DailyWarehouseLoad.task_family}(%",))
+        return found
+
+
+def _has_feeds() -> bool:
+    """Whether a vendor has ever delivered anything."""
+    with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+        found: bool = postgres.value(cursor, "select exists (select from etl.feed_date)")
+        return found
 
 
 @cache

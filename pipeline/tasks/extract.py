@@ -4,6 +4,7 @@ import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import luigi
 
@@ -14,7 +15,7 @@ from pipeline.lake import lake
 from pipeline.postgres import Cursor
 from pipeline.targets import LakeObject
 from pipeline.tasks.base import DatedTask
-from pipeline.tasks.simulate import SimulateBusinessDay
+from pipeline.tasks.simulate import simulated_business
 
 logger = logging.getLogger("luigi-interface")
 
@@ -25,16 +26,14 @@ class ChooseBound(DatedTask):
     luigi --module pipeline ChooseBound --date 2026-11-19 --local-scheduler
     """
 
-    is_small = True
-
     def requires(self) -> Iterable[luigi.Task]:
-        return [SimulateBusinessDay(self.date)] if settings().simulate and self._is_over() else []
+        return simulated_business(self.date)
 
     def output(self) -> LakeObject:
         return LakeObject(extract.bound_key(self.date))
 
     def run(self) -> None:
-        with _locked_source(f"bound {self.date}") as source:
+        with locked_source(f"bound {self.date}") as source:
             end = self._end()
             bound = extract.choose_bound(source, lake(), self.date, end, settings().watermark_lag)
         self.say(f"up to {bound}")
@@ -66,32 +65,48 @@ class ExtractTable(DatedTask):
 
     table = luigi.ChoiceParameter(choices=list(SOURCE_TABLES), description="the source table, schema.table")
 
+    # What this process extracted, for the load that follows: it need not be read again.
+    found: extract.Metadata | None = None
+
+    @property
+    def is_long(self) -> bool:
+        return SOURCE_TABLES[self.table].is_busy
+
     def chain(self) -> Iterable[str]:
         return [self.table]
 
     def requires(self) -> luigi.Task:
         return ChooseBound(self.date)
 
+    def complete(self) -> bool:
+        """Whether the extract is there; before its date has a bound it is not, and no table is looked up."""
+        return bool(ChooseBound(self.date).complete() and super().complete())
+
     def output(self) -> LakeObject:
         return LakeObject(f"{extract.folder(self.table, self.date)}/{extract.SUCCESS}")
 
     def run(self) -> None:
         # Two processes for the same date: the second one waits and finds the extract.
-        with _locked_source(f"extract {self.table} {self.date}") as source:
-            if self.complete():
+        with locked_source(f"extract {self.table} {self.date}") as source:
+            if lake().exists(self.output().key):
                 return
-            found = extract.extract(
-                source, lake(), SOURCE_TABLES[self.table], self.date, settings(), progress=self._progress
+            self.found = extract.extract(
+                source, lake(), SOURCE_TABLES[self.table], self.date, _bound(self.date), settings(), self._progress
             )
-        self.rows, self.bytes = found.rows, found.bytes
-        self.say(f"{found.rows:,} rows, {found.bytes:,} bytes", 100)
+        self.rows, self.bytes = self.found.rows, self.found.bytes
+        self.say(f"{self.rows:,} rows, {self.bytes:,} bytes", 100)
 
     def _progress(self, sent: int) -> None:
         self.say(f"{sent:,} bytes so far", every=1)
 
 
+@cache
+def _bound(date: dt.date) -> str:
+    return extract.bound(lake(), date)
+
+
 @contextmanager
-def _locked_source(name: str) -> Iterator[Cursor]:
+def locked_source(name: str) -> Iterator[Cursor]:
     """A session in the source while the lock called `name` is held in the warehouse: the source is never locked."""
     with (
         postgres.session(settings().warehouse_url, "warehouse") as warehouse,

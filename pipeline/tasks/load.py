@@ -1,20 +1,22 @@
 """Lake -> stage -> dwh."""
 
-import logging
 from collections.abc import Iterable
 
 import luigi
 
 from pipeline import dwh, extract, postgres, stage
-from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, source_of
+from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, source_of
 from pipeline.config import settings
-from pipeline.errors import BadExtract, OceanError
 from pipeline.lake import lake
-from pipeline.tasks.base import MarkedTask
+from pipeline.tasks.base import MarkedTask, held_back
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.extract import ExtractTable
+from pipeline.tasks.feeds import LoadFeed, LoadPartnerOrders
+from pipeline.tasks.reviews import LoadReviews
+from pipeline.tasks.risk import LoadRiskScores
 
-logger = logging.getLogger("luigi-interface")
+# What loads the stage table of a vendor's feed.
+FEED_TASKS: dict[str, type[LoadFeed]] = {task.feed.name: task for task in (LoadReviews, LoadPartnerOrders)}
 
 
 class LoadStage(MarkedTask):
@@ -26,6 +28,10 @@ class LoadStage(MarkedTask):
     table = luigi.ChoiceParameter(choices=list(SOURCE_TABLES), description="the source table, schema.table")
     layer = "stage"
 
+    @property
+    def is_long(self) -> bool:
+        return SOURCE_TABLES[self.table].is_busy
+
     def chain(self) -> Iterable[str]:
         return [self.table]
 
@@ -34,10 +40,9 @@ class LoadStage(MarkedTask):
 
     def run(self) -> None:
         table = SOURCE_TABLES[self.table]
-        found = extract.metadata(lake(), self.table, self.date)
+        found = ExtractTable(self.date, self.table).found or extract.metadata(lake(), self.table, self.date)
         if found is None:
-            where = f"{lake().url}/{extract.folder(self.table, self.date)}"
-            raise BadExtract(f"load {where}", "its extract is not finished", "run ExtractTable for it first")
+            raise extract.missing(lake(), extract.folder(self.table, self.date), "ExtractTable")
 
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # By name, not by table: at the first load there is no table yet.
@@ -51,17 +56,14 @@ class LoadStage(MarkedTask):
                     self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
 
                 loads.append(stage.Load(cursor, lake(), table, each, settings().max_rejected, progress).run())
-                LoadStage(each.day, self.table).marker.touch(cursor)
+                LoadStage(each.day, self.table).finish(cursor, sum(load.rows for load in loads))
         self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
         rejected = sum(load.rejected for load in loads)
         self.say(f"{self.rows:,} of {sum(load.rows for load in loads):,} rows newer, {rejected:,} rejected", 100)
 
 
 class LoadDimension(MarkedTask):
-    """Brings one dimension up to date with stage.
-
-    A failure is logged and recorded, and ends this task without its marker: the facts go on with unknown members,
-    and DailyWarehouseLoad fails in the end. The next run of the date, or of a later one, tries again.
+    """Brings one dimension up to date with stage. A failure is held back: the facts go on with unknown members.
 
     luigi --module pipeline LoadDimension --table dim_product --date 2026-11-19 --local-scheduler
     """
@@ -70,25 +72,21 @@ class LoadDimension(MarkedTask):
     layer = "dwh"
 
     def chain(self) -> Iterable[str]:
-        return map(source_of, DIMENSIONS[self.table].sources)
+        return [source_of(table) for table in DIMENSIONS[self.table].sources if table not in FEEDS]
 
     def requires(self) -> Iterable[luigi.Task]:
-        return [LoadStage(self.date, table) for table in self.chain()]
+        stages = [LoadStage(self.date, table) for table in self.chain()]
+        # Its other feeds bring dim_date nothing that a fact would wait for, and theirs may take long.
+        return [*stages, *(LoadRiskScores.wanted(self.date) if self.table == "dim_customer" else [])]
 
+    @held_back
     def run(self) -> None:
-        try:
-            with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                dwh.lock(cursor, f"dwh.{self.table}")
-                if self.marker.exists_in(cursor):
-                    return
-                written = dwh.load_dimension(cursor, DIMENSIONS[self.table])
-                self.marker.touch(cursor)
-        except Exception as error:
-            self.error = error
-            known = isinstance(error, OceanError)
-            logger.error("dwh.%s was not loaded: %s", self.table, error, exc_info=not known)
-            self.say(f"failed: {error}")
-            return
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            dwh.lock(cursor, f"dwh.{self.table}")
+            if self.marker.exists_in(cursor):
+                return
+            written = dwh.load_dimension(cursor, DIMENSIONS[self.table])
+            self.finish(cursor, written.rows)
         self.rows = written.rows
         self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated", 100)
 
@@ -102,15 +100,37 @@ class LoadFact(MarkedTask):
     table = luigi.ChoiceParameter(choices=list(FACTS), description="the fact table")
     layer = "dwh"
 
+    @property
+    def is_long(self) -> bool:
+        return FACTS[self.table].is_busy
+
     def requires(self) -> Iterable[luigi.Task]:
-        stages = [LoadStage(self.date, source_of(name)) for name in FACTS[self.table].sources]
-        return [*stages, *self._dimensions()]
+        return [*self._stages(), *self._dimensions()]
+
+    def _stages(self) -> list[luigi.Task]:
+        """What loads its stage tables."""
+        return [
+            FEED_TASKS[name](self.date) if name in FEED_TASKS else LoadStage(self.date, source_of(name))
+            for name in FACTS[self.table].sources
+        ]
 
     def _dimensions(self) -> list[LoadDimension]:
         return [LoadDimension(self.date, name) for name in FACTS[self.table].dimensions]
 
     def complete(self) -> bool:
-        """Whether fact and dimensions were loaded, and nothing has come since that may heal a row in the queue."""
+        """Whether fact and dimensions were loaded, and nothing has come since that may heal a row in the queue.
+
+        What reads a vendor's feed has nothing to do where nothing came and nothing waits.
+        """
+        feeds = [FEED_TASKS[name](self.date) for name in FACTS[self.table].sources if name in FEED_TASKS]
+        if feeds:
+            if not all(feed.complete() for feed in feeds):
+                return False
+            with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+                if dwh.has_news(cursor, FACTS[self.table]):
+                    return False
+                if not dwh.is_waiting(cursor, FACTS[self.table]):
+                    return True
         if not self.marker.exists() or not all(dimension.complete() for dimension in self._dimensions()):
             return False
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
@@ -119,9 +139,11 @@ class LoadFact(MarkedTask):
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             dwh.lock(cursor, f"dwh.{self.table}")
-            if self.marker.exists_in(cursor) and not dwh.can_heal(cursor, FACTS[self.table], self.marker.update_id):
+            fact = FACTS[self.table]
+            done = self.marker.exists_in(cursor) and not dwh.can_heal(cursor, fact, self.marker.update_id)
+            if done and not dwh.has_news(cursor, fact):
                 return
-            written = dwh.load_fact(cursor, FACTS[self.table])
-            self.marker.touch(cursor)
+            written = dwh.load_fact(cursor, fact)
+            self.finish(cursor, written.rows)
         self.rows = written.rows
         self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated", 100)

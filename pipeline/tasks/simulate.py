@@ -1,13 +1,18 @@
-"""The task that does the simulated shop's business."""
+"""The tasks that do the simulated shop's business and drop its vendors' files."""
 
 import datetime as dt
+
+import luigi
 
 from pipeline import postgres
 from pipeline.config import settings
 from pipeline.errors import SimulationError
+from pipeline.generators.landing import partner_orders_key
+from pipeline.lake import lake
 from pipeline.tasks.base import DatedTask
 
 NO_SHOP = "select to_regclass('simulator.business_day') is null"
+OPENED_ON = "select max(opened_on) from simulator.shop"
 DONE = """
 select
     exists (select from simulator.business_day where business_date = %(date)s)
@@ -36,8 +41,7 @@ class SimulateBusinessDay(DatedTask):
         # Faker comes with the extra `simulate`: whoever brings a shop of their own does without.
         from pipeline.generators.shop import simulate
 
-        if self.date >= dt.datetime.now(dt.UTC).date():
-            raise SimulationError(f"simulate {self.date}", "that day is not over yet (UTC)", "ask for an earlier date")
+        _require_over(self.date)
         config = settings()
         self.rows = simulate(
             config.operational_url,
@@ -50,3 +54,73 @@ class SimulateBusinessDay(DatedTask):
 
     def _report(self, date: dt.date, done: int, of: int) -> None:
         self.say(f"{date}: {done} of {of} business days done", 100 * done / of, every=1)
+
+
+class SimulateFeeds(DatedTask):
+    """Drops the vendors' review file and partner orders of a date on the lake, and those of every earlier date.
+
+    luigi --module pipeline SimulateFeeds --date 2026-11-19 --local-scheduler
+
+    Complete when the date's partner orders are there, which are written after everything else, or when the shop
+    opened later. A kill leaves whole files, and a rerun drops the missing ones; a file's bytes are the same whoever
+    drops it, and when. Orders need not be simulated first: a shop that is not open yet is taken from luigi.cfg.
+
+    Raises SimulationError for a date that is not over yet (UTC).
+    """
+
+    def requires(self) -> list[luigi.Task]:
+        """What opens the shop, where nothing else says since when there are files."""
+        return [] if knows_opening() else [SimulateBusinessDay(self.date)]
+
+    def complete(self) -> bool:
+        opened_on = _opened_on() or settings().shop_opened_on or self.date
+        return bool(self.date < opened_on) or lake().exists(partner_orders_key(self.date))
+
+    def run(self) -> None:
+        from pipeline.generators.books import Shop
+        from pipeline.generators.feeds import drop_feeds
+        from pipeline.generators.shop import find_shop
+
+        _require_over(self.date)
+        config = settings()
+        shop = find_shop(config.operational_url)
+        if shop is None:
+            shop = Shop(config.shop_seed, config.shop_scale, config.shop_opened_on or self.date)
+        dropped = drop_feeds(lake(), shop, self.date, self._report)
+        self.rows, self.bytes = dropped.rows, dropped.bytes
+
+    def _report(self, date: dt.date, done: int, of: int) -> None:
+        self.say(f"{date}: {done} of {of} days dropped", 100 * done / of, every=1)
+
+
+def simulated_business(date: dt.date) -> list[luigi.Task]:
+    """What does the shop's business of a date: nothing where that is not simulated, or the date is not over yet."""
+    return [SimulateBusinessDay(date)] if settings().simulate and _is_over(date) else []
+
+
+def simulated_feeds(date: dt.date) -> list[luigi.Task]:
+    """What drops the vendors' files of a date, likewise."""
+    return [SimulateFeeds(date)] if settings().simulate and _is_over(date) else []
+
+
+def knows_opening() -> bool:
+    """Whether it is settled on which day the simulated shop opens: it has, or luigi.cfg says it."""
+    return bool(settings().shop_opened_on or _opened_on())
+
+
+def _is_over(date: dt.date) -> bool:
+    return date < dt.datetime.now(dt.UTC).date()
+
+
+def _require_over(date: dt.date) -> None:
+    if not _is_over(date):
+        raise SimulationError(f"simulate {date}", "that day is not over yet (UTC)", "ask for an earlier date")
+
+
+def _opened_on() -> dt.date | None:
+    """When the shop was opened; None where it was not yet."""
+    with postgres.transaction(settings().operational_url, "operational") as cursor:
+        if postgres.value(cursor, NO_SHOP):
+            return None
+        opened_on: dt.date | None = postgres.value(cursor, OPENED_ON)
+        return opened_on

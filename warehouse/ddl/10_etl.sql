@@ -49,10 +49,34 @@ create table if not exists etl.rejected_row (
     date date not null,
     line bigint,
     reason text not null,
-    row text
+    row text,
+    file text
 );
+alter table etl.rejected_row add column if not exists file text;
 create index if not exists rejected_row_source on etl.rejected_row (source, date);
 comment on table etl.rejected_row is 'Input rows that cannot be loaded, kept as they came.';
+
+create table if not exists etl.feed_date (
+    feed text not null,
+    date date not null,
+    version text not null,
+    rows bigint not null,
+    rejected bigint not null,
+    loaded_ts timestamptz not null default now(),
+    primary key (feed, date)
+);
+comment on table etl.feed_date is
+'What was loaded of each date of a vendor''s feed; the version changes when a file comes late or is replaced.';
+
+create table if not exists etl.user_purchase_day (
+    day date primary key,
+    min_quantity integer not null,
+    loaded_to timestamp not null,
+    rows bigint not null,
+    without_customer bigint not null
+);
+comment on table etl.user_purchase_day is
+'The days of retail.user_purchase that are loaded, each with the min_quantity it was loaded with and how far.';
 
 create table if not exists etl.task_run (
     task text not null,

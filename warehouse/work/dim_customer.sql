@@ -1,14 +1,28 @@
--- One row per customer that changed. Reads stage.customers after batch :customers_after. A rerun gives the same rows.
+-- One row per customer that changed, itself or in its risk score. Reads stage.customers after batch :customers_after
+-- and stage.risk_score after batch :risk_score_after. A rerun gives the same rows.
 with
 
-customers as (select * from stage.customers where etl_batch > :customers_after)
+rescored as (
+    select customer_id from stage.risk_score
+    where etl_batch > :risk_score_after
+),
+
+customers as (
+    select * from stage.customers
+    where etl_batch > :customers_after
+    union all
+    select * from stage.customers
+    where etl_batch <= :customers_after and customer_id in (select customer_id from rescored)
+)
 
 select
-    customer_id,
-    first_name,
-    last_name,
-    coalesce(email, 'Unknown') as email,
-    coalesce(phone, 'Unknown') as phone,
-    birth_date,
-    registered_on
+    customers.customer_id,
+    customers.first_name,
+    customers.last_name,
+    coalesce(customers.email, 'Unknown') as email,
+    coalesce(customers.phone, 'Unknown') as phone,
+    customers.birth_date,
+    customers.registered_on,
+    risk_score.risk_score
 from customers
+left join stage.risk_score on customers.customer_id = risk_score.customer_id

@@ -1,6 +1,8 @@
--- One row per day of each calendar year from the first to the last in which a changed order was placed or delivered
--- (UTC). Where these lie more than a century apart a year is mistyped, and only the years that orders touch are taken.
--- Reads stage.orders after batch :orders_after. A rerun gives the same rows.
+-- One row per day of each calendar year from the first to the last in which a changed order was placed or delivered, a
+-- changed review came or a partner's order was delivered (UTC). Where these lie more than a century apart a year is
+-- mistyped, and only the years that rows touch are taken. Reads stage.orders after batch :orders_after,
+-- stage.movie_review after :movie_review_after and stage.partner_orders after :partner_orders_after. A rerun gives the
+-- same rows.
 with
 
 orders as (
@@ -8,17 +10,39 @@ orders as (
     where etl_batch > :orders_after
 ),
 
+feeds as (
+    select review_date::timestamp at time zone 'UTC' as instant from stage.movie_review
+    where etl_batch > :movie_review_after
+    union all
+    select delivered_on from stage.partner_orders
+    where etl_batch > :partner_orders_after
+),
+
+bounds as (
+    select
+        min(least(ordered_ts, delivered_ts)) as first_ts,
+        max(greatest(ordered_ts, delivered_ts)) as last_ts
+    from orders
+    union all
+    select
+        min(instant) as first_ts,
+        max(instant) as last_ts
+    from feeds
+),
+
 span as (
     select
-        date_trunc('year', min(least(ordered_ts, delivered_ts)) at time zone 'UTC') as first_year,
-        date_trunc('year', max(greatest(ordered_ts, delivered_ts)) at time zone 'UTC') as last_year
-    from orders
+        date_trunc('year', min(first_ts) at time zone 'UTC') as first_year,
+        date_trunc('year', max(last_ts) at time zone 'UTC') as last_year
+    from bounds
 ),
 
 touched as (
     select ordered_ts as instant from orders
     union all
     select delivered_ts from orders
+    union all
+    select instant from feeds
 ),
 
 years as (

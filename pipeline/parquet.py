@@ -1,0 +1,66 @@
+"""Parquet on the lake as CSV for COPY. pyarrow is imported here alone, and only once there is a file to read."""
+
+import io
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from pipeline.errors import BadExtract
+from pipeline.lake import Lake
+
+ROWS = 1 << 16  # that are turned into CSV at a time
+
+
+class ParquetCsv:
+    """The rows of some files as one CSV with a header; each value of `constants` is a column more, by file.
+
+    Memory does not grow with the files. Raises BadExtract for a file that is gone or no Parquet.
+    """
+
+    def __init__(self, lake: Lake, files: Iterable[tuple[str, dict[str, str]]], columns: list[str]) -> None:
+        self.lake, self.columns = lake, columns
+        self._blocks = self._written(files)
+        self._rest = b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most `size` where that is not negative; none at the end."""
+        if not self._rest:
+            self._rest = next(self._blocks, b"")
+        size = len(self._rest) if size < 0 else size
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+    def _written(self, files: Iterable[tuple[str, dict[str, str]]]) -> Iterator[bytes]:
+        yield ",".join(self.columns).encode() + b"\n"
+        import pyarrow as pa
+        from pyarrow import csv, parquet
+
+        for key, constants in files:
+            with tempfile.TemporaryFile() as file:
+                self._fetch(key, file)
+                try:
+                    for batch in parquet.ParquetFile(file).iter_batches(ROWS):
+                        table = pa.Table.from_batches([batch])
+                        for name, value in constants.items():
+                            table = table.append_column(name, pa.repeat(value, len(table)))
+                        sink = io.BytesIO()
+                        csv.write_csv(table.select(self.columns), sink, csv.WriteOptions(include_header=False))
+                        yield sink.getvalue()
+                except (pa.ArrowException, KeyError) as error:
+                    raise self._bad(
+                        key, f"it is not the Parquet that was written there ({type(error).__name__})"
+                    ) from None
+
+    def _fetch(self, key: str, file: "tempfile._TemporaryFileWrapper[bytes] | io.BufferedRandom") -> None:
+        body = self.lake.open(key)
+        if body is None:
+            raise self._bad(key, "the file is not there")
+        shutil.copyfileobj(cast(io.BufferedIOBase, body), file)
+        file.seek(0)
+
+    def _bad(self, key: str, because: str) -> BadExtract:
+        folder = key.rsplit("/", 1)[0]
+        return BadExtract(
+            f"load {self.lake.url}/{key}", because, f"delete the folder {folder} on the lake, and run the date again"
+        )

@@ -1,0 +1,143 @@
+"""retail.user_purchase, day by day, and what customers who review spend: dwh.user_behavior_metric.
+
+The table has neither key nor time of change, so it is read by the day of the invoice, and a day is loaded as a whole.
+etl.user_purchase_day knows which days are loaded, with which min_quantity, and whether they were over by then.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from pipeline import extract, postgres, stage
+from pipeline.catalog import USER_PURCHASE
+from pipeline.columns import create_table, existing_columns
+from pipeline.config import Settings
+from pipeline.extract import BEGINNING, Metadata
+from pipeline.lake import Lake
+from pipeline.postgres import Cursor, qualified, sql
+from pipeline.sql import statement
+
+CONTRACT_MIN_QUANTITY = 2
+METRIC = "user_behavior_metric"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did: days and purchases written, purchases without a customer among them, rows of the metric."""
+
+    days: int
+    purchases: int
+    without_customer: int
+    metrics: int
+
+
+def exists(source: Cursor) -> bool:
+    """Whether the source has the table or view at all."""
+    return bool(existing_columns(source, USER_PURCHASE.name))
+
+
+def folder(date: dt.date, min_quantity: int) -> str:
+    """Where a date's purchases lie on the lake; those with another min_quantity than the usual one by themselves."""
+    where = extract.folder(USER_PURCHASE.name, date)
+    return where if min_quantity == CONTRACT_MIN_QUANTITY else f"{where}/min_quantity={min_quantity}"
+
+
+def extract_days(
+    source: Cursor, warehouse: Cursor, lake: Lake, date: dt.date, bound: str, min_quantity: int, settings: Settings
+) -> Metadata:
+    """Extracts the purchases of a date, and of the days before it that are not loaded yet, up to the date's bound."""
+    begin = postgres.value(warehouse, FIRST_DAY, {"date": date})
+    to = min(extract.end_of(date), extract.instant(bound)).replace(tzinfo=None).isoformat()
+    return extract.write(
+        source,
+        lake,
+        USER_PURCHASE,
+        folder(date, min_quantity),
+        date,
+        (BEGINNING if begin is None else str(begin), to),
+        settings,
+        condition=f"quantity > {min_quantity:d}",
+    )
+
+
+def is_loaded(cursor: Cursor, date: dt.date, min_quantity: int) -> bool:
+    """Whether a date is loaded with this min_quantity, and no review has come since that the metric has not seen."""
+    loaded: bool = postgres.value(cursor, IS_LOADED, {"date": date, "min_quantity": min_quantity, "metric": METRIC})
+    return loaded
+
+
+def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded:
+    """Replaces the date, and the days before it that are not loaded yet, in stage and in the metric.
+
+    Other days change where reviews have come for them meanwhile. A rerun changes nothing. The caller holds the lock.
+    """
+    where = folder(date, min_quantity)
+    found = extract.metadata_in(lake, where)
+    if found is None:
+        raise extract.missing(lake, where, "ExtractPurchases")
+    delta = qualified("delta.user_purchase")
+    cursor.execute(sql.SQL("drop table if exists {}").format(delta))
+    cursor.execute(create_table("delta", USER_PURCHASE, found.columns))
+    stage.copy(cursor, lake, where, found, delta)
+    variables = {
+        "date": date,
+        "window_begin": found.from_watermark,
+        "window_end": found.to_watermark,
+        "min_quantity": min_quantity,
+    }
+    cursor.execute(statement("work/replaced_day", **variables))
+    days = cursor.rowcount
+    cursor.execute(
+        "delete from stage.user_purchase as stage using replaced_day "
+        "where stage.invoice_date >= replaced_day.day and stage.invoice_date < replaced_day.day + 1"
+    )
+    cursor.execute(statement("work/stage_user_purchase"))
+    purchases = cursor.rowcount
+    cursor.execute(statement("work/user_purchase_day", **variables))
+    without = postgres.value(
+        cursor,
+        "select coalesce(sum(without_customer), 0)::bigint from etl.user_purchase_day "
+        "inner join replaced_day using (day)",
+    )
+    return Loaded(days, purchases, without, _measure(cursor))
+
+
+def _measure(cursor: Cursor) -> int:
+    newest = (
+        postgres.value(cursor, "select max(last_batch) from etl.stage_batch where table_name = 'movie_review'") or 0
+    )
+    after = postgres.value(cursor, "select max(watermark) from etl.watermark where table_name = %s", (SEEN,)) or 0
+    cursor.execute(
+        sql.SQL("create temporary table changed on commit drop as {}").format(
+            statement("work/changed_behavior", movie_review_after=after)
+        )
+    )
+    cursor.execute("analyze changed")
+    cursor.execute(
+        f"delete from dwh.{METRIC} as metric using changed "  # noqa: S608 - a constant
+        "where metric.insert_date = changed.insert_date and metric.customerid = changed.customerid"
+    )
+    cursor.execute(statement(f"work/{METRIC}"))
+    written = cursor.rowcount
+    cursor.execute(
+        "insert into etl.watermark values (%s, %s) "
+        "on conflict (table_name) do update set watermark = excluded.watermark",
+        (SEEN, newest),
+    )
+    return written
+
+
+SEEN = f"{METRIC}.movie_review"
+# A date that is loaded is loaded again alone; another one with whatever is missing before it.
+FIRST_DAY = """
+select case
+    when exists (select from etl.user_purchase_day where day >= %(date)s) then %(date)s
+    else coalesce(min(day) filter (where loaded_to < day + 1), max(day) + 1)
+end
+from etl.user_purchase_day
+"""
+IS_LOADED = """
+select
+    exists (select from etl.user_purchase_day where day = %(date)s and min_quantity = %(min_quantity)s)
+    and coalesce((select last_batch from etl.stage_batch where table_name = 'movie_review'), 0)
+    <= coalesce((select watermark from etl.watermark where table_name = %(metric)s || '.movie_review'), 0)
+"""

@@ -1,0 +1,111 @@
+"""Vendors' files -> stage."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import ClassVar
+
+import luigi
+
+from pipeline import feeds, landing, postgres
+from pipeline.config import settings
+from pipeline.feeds import Part
+from pipeline.lake import lake
+from pipeline.landing import PARTNER_ORDERS, CleanCsv, Delivery, Feed, Row, accepted
+from pipeline.postgres import Cursor
+from pipeline.rejected import Rejected
+from pipeline.tasks.base import DatedTask, held_back
+from pipeline.tasks.create import CreateWarehouse
+from pipeline.tasks.simulate import simulated_feeds
+
+
+def deliveries(feed: Feed, until: dt.date) -> list[Delivery]:
+    """What there is of a feed up to a date, by the last listing of this process."""
+    return [delivery for delivery in _listed(feed) if delivery.date <= until]
+
+
+@cache
+def _listed(feed: Feed) -> list[Delivery]:
+    return landing.deliveries(lake(), feed, dt.date.max)
+
+
+def list_again() -> None:
+    """Forgets what was listed: for a task that begins to read, while others go on with what it found."""
+    _listed.cache_clear()
+
+
+class LoadFeed(DatedTask):
+    """Loads into stage what a vendor delivered up to a date, files that came late or were replaced too.
+
+    Complete when all of it is loaded as it is now: there is no marker. A failure is held back.
+    """
+
+    feed: ClassVar[Feed]
+
+    @property
+    def table(self) -> str:
+        """The stage table."""
+        return self.feed.name
+
+    def complete(self) -> bool:
+        return all(task.complete() for task in self.requires()) and not self.late()
+
+    def late(self) -> list[Delivery]:
+        """What is delivered and not loaded as it is now."""
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            return self._late(feeds.versions(cursor, self.feed.name))
+
+    def _late(self, loaded: dict[dt.date, str]) -> list[Delivery]:
+        found = deliveries(self.feed, self.date)
+        return [each for each in found if loaded.get(each.date, "").split("-")[0] != each.fingerprint]
+
+    @held_back
+    def run(self) -> None:
+        list_again()
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            postgres.lock(cursor, f"stage.{self.feed.name}")
+            parts, self.rows = self.load(cursor, feeds.versions(cursor, self.feed.name))
+        rows, rejected = sum(part.rows for part in parts), sum(len(part.rejected) for part in parts)
+        self.say(f"{self.rows:,} of {rows:,} rows of {len(parts)} dates are news, {rejected:,} rejected", 100)
+
+    def load(self, cursor: Cursor, loaded: dict[dt.date, str]) -> tuple[Sequence[Part], int]:
+        """Loads what is not in `loaded`; returns what came of each date, and how many rows of stage changed."""
+        raise NotImplementedError
+
+
+class LoadPartnerOrders(LoadFeed):
+    """Loads partners' orders up to a date into stage, all files of each date, each item of an order once.
+
+    luigi --module pipeline LoadPartnerOrders --date 2026-11-19 --local-scheduler
+    """
+
+    feed = PARTNER_ORDERS
+
+    def requires(self) -> Iterable[luigi.Task]:
+        return [CreateWarehouse(), *simulated_feeds(self.date)]
+
+    def load(self, cursor: Cursor, loaded: dict[dt.date, str]) -> tuple[Sequence[Part], int]:
+        parts: list[Part] = []
+        columns = [field.name for field in self.feed.fields]
+        new = self._late(loaded)
+        if not new:
+            return [], 0
+        source = CleanCsv(self.feed, self._rows(new, parts))
+        try:
+            feeds.fill(cursor, self.feed.name, columns, source)
+        except postgres.Error:
+            if source.failure is not None:  # psycopg2 says no more than that reading failed
+                raise source.failure from None
+            raise
+        return parts, feeds.finish(cursor, self.feed.name, parts)
+
+    def _rows(self, new: Sequence[Delivery], parts: list[Part]) -> Iterator[Row]:
+        for number, delivery in enumerate(new):
+            self.say(f"reading {delivery.date}", 100 * number / len(new), every=1)
+            rejected: list[Rejected] = []
+            count = 0
+            for row in accepted(landing.read(lake(), delivery), rejected.append):
+                count += 1
+                yield row
+            parts.append(Part(delivery.date, delivery.fingerprint, count, rejected))
+            feeds.check_rejected(self.feed.name, parts[-1], settings().max_rejected)

@@ -1,0 +1,137 @@
+"""Reviews: lake -> Spark -> lake -> stage."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import luigi
+
+from pipeline import feeds, postgres, reviews
+from pipeline.config import settings
+from pipeline.errors import ConfigError
+from pipeline.feeds import Part
+from pipeline.lake import Lake, lake
+from pipeline.landing import REVIEWS, Delivery
+from pipeline.parquet import ParquetCsv
+from pipeline.postgres import Cursor
+from pipeline.tasks.base import DatedTask, held_back
+from pipeline.tasks.create import CreateWarehouse
+from pipeline.tasks.feeds import LoadFeed, deliveries, list_again
+from pipeline.tasks.simulate import simulated_feeds
+
+CLASSIFIERS = ("auto", "keyword", "lexicon", "trained")
+# What the Parquet files hold; the date is in the names of their folders.
+COLUMNS = ("review_id", "cid", "positive_review", "classifier", "review_date")
+
+
+class ClassifyReviews(DatedTask):
+    """Classifies the reviews that were delivered up to a date and are not classified yet, in one Spark application.
+
+    Without reviews no Spark is started. With `--classifier` the date's own are classified again if another classifier
+    did it before; auto is what luigi.cfg says. A failure is held back.
+
+    luigi --module pipeline ClassifyReviews --date 2026-11-19 --local-scheduler
+    """
+
+    # Of several dates that are ready at once Luigi runs the newest, which covers all of them.
+    date = luigi.DateParameter(batch_method=max, description="the day whose reviews are classified, YYYY-MM-DD (UTC)")
+    classifier = luigi.ChoiceParameter(choices=CLASSIFIERS, default="auto", description="what tells good from bad")
+
+    @property
+    def is_long(self) -> bool:
+        return True
+
+    @property
+    def priority(self) -> int:
+        """Before all others of its date, as Spark takes longest."""
+        return super().priority + 1
+
+    def requires(self) -> Iterable[luigi.Task]:
+        return [CreateWarehouse(), *simulated_feeds(self.date)]
+
+    def complete(self) -> bool:
+        return all(task.complete() for task in self.requires()) and not self._missing()
+
+    @held_back
+    def run(self) -> None:
+        list_again()
+        # Two processes at once: the second one waits and finds the work done.
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            postgres.lock_session(cursor, "classify reviews")
+            missing = self._missing()
+            if missing:
+                parts = reviews.classify_deliveries(lake(), settings(), missing, self._chosen, self.say)
+                self.rows = sum(part.rows for part in parts)
+                self.say(f"{self.rows:,} reviews of {len(parts)} dates classified", 100)
+
+    def _missing(self) -> list[Delivery]:
+        return reviews.unclassified(lake(), deliveries(REVIEWS, self.date), self.date, self._chosen)
+
+    @property
+    def _chosen(self) -> str | None:
+        chosen = settings().review_classifier if self.classifier == "auto" else self.classifier
+        return None if chosen == "auto" else chosen
+
+
+class LoadReviews(LoadFeed):
+    """Loads the reviews up to a date that are classified and not loaded as they are now into stage.
+
+    luigi --module pipeline LoadReviews --date 2026-11-19 --local-scheduler
+    """
+
+    feed = REVIEWS
+
+    def requires(self) -> Iterable[luigi.Task]:
+        return [CreateWarehouse(), ClassifyReviews(self.date)]
+
+    def load(self, cursor: Cursor, loaded: dict[dt.date, str]) -> tuple[Sequence[Part], int]:
+        done = {
+            date: found
+            for date, found in sorted(reviews.classified(lake()).items())
+            if found.version and date <= self.date and loaded.get(date) != found.version
+        }
+        if not done:
+            return [], 0
+        parts = [reviews.part(lake(), date, found.version) for date, found in done.items()]
+        named = [(key, {"review_date": str(date)}) for date, found in done.items() for key in found.files]
+        feeds.fill(cursor, self.feed.name, COLUMNS, ParquetCsv(lake(), named, list(COLUMNS)))
+        return parts, feeds.finish(cursor, self.feed.name, parts)
+
+
+class TrainReviewClassifier(luigi.Task):
+    """Trains the classifier `trained` on labelled reviews, and makes it the one that is used from then on.
+
+    The file is CSV with the header review_str,positive (true or false). What it reaches on reviews that it has not
+    seen is printed and kept beside the model.
+
+    luigi --module pipeline TrainReviewClassifier --labelled reviews.csv --local-scheduler
+    """
+
+    labelled = luigi.Parameter(description="the labelled reviews: a path, or s3://bucket/key")
+
+    def complete(self) -> bool:
+        return reviews.current_model(lake()).endswith(f"/{reviews.model_name(self._read())}")
+
+    def run(self) -> None:
+        metrics = reviews.train_classifier(lake(), settings(), self._read(), self.set_status_message)
+        print(reviews.report(metrics), flush=True)
+
+    def _read(self) -> bytes:
+        if self.labelled.startswith("s3://"):
+            parts = urlsplit(self.labelled)
+            found = Lake(f"s3://{parts.netloc}", settings().s3).read(parts.path.lstrip("/"))
+        else:
+            found = _file(self.labelled)
+        if found is None:
+            raise ConfigError(
+                f"read {self.labelled}", "it is not there", "give --labelled a CSV file with review_str,positive"
+            )
+        return found
+
+
+def _file(path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return None

@@ -1,0 +1,94 @@
+"""Risk scores: API -> lake -> stage."""
+
+import json
+from collections.abc import Iterable
+
+import luigi
+
+from pipeline import extract, feeds, postgres
+from pipeline.config import settings
+from pipeline.feeds import Part
+from pipeline.lake import lake
+from pipeline.targets import LakeObject
+from pipeline.tasks.base import DatedTask, MarkedTask, held_back
+from pipeline.tasks.create import CreateWarehouse
+from pipeline.tasks.simulate import simulated_business
+
+SOURCE = "api.risk_score"
+ANSWER = "answer.json"
+
+
+class ExtractRiskScores(DatedTask):
+    """Keeps the answer of the risk-score API on the lake, as it came. A failure is held back.
+
+    luigi --module pipeline ExtractRiskScores --date 2026-11-19 --local-scheduler
+    """
+
+    @property
+    def is_long(self) -> bool:
+        return True
+
+    @property
+    def priority(self) -> int:
+        """Early: it may have to wait for the service."""
+        return super().priority + 1
+
+    def requires(self) -> Iterable[luigi.Task]:
+        return simulated_business(self.date)
+
+    def output(self) -> LakeObject:
+        return LakeObject(f"{self.folder}/{extract.SUCCESS}")
+
+    @property
+    def folder(self) -> str:
+        """Where the answer lies on the lake."""
+        return extract.folder(SOURCE, self.date)
+
+    @held_back
+    def run(self) -> None:
+        # It imports an HTTP client and a validator, which other tasks do without.
+        from pipeline import risk
+
+        answer = risk.fetch(settings().risk_api_url)
+        scores, _ = risk.parse(answer)
+        lake().write(f"{self.folder}/{ANSWER}", answer)
+        lake().write(f"{self.folder}/{extract.SUCCESS}", json.dumps({"status": "done"}).encode())
+        self.rows, self.bytes = len(scores), len(answer)
+        self.say(f"{self.rows:,} scores", 100)
+
+
+class LoadRiskScores(MarkedTask):
+    """Loads the risk scores of a date into stage, where those of the newest date win. A failure is held back.
+
+    luigi --module pipeline LoadRiskScores --date 2026-11-19 --local-scheduler
+    """
+
+    layer, table = "stage", "risk_score"
+
+    @classmethod
+    def wanted(cls, date: object) -> list[luigi.Task]:
+        """The task of a date, where there is a service to ask."""
+        return [cls(date)] if settings().risk_api_url else []
+
+    def requires(self) -> Iterable[luigi.Task]:
+        return [CreateWarehouse(), ExtractRiskScores(self.date)]
+
+    @held_back
+    def run(self) -> None:
+        from pipeline import risk
+
+        folder = ExtractRiskScores(self.date).folder
+        answer = lake().read(f"{folder}/{ANSWER}") if lake().exists(f"{folder}/{extract.SUCCESS}") else None
+        if answer is None:
+            raise extract.missing(lake(), folder, "ExtractRiskScores")
+        scores, rejected = risk.parse(answer, f"{folder}/{ANSWER}")
+        part = Part(self.date, "", len(scores), rejected)
+        feeds.check_rejected(self.table, part, settings().max_rejected)
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            postgres.lock(cursor, f"stage.{self.table}")
+            if self.marker.exists_in(cursor):
+                return
+            feeds.fill(cursor, self.table, ("customer_id", "risk_score", "date"), feeds.scores_csv(scores, self.date))
+            self.rows = feeds.finish(cursor, self.table, [part])
+            self.finish(cursor, len(scores))
+        self.say(f"{self.rows:,} of {part.rows:,} scores are news, {len(rejected):,} rejected", 100)

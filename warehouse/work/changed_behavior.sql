@@ -1,0 +1,41 @@
+-- One row per customer and day whose behaviour is measured in this load: the day is in replaced_day, or a review that
+-- the customer wrote by that day changed (stage batch after :movie_review_after). A rerun gives the same.
+with
+
+replaced as (
+    select
+        stage.customer_id as customerid,
+        replaced_day.day as insert_date
+    from replaced_day
+    inner join stage.user_purchase as stage
+        on replaced_day.day <= stage.invoice_date and stage.invoice_date < replaced_day.day + 1
+    where stage.customer_id is not null
+    union
+    -- Who bought more than min_quantity when the day was last loaded, and does not now.
+    select
+        metric.customerid,
+        metric.insert_date
+    from dwh.user_behavior_metric as metric
+    inner join replaced_day on metric.insert_date = replaced_day.day
+),
+
+reviewed as (
+    select
+        cid,
+        min(review_date) as since
+    from stage.movie_review
+    where etl_batch > :movie_review_after
+    group by cid
+)
+
+select
+    customerid,
+    insert_date
+from replaced
+union
+select
+    purchase.customer_id as customerid,
+    purchase.invoice_date::date as insert_date
+from reviewed
+inner join stage.user_purchase as purchase
+    on reviewed.cid = purchase.customer_id and reviewed.since <= purchase.invoice_date

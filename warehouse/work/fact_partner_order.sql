@@ -1,0 +1,17 @@
+-- One row per item of a partner's order. Reads the relation :partner_orders, which is that of stage or, in a daily
+-- load, its rows that changed, and the dimensions; a key is -1 where the dimension has no row. A rerun gives the same
+-- rows.
+with
+
+partner_orders as (select source.* from :partner_orders as source)
+
+select
+    partner_orders.order_id,
+    partner_orders.item_id,
+    coalesce(dim_customer.customer_key, -1) as customer_key,
+    coalesce(dim_date.date_key, -1) as delivered_date_key,
+    coalesce(partner_orders.item_name, 'Unknown') as item_name,
+    partner_orders.delivered_on as delivered_ts
+from partner_orders
+left join dwh.dim_customer on partner_orders.customer_id = dim_customer.customer_id
+left join dwh.dim_date on (partner_orders.delivered_on at time zone 'UTC')::date = dim_date.date

@@ -1,0 +1,19 @@
+-- One row per review. Reads the relation :movie_review, which is that of stage or, in a daily load, its rows that
+-- changed, and the dimensions; a key is -1 where the dimension has no row. A rerun gives the same rows.
+with
+
+movie_review as (
+    select source.* from :movie_review as source
+    where not source.is_deleted
+)
+
+select
+    movie_review.review_id,
+    coalesce(dim_customer.customer_key, -1) as customer_key,
+    coalesce(dim_date.date_key, -1) as review_date_key,
+    movie_review.review_date,
+    movie_review.positive_review,
+    movie_review.classifier
+from movie_review
+left join dwh.dim_customer on movie_review.cid = dim_customer.customer_id
+left join dwh.dim_date on movie_review.review_date = dim_date.date

@@ -1,0 +1,26 @@
+-- One row per day that a load of purchases replaces: the date :date, and of the days that delta.user_purchase covers
+-- (from :window_begin, or from its first row where that is -infinity) those that were not loaded, or not as a whole.
+create temporary table replaced_day on commit drop as
+with
+
+bounds as (
+    select
+        case
+            when :window_begin = '-infinity' then coalesce(min(invoice_date)::date, :date::date)
+            else :window_begin::timestamp::date
+        end as first_day,
+        :date::date as last_day
+    from delta.user_purchase
+),
+
+days as (
+    select generate_series(first_day, last_day, interval '1 day')::date as day
+    from bounds
+    union
+    select :date::date
+)
+
+select days.day
+from days
+left join etl.user_purchase_day as loaded on days.day = loaded.day
+where loaded.day is null or loaded.loaded_to < loaded.day + 1 or days.day = :date

@@ -1,0 +1,41 @@
+-- One row per customer and day in the relation changed: what the customer spent on that day, and the reviews received
+-- from him by then. Purchases and reviews are each summed before they are joined, as joining first multiplies both.
+-- Runs after these rows were deleted; a rerun gives the same.
+with
+
+purchases as (
+    select
+        changed.customerid,
+        changed.insert_date,
+        sum(purchase.quantity * purchase.unit_price) as amount_spent
+    from changed
+    inner join stage.user_purchase as purchase
+        on
+            changed.customerid = purchase.customer_id
+            and changed.insert_date <= purchase.invoice_date
+            and purchase.invoice_date < changed.insert_date + 1
+    group by changed.customerid, changed.insert_date
+),
+
+reviews as (
+    select
+        changed.customerid,
+        changed.insert_date,
+        count(*) filter (where review.positive_review) as review_score,
+        count(*) as review_count
+    from changed
+    inner join stage.movie_review as review
+        on changed.customerid = review.cid and changed.insert_date >= review.review_date
+    where not review.is_deleted
+    group by changed.customerid, changed.insert_date
+)
+
+insert into dwh.user_behavior_metric (customerid, amount_spent, review_score, review_count, insert_date)
+select
+    purchases.customerid,
+    coalesce(purchases.amount_spent, 0) as amount_spent,
+    reviews.review_score,
+    reviews.review_count,
+    purchases.insert_date
+from purchases
+inner join reviews on purchases.customerid = reviews.customerid and purchases.insert_date = reviews.insert_date
