@@ -1,5 +1,6 @@
 """The embedded luigid, Luigi's central scheduler."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,9 @@ class Luigid(Service):
         # Through the interpreter: the kernel refuses a script whose first line is long or has a space in it.
         luigid = require_program(Path(sys.executable).parent / "luigid", self.name)
         command = [sys.executable, str(luigid), "--address", "127.0.0.1", "--port", str(self.port)]
-        return self.spawn([*command, "--state-path", str(self._state)], cwd=CHECKOUT)
+        # A name in luigi.cfg; what else is in our environment, luigid finds too.
+        env = {**os.environ, "OCEAN_TASK_HISTORY": str(self.folder / "history.db")}
+        return self.spawn([*command, "--state-path", str(self._state)], cwd=CHECKOUT, env=env)
 
     def answers(self) -> bool:
         """Whether our own process has the port and answers as Luigi."""
