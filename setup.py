@@ -35,7 +35,7 @@ setup(
     license="MIT",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline", "pipeline.*", "warehouse"]),
-    package_data={"": ["*.sql"]},
+    package_data={"": ["*.sql"], "pipeline": ["spark/*.py"]},
     install_requires=[
         "boto3>=1.36",
         "luigi>=3.6",

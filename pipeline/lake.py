@@ -23,11 +23,12 @@ MOST_DELETED = 1000  # objects in one request, by S3's own limit
 
 @dataclass(frozen=True)
 class Object:
-    """What a listing says of an object: its key in the lake, its bytes, and when it was written."""
+    """What a listing says of an object: its key in the lake, its bytes, when it was written, a hash of its content."""
 
     key: str
     size: int
     modified: dt.datetime
+    etag: str = ""
 
 
 class Lake:
@@ -93,7 +94,10 @@ class Lake:
         return sorted(dates)
 
     def objects(self, folder: str) -> list[Object]:
-        """All objects below a folder, however deep, ordered by key: one listing."""
+        """All objects below a folder, however deep, ordered by key: one listing.
+
+        Not the empty ones by which some tools mark a folder.
+        """
         prefix = self._key(folder) + "/"
         found = []
         with self.errors():
@@ -103,8 +107,10 @@ class Lake:
                         f"{folder}/{entry['Key'].removeprefix(prefix)}",
                         entry["Size"],
                         entry["LastModified"].astimezone(dt.UTC),
+                        entry["ETag"],
                     )
                     for entry in page.get("Contents", [])
+                    if not entry["Key"].endswith("/")
                 ]
         return sorted(found, key=lambda entry: entry.key)
 

@@ -13,10 +13,9 @@ from tenacity.wait import wait_base
 
 from pipeline import config
 from pipeline.engines import folders
-from pipeline.engines.folders import Object
 from pipeline.engines.job import Job, Say
 from pipeline.errors import ConfigError, ServiceDown, SparkFailed
-from pipeline.lake import Lake
+from pipeline.lake import Lake, Object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +76,7 @@ class EmrEngine:
             states = {step["Status"]["State"] for step in steps}
             if len(steps) < len(STEPS) or not states <= {*UNDER_WAY, "COMPLETED"}:
                 continue
-            if states != {"COMPLETED"} or folders.objects(self.lake, [run.output]):
+            if states != {"COMPLETED"} or self.lake.objects(run.output):
                 return cluster, [step["Id"] for step in steps]
         return None
 
@@ -114,7 +113,7 @@ class EmrEngine:
 
         An answer may be lost after EMR did what it was asked for; so each attempt first looks whether that is so.
         """
-        folders.delete(self.lake, [entry.key for entry in folders.objects(self.lake, [run.folder])])
+        self.lake.delete(entry.key for entry in self.lake.objects(run.folder))
         run.upload()
         cluster, steps = self._ask(lambda: self._find(run) or self._add(run))
         say(f"{run.job.name}: {len(steps)} steps added to the EMR cluster {cluster}")
@@ -205,14 +204,14 @@ class EmrEngine:
         return f"{logs.rstrip('/')}/{cluster}/steps/{step}/" if logs else place
 
     def _publish(self, run: "_Run", say: Say) -> None:
-        written = [entry.key for entry in folders.objects(self.lake, [run.output])]
+        written = [entry.key for entry in self.lake.objects(run.output)]
         say(f"{run.job.name}: writing {len(written)} files")
         folders.publish(
             self.lake,
             run.job.target,
             {key.removeprefix(f"{run.output}/"): folders.copy(self.lake, key) for key in written},
         )
-        folders.delete(self.lake, [entry.key for entry in folders.objects(self.lake, [run.folder])])
+        self.lake.delete(entry.key for entry in self.lake.objects(run.folder))
 
     @cached_property
     def client(self) -> "EMRClient":

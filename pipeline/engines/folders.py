@@ -2,38 +2,27 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import ServiceDown
-from pipeline.lake import Lake
+from pipeline.lake import Lake, Object
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 THREADS = 8  # below the ten connections that boto3's client keeps
 COPY_BYTES = 1 << 20
-DELETED_AT_ONCE = 1000  # the most that S3 takes
 # Spark gives the files of each run a name of their own; without it a rerun replaces them instead of adding to them.
 RUN_ID = re.compile(r"-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-@dataclass(frozen=True)
-class Object:
-    """An object of the lake; `etag` changes with its content."""
-
-    key: str
-    etag: str
-    size: int
-
-
 def objects(lake: Lake, folders: Iterable[str]) -> list[Object]:
     """All objects below some folders, in the order of their keys."""
-    found = chain.from_iterable(_in_threads(lambda folder: list(_objects(lake, folder)), folders))
+    found = chain.from_iterable(_in_threads(lake.objects, folders))
     return sorted(found, key=lambda entry: entry.key)
 
 
@@ -51,13 +40,10 @@ def publish(lake: Lake, target: str, writers: Mapping[str, Callable[[str], None]
     written = {f"{target}/{RUN_ID.sub('', path)}": write for path, write in writers.items()}
     _in_threads(lambda item: item[1](item[0]), written.items())
     folders = {key.rpartition("/")[0] for key in written}
-    delete(
-        lake,
-        [
-            entry.key
-            for entry in objects(lake, [target])
-            if entry.key.rpartition("/")[0] in folders and entry.key not in written
-        ],
+    lake.delete(
+        entry.key
+        for entry in lake.objects(target)
+        if entry.key.rpartition("/")[0] in folders and entry.key not in written
     )
 
 
@@ -79,27 +65,6 @@ def copy(lake: Lake, source: str) -> Callable[[str], None]:
             lake.client.copy({"Bucket": lake.bucket, "Key": _absolute(lake, source)}, lake.bucket, _absolute(lake, key))
 
     return write
-
-
-def delete(lake: Lake, keys: list[str]) -> None:
-    """None of the objects is left."""
-    for start in range(0, len(keys), DELETED_AT_ONCE):
-        some = keys[start : start + DELETED_AT_ONCE]
-        with lake.errors():
-            lake.client.delete_objects(
-                Bucket=lake.bucket,
-                Delete={"Objects": [{"Key": _absolute(lake, key)} for key in some], "Quiet": True},
-            )
-
-
-def _objects(lake: Lake, folder: str) -> Iterator[Object]:
-    prefix = _absolute(lake, folder) + "/"
-    with lake.errors():
-        for page in lake.client.get_paginator("list_objects_v2").paginate(Bucket=lake.bucket, Prefix=prefix):
-            for entry in page.get("Contents", []):
-                if not entry["Key"].endswith("/"):  # some tools mark a folder by an object
-                    key = entry["Key"].removeprefix(_absolute(lake, ""))
-                    yield Object(key, entry["ETag"], entry["Size"])
 
 
 def _fetch(lake: Lake, key: str, path: Path) -> None:

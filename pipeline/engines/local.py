@@ -23,6 +23,7 @@ LOOPBACK = "127.0.0.1"
 LEASH = Path(__file__).with_name("leash.py")
 KILLED = 128 + signal.SIGKILL
 # What a log says of the reason: the one line of a script of ours, or the first line of an exception.
+ERROR_BEGINS = re.compile(r"Traceback |cannot ")
 OWN_WORDS = re.compile(r"^cannot .+")
 EXCEPTION = re.compile(r"^(?:Caused by: )?((?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception)(?:: .+)?)$")
 # Says no more than that there was another exception before it.
@@ -68,14 +69,14 @@ class LocalEngine:
 
     def _submit(self, job: Job, scratch: Path, say: Say) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
-        log = self.logs / f"spark-{re.sub('[^A-Za-z0-9_.=-]+', '-', job.name)}.log"
+        log_file = self.logs / f"spark-{re.sub('[^A-Za-z0-9_.=-]+', '-', job.name)}.log"
         command = [sys.executable, "-I", str(LEASH), str(os.getpid()), str(scratch), *self._command(job, scratch)]
-        with log.open("wb") as errors:
+        with log_file.open("wb") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=errors,
+                stderr=log,
                 cwd=scratch,
                 env=self._environment(scratch),
                 text=True,
@@ -84,8 +85,15 @@ class LocalEngine:
             )
             try:
                 assert process.stdout is not None
+                # Spark prints what the script says to stdout and to stderr alike to stdout. It is all for the log;
+                # of it progress is what comes before an error.
+                failing = False
                 for line in process.stdout:
-                    say(f"{job.name}: {line.rstrip()}")
+                    log.write(line.encode())
+                    log.flush()
+                    failing = failing or bool(ERROR_BEGINS.match(line))
+                    if not failing:
+                        say(f"{job.name}: {line.rstrip()}")
                 process.wait()
             finally:
                 with suppress(ProcessLookupError):
@@ -94,8 +102,8 @@ class LocalEngine:
         if process.returncode:
             raise SparkFailed(
                 f"finish the Spark job {job.name} on {self.spark.master}",
-                _reason(process.returncode, log.read_text(errors="replace")),
-                f"see {log}, mend the cause and run the same command again",
+                _reason(process.returncode, log_file.read_text(errors="replace")),
+                f"see {log_file}, mend the cause and run the same command again",
             )
 
     def _command(self, job: Job, scratch: Path) -> list[str]:

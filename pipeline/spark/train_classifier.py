@@ -32,7 +32,7 @@ from reviews import clean, refuse, session, words
 
 HELD_OUT = 5  # one review in so many
 FEATURES = 1 << 18
-# Found on the reviews that are not held out, by cross-validation.
+# Found by cross-validation; docs/classifiers.md says on what.
 REGULARIZATION = 2e-5
 ITERATIONS = 60
 # Endings that are cut off, so that "enjoyed" and "enjoyable" count as one.

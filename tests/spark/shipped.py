@@ -1,0 +1,15 @@
+"""The scripts and the modules shipped with them, found as spark-submit has them found."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pipeline
+
+SCRIPTS = Path(pipeline.__file__).parent / "spark"
+sys.path.insert(0, str(SCRIPTS))
+
+reviews = import_module("reviews")
+classifiers = import_module("classifiers")
+classify_reviews = import_module("classify_reviews")
+train_classifier = import_module("train_classifier")

@@ -1,0 +1,192 @@
+"""What the Spark scripts are made of: words, classifiers, training. Run on a few rows."""
+
+import ast
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from labelled import COUNT, ROWS, labelled
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from shipped import SCRIPTS, classifiers, classify_reviews, reviews, train_classifier
+
+from pipeline.engines.java import java_home
+from pipeline.engines.reviews import lexicon_files
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A session as the scripts have it, in this process."""
+    folder = tmp_path_factory.mktemp("spark")
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.log.level": "ERROR",
+        "spark.local.dir": str(folder),
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+    }
+    options = " ".join(f"--conf {name}={value}" for name, value in settings.items())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_HOME", str(java_home(folder)))
+        patch.setenv("PYSPARK_SUBMIT_ARGS", f"--master local[2] --driver-memory 700m {options} pyspark-shell")
+        found: SparkSession = reviews.session("tests")
+        yield found
+        found.stop()
+
+
+def test_the_scripts_import_nothing_of_ours_but_the_modules_shipped_with_them() -> None:
+    shipped = {path.stem for path in SCRIPTS.glob("*.py")}
+    allowed = {*sys.stdlib_module_names, "pyspark", *shipped}
+    for path in SCRIPTS.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                assert {name.name.split(".")[0] for name in node.names} <= allowed, path
+            elif isinstance(node, ast.ImportFrom):
+                assert str(node.module).split(".")[0] in allowed, path
+
+
+WORDS = {
+    "It was not good": "not not_good",
+    "It isn't a very GOOD film": "isn't not_good film",
+    "It isn’t good": "isn’t not_good",
+    "never really all that good": "never not_good",
+    "nothing new, and the cast is good": "nothing new cast good",
+    "Good, not great": "good not not_great",
+    "<b>Fun</b>&nbsp;&amp;&#39;twas<br/>over": "fun twas over",
+    "tabs\tand\r\nlines\x00\x07 between": "tabs lines between",
+    "I ❤ it 😍 :-)": "❤ 😍 :-)",
+    "Ünïcode déjà-vu 10/10": "ünïcode déjà vu 10 10",
+    "knotty nothing": "knotty nothing",
+    "": "",
+    "the of and": "",
+}
+
+
+def test_words_keep_negations_and_emoji_and_lose_markup_and_stop_words(session: SparkSession) -> None:
+    rows = session.createDataFrame([(text,) for text in WORDS], "text string")
+    found = rows.select("text", reviews.words(reviews.clean(F.col("text"))).alias("words")).collect()
+    assert {row.text: " ".join(row.words) for row in found} == WORDS
+
+
+def verdicts(rows: Any) -> dict[str, bool]:
+    return {row.cleaned: row.positive_review for row in rows.collect()}
+
+
+def test_the_keyword_is_a_word_and_not_a_part_of_one(session: SparkSession) -> None:
+    texts = {"a good film": True, "not good": True, "good": True, "goodness": False, "feelgood": False, "": False}
+    rows = session.createDataFrame([(text,) for text in texts], "cleaned string")
+    assert verdicts(classifiers.keyword(rows)) == texts
+
+
+def test_a_negated_word_counts_with_the_other_sign_in_the_lexicon(session: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("nice\t2.0\nawful\t-3.0\nheart\t1.5\n", "utf-8")
+    (tmp_path / "emoji.txt").write_text("💖\tsparkling heart\n❤\ufe0f\tred heart\n", "utf-8")
+    texts = {
+        "nice": True,
+        "not nice": False,
+        "not awful": True,
+        "nice, nice, awful": True,
+        "nice but awful": False,
+        "not a nice thing, 💖": True,
+        "❤": True,
+        "nothing known": False,
+    }
+    rows = session.createDataFrame([(text,) for text in texts], "cleaned string")
+    files = [str(tmp_path / "words.txt"), str(tmp_path / "emoji.txt")]
+    assert verdicts(classifiers.lexicon(rows, files)) == texts
+
+
+def test_the_published_lexicon_knows_words_and_emoji(session: SparkSession) -> None:
+    scores = classifiers.scores(session, [str(path) for path in lexicon_files()])
+    assert scores["wonderful"] > 0 > scores["awful"]
+    assert scores["😍"] > 0 > scores["😠"]
+
+
+@pytest.mark.parametrize("content", [None, "", "no scores here\n"])
+def test_a_lexicon_without_scores_is_refused(session: SparkSession, tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "words.txt").write_text(content)
+    with pytest.raises(SystemExit, match=r"^cannot .* the lexicon, because"):
+        classifiers.scores(session, [str(tmp_path / "words.txt")])
+
+
+def test_a_model_that_is_not_there_is_refused_in_one_line(session: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"^cannot open the model [^\n]+$"):
+        classifiers.open_model(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(("option", "classifier"), [("--lexicon", "lexicon"), ("--model", "trained")])
+def test_a_classifier_without_what_it_needs_is_refused(
+    option: str, classifier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["classify", "--input", "i", "--output", "o", "--classifier", classifier])
+    with pytest.raises(SystemExit, match=f"{option} is missing"):
+        classify_reviews.main()
+
+
+@pytest.fixture(scope="module")
+def trained(session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """What training leaves, on the labelled reviews and some rows that are none."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "in").mkdir()
+    (folder / "in/labelled.csv").write_text(labelled(), "utf-8")
+    (folder / "in/bad.csv").write_text("review_str,positive\nneither,maybe\n,true\n  ,false\ntoo,many,true\n1\n")
+    return folder, train(session, folder / "in", folder / "out")
+
+
+def train(session: SparkSession, source: Path, target: Path) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        lexicon = [str(path) for path in lexicon_files()]
+        patch.setattr(sys, "argv", ["train", "--input", str(source), "--output", str(target), "--lexicon", *lexicon])
+        train_classifier.main()
+    metrics: dict[str, Any] = json.loads((target / "metrics.json").read_text())
+    return metrics
+
+
+def test_what_was_learned_holds_for_reviews_that_were_not_shown(trained: tuple[Path, dict[str, Any]]) -> None:
+    held_out = trained[1]["held_out"]
+    assert held_out["trained"]["accuracy"] > max(0.7, held_out["keyword"]["accuracy"])
+
+
+def test_every_classifier_is_measured_on_the_same_reviews(trained: tuple[Path, dict[str, Any]]) -> None:
+    held_out = trained[1]["held_out"]
+    assert set(held_out) == {"trained", "keyword", "lexicon"}
+    assert len({figures["rows"] for figures in held_out.values()}) == 1
+    assert held_out["lexicon"]["accuracy"] > 0.6
+
+
+def test_metrics_count_all_rows_and_refused_ones(trained: tuple[Path, dict[str, Any]]) -> None:
+    metrics = trained[1]
+    assert (metrics["rows"], metrics["refused_rows"]) == (COUNT, 5)
+    for figures in metrics["held_out"].values():
+        matrix = figures["confusion_matrix"]
+        assert sum(matrix.values()) == figures["rows"] == metrics["rows"] - metrics["trained_on"]
+        right = matrix["true_positive"] + matrix["true_negative"]
+        assert figures["accuracy"] == round(right / figures["rows"], 4)
+        called = matrix["true_positive"] + matrix["false_positive"]
+        assert figures["precision"] == (round(matrix["true_positive"] / called, 4) if called else None)
+
+
+def test_training_again_on_the_same_reviews_in_another_order_gives_the_same_model(
+    trained: tuple[Path, dict[str, Any]], session: SparkSession, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(2):
+        (tmp_path / f"in/{number}.csv").write_text(labelled(ROWS[number::2][::-1]), "utf-8")
+    assert train(session, tmp_path / "in", tmp_path / "out")["held_out"] == trained[1]["held_out"]
+
+    def weights(folder: Path) -> Any:
+        return classifiers.open_model(str(folder / "model")).stages[-1].coefficients
+
+    assert weights(tmp_path / "out") == weights(trained[0] / "out")
+
+
+@pytest.mark.parametrize("rows", ["", "only,true\nof one,true\nkind,true\n", "no,label\n,true\n"])
+def test_training_without_both_kinds_is_refused(session: SparkSession, tmp_path: Path, rows: str) -> None:
+    (tmp_path / "in.csv").write_text(f"review_str,positive\n{rows}")
+    with pytest.raises(SystemExit, match=r"^cannot train on .* because"):
+        train(session, tmp_path / "in.csv", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
