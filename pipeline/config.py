@@ -67,6 +67,7 @@ class Settings:
     lake_url: str
     s3: S3
     simulate: bool
+    simulate_feeds: bool
     shop_seed: int
     shop_scale: float
     shop_opened_on: dt.date | None
@@ -114,6 +115,7 @@ def settings() -> Settings:
         if any(os.environ.get(name) for name in OTHER_S3)
         else S3(embedded("s3_endpoint"), embedded("s3_access_key"), embedded("s3_secret_key")),
         simulate=_parsed("OCEAN_SIMULATE", _flag, "0" if operational else "1"),
+        simulate_feeds=_parsed("simulate_feeds", _flag, "1"),
         shop_seed=_parsed("shop_seed", int, "42"),
         shop_scale=_parsed("shop_scale", float, "1"),
         shop_opened_on=_parsed("shop_opened_on", _optional_date, ""),

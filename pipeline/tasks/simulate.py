@@ -100,7 +100,8 @@ def simulated_business(date: dt.date) -> list[luigi.Task]:
 
 def simulated_feeds(date: dt.date) -> list[luigi.Task]:
     """What drops the vendors' files of a date, likewise."""
-    return [SimulateFeeds(date)] if settings().simulate and _is_over(date) else []
+    wanted = settings().simulate and settings().simulate_feeds
+    return [SimulateFeeds(date)] if wanted and _is_over(date) else []
 
 
 def knows_opening() -> bool:
