@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline import postgres
-from pipeline.errors import TooManyRejected
+from pipeline.errors import OceanError, TooManyRejected
 from pipeline.postgres import Cursor, Readable, identifiers, qualified, sql
 from pipeline.rejected import Rejected
 from pipeline.sql import statement
@@ -48,7 +48,10 @@ def check_rejected(feed: str, part: Part, max_rejected: float) -> None:
 
 
 def fill(cursor: Cursor, feed: str, columns: Sequence[str], source: Readable) -> int:
-    """Streams CSV with a header into a new delta.<feed> with these columns, and returns its number of rows."""
+    """Streams CSV with a header into a new delta.<feed> with these columns, and returns its number of rows.
+
+    Raises what `source` has in its attribute `failure`, where it has one, for a source that cannot be read to its end.
+    """
     delta, names = qualified(f"delta.{feed}"), identifiers(columns)
     cursor.execute(sql.SQL("drop table if exists {}").format(delta))
     cursor.execute(
@@ -56,7 +59,13 @@ def fill(cursor: Cursor, feed: str, columns: Sequence[str], source: Readable) ->
             delta, names, qualified(f"stage.{feed}")
         )
     )
-    return postgres.copy_in(cursor, delta, columns, source, "format csv, header match")
+    try:
+        return postgres.copy_in(cursor, delta, columns, source, "format csv, header match")
+    except postgres.Error:
+        failure: OceanError | None = getattr(source, "failure", None)
+        if failure is not None:  # psycopg2 says no more than that reading failed
+            raise failure from None
+        raise
 
 
 def scores_csv(scores: "Iterable[Score]", date: dt.date) -> Readable:

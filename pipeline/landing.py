@@ -53,8 +53,8 @@ class Delivery:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits over the files' names, sizes and times."""
-        names = [(file.key, file.size, file.modified.isoformat()) for file in self.files]
+        """16 hexadecimal digits over the files' names, sizes and hashes."""
+        names = [(file.key, file.size, file.etag) for file in self.files]
         return hashlib.sha256(repr(names).encode()).hexdigest()[:16]
 
 

@@ -15,18 +15,24 @@ ROWS = 1 << 16  # that are turned into CSV at a time
 class ParquetCsv:
     """The rows of some files as one CSV with a header; each value of `constants` is a column more, by file.
 
-    Memory does not grow with the files. Raises BadExtract for a file that is gone or no Parquet.
+    Memory does not grow with the files. Raises BadExtract for a file that is gone or no Parquet; `failure` is that
+    error too, since COPY hides it.
     """
 
     def __init__(self, lake: Lake, files: Iterable[tuple[str, dict[str, str]]], columns: list[str]) -> None:
         self.lake, self.columns = lake, columns
+        self.failure: BadExtract | None = None
         self._blocks = self._written(files)
         self._rest = b""
 
     def read(self, size: int = -1, /) -> bytes:
         """The next bytes, at most `size` where that is not negative; none at the end."""
         if not self._rest:
-            self._rest = next(self._blocks, b"")
+            try:
+                self._rest = next(self._blocks, b"")
+            except BadExtract as failure:
+                self.failure = failure
+                raise
         size = len(self._rest) if size < 0 else size
         data, self._rest = self._rest[:size], self._rest[size:]
         return data

@@ -44,16 +44,20 @@ def folder(date: dt.date, min_quantity: int) -> str:
 def extract_days(
     source: Cursor, warehouse: Cursor, lake: Lake, date: dt.date, bound: str, min_quantity: int, settings: Settings
 ) -> Metadata:
-    """Extracts the purchases of a date, and of the days before it that are not loaded yet, up to the date's bound."""
-    begin = postgres.value(warehouse, FIRST_DAY, {"date": date})
-    to = min(extract.end_of(date), extract.instant(bound)).replace(tzinfo=None).isoformat()
+    """Extracts the purchases of a date, and of the days before it that are not loaded yet, up to the date's bound.
+
+    A date that was loaded beyond its bound, by a later date, is extracted as far.
+    """
+    [(begin, loaded_to)] = postgres.rows(warehouse, WINDOW, {"date": date})
+    to = min(extract.end_of(date), extract.instant(bound)).replace(tzinfo=None)
+    to = max(to, loaded_to or to)
     return extract.write(
         source,
         lake,
         USER_PURCHASE,
         folder(date, min_quantity),
         date,
-        (BEGINNING if begin is None else str(begin), to),
+        (BEGINNING if begin is None else str(begin), to.isoformat()),
         settings,
         condition=f"quantity > {min_quantity:d}",
     )
@@ -61,8 +65,21 @@ def extract_days(
 
 def is_loaded(cursor: Cursor, date: dt.date, min_quantity: int) -> bool:
     """Whether a date is loaded with this min_quantity, and no review has come since that the metric has not seen."""
-    loaded: bool = postgres.value(cursor, IS_LOADED, {"date": date, "min_quantity": min_quantity, "metric": METRIC})
+    loaded: bool = postgres.value(cursor, IS_LOADED, {"date": date, "min_quantity": min_quantity, "seen": SEEN})
     return loaded
+
+
+def behind(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> list[dt.date]:
+    """The dates whose extracts are to be loaded before that of `date`: what a new warehouse finds on an old lake."""
+    [(begin, _)] = postgres.rows(cursor, WINDOW, {"date": date})
+    found = _found(lake, folder(date, min_quantity))
+    if found.from_watermark == BEGINNING or (begin and dt.date.fromisoformat(found.from_watermark) <= begin):
+        return []
+    return [
+        day
+        for day in lake.dates(extract.folders(USER_PURCHASE.name))
+        if (begin or day) <= day < date and extract.metadata_in(lake, folder(day, min_quantity))
+    ]
 
 
 def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded:
@@ -71,9 +88,7 @@ def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded
     Other days change where reviews have come for them meanwhile. A rerun changes nothing. The caller holds the lock.
     """
     where = folder(date, min_quantity)
-    found = extract.metadata_in(lake, where)
-    if found is None:
-        raise extract.missing(lake, where, "ExtractPurchases")
+    found = _found(lake, where)
     delta = qualified("delta.user_purchase")
     cursor.execute(sql.SQL("drop table if exists {}").format(delta))
     cursor.execute(create_table("delta", USER_PURCHASE, found.columns))
@@ -99,6 +114,13 @@ def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded
         "inner join replaced_day using (day)",
     )
     return Loaded(days, purchases, without, _measure(cursor))
+
+
+def _found(lake: Lake, where: str) -> Metadata:
+    found = extract.metadata_in(lake, where)
+    if found is None:
+        raise extract.missing(lake, where, "ExtractPurchases")
+    return found
 
 
 def _measure(cursor: Cursor) -> int:
@@ -128,16 +150,22 @@ def _measure(cursor: Cursor) -> int:
 
 SEEN = f"{METRIC}.movie_review"
 # A date that is loaded is loaded again alone; another one with whatever is missing before it.
-FIRST_DAY = """
-select case
-    when exists (select from etl.user_purchase_day where day >= %(date)s) then %(date)s
-    else coalesce(min(day) filter (where loaded_to < day + 1), max(day) + 1)
-end
+WINDOW = """
+select
+    case
+        when exists (select from etl.user_purchase_day where day >= %(date)s) then %(date)s
+        else coalesce(min(day) filter (where loaded_to < day + 1), max(day) + 1)
+    end,
+    max(loaded_to) filter (where day = %(date)s)
 from etl.user_purchase_day
 """
+# Reviews of later dates are those dates' own: in a backfill they may be there before this date has ended.
 IS_LOADED = """
 select
     exists (select from etl.user_purchase_day where day = %(date)s and min_quantity = %(min_quantity)s)
-    and coalesce((select last_batch from etl.stage_batch where table_name = 'movie_review'), 0)
-    <= coalesce((select watermark from etl.watermark where table_name = %(metric)s || '.movie_review'), 0)
+    and not exists (
+        select from stage.movie_review
+        where review_date <= %(date)s
+        and etl_batch > coalesce((select watermark from etl.watermark where table_name = %(seen)s), 0)
+    )
 """

@@ -24,7 +24,13 @@ LUIGI = Path(sys.executable).parent / "luigi"
 
 # A small simulated shop. Between the two later dates prices change, each once.
 OPENED, BEFORE, LAST = dt.date(2026, 1, 26), dt.date(2026, 2, 6), dt.date(2026, 2, 10)
-SIMULATED = {"OCEAN_SIMULATE": "1", "OCEAN_SHOP_SCALE": "0.2", "OCEAN_SHOP_OPENED_ON": str(OPENED)}
+# Without reviews: each of its dates would start Spark.
+SIMULATED = {
+    "OCEAN_SIMULATE": "1",
+    "OCEAN_SIMULATE_FEEDS": "0",
+    "OCEAN_SHOP_SCALE": "0.2",
+    "OCEAN_SHOP_OPENED_ON": str(OPENED),
+}
 
 
 @dataclass(frozen=True)
@@ -255,6 +261,19 @@ CONTENTS = {
             trim_scale(line_amount) as line_amount, {PRODUCT} as version,
             (select supplier_id from dwh.dim_supplier where supplier_key = f.supplier_key) as supplier
         from dwh.fact_order_line as f""",
+    "fact_review": """
+        select
+            to_jsonb(f) - array['review_key', 'customer_key'] as review,
+            (select customer_id from dwh.dim_customer where customer_key = f.customer_key) as customer
+        from dwh.fact_review as f""",
+    "fact_partner_order": """
+        select
+            to_jsonb(f) - 'customer_key' as item,
+            (select customer_id from dwh.dim_customer where customer_key = f.customer_key) as customer
+        from dwh.fact_partner_order as f""",
+    "user_behavior_metric": """
+        select customerid, trim_scale(amount_spent) as amount_spent, review_score, review_count, insert_date
+        from dwh.user_behavior_metric""",
     "kpi_monthly": """
         select month, trim_scale(sales), orders, round(average_order_value, 9), round(lost_order_rate, 9),
             round(average_fulfilment_days, 9), unique_customers

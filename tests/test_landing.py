@@ -169,7 +169,7 @@ def test_of_any_bytes_nothing_is_raised_but_for_the_header(data: bytes) -> None:
     try:
         found = list(read_csv(REVIEWS, "x.csv", io.BytesIO(data)))
     except BadExtract:
-        assert data.strip()
+        assert data.strip(b" \t\r\n")
     else:
         assert found == []  # so few random bytes are no header
 
@@ -469,6 +469,8 @@ def test_the_fingerprint_tells_of_a_file_added_replaced_or_taken_away(lake: Lake
     lake.delete([added])
     assert fingerprint() == prints[0]
     put(lake, "date=2026-11-18/a.csv", HEADER)
+    assert fingerprint() == prints[0]  # the same content is the same file, whenever it was written
+    put(lake, "date=2026-11-18/a.csv", HEADER.lower().swapcase())
     prints.append(fingerprint())
     assert len(set(prints)) == 4
 

@@ -30,6 +30,11 @@ class DatedTask(luigi.Task):
     # A failure that must not stop the tasks after this one.
     error: Exception | None = None
 
+    @classmethod
+    def bulk_complete(cls, dates: Iterable[dt.date]) -> list[dt.date]:
+        """Those of the dates that are done: what RangeDaily asks."""
+        return [date for date in dates if cls(date).complete()]
+
     def say(self, message: str, percentage: float | None = None, *, every: float = 0) -> None:
         """Shows a message, and how far the task is, in luigid; no more often than `every` so many seconds.
 

@@ -61,7 +61,7 @@ class LoadUserBehavior(_OfPurchases):
     retail.user_purchase has nothing to measure. A failure is held back.
 
     luigi --module pipeline LoadUserBehavior --date 2026-11-19 --local-scheduler
-    luigi --module pipeline RangeDaily --of LoadUserBehavior --of-params '{"min_quantity": "5"}' \
+    luigi --module pipeline RangeDaily --of LoadUserBehavior --of-params '{"min_quantity": 5}' \
         --start 2026-11-01 --stop 2026-11-20 --local-scheduler
     """
 
@@ -80,17 +80,20 @@ class LoadUserBehavior(_OfPurchases):
 
     @held_back
     def run(self) -> None:
-        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            postgres.lock(cursor, f"dwh.{self.table}")
-            if purchases.is_loaded(cursor, self.date, self.above):
-                return
-            loaded = purchases.load(cursor, lake(), self.date, self.above)
-        self.rows = loaded.metrics
-        self.say(
-            f"{loaded.metrics:,} rows of {loaded.days} days; {loaded.purchases:,} purchases, of these "
-            f"{loaded.without_customer:,} without a customer",
-            100,
-        )
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            dates = [*purchases.behind(cursor, lake(), self.date, self.above), self.date]
+        for date in dates:
+            with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+                postgres.lock(cursor, f"dwh.{self.table}")
+                if purchases.is_loaded(cursor, date, self.above):
+                    continue
+                loaded = purchases.load(cursor, lake(), date, self.above)
+            self.rows = (self.rows or 0) + loaded.metrics
+            self.say(
+                f"{loaded.metrics:,} rows of {loaded.days} days; {loaded.purchases:,} purchases, of these "
+                f"{loaded.without_customer:,} without a customer",
+                100,
+            )
 
 
 @cache

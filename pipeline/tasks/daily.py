@@ -13,6 +13,7 @@ from pipeline.errors import LoadIncomplete
 from pipeline.lake import lake
 from pipeline.tasks.base import DatedTask, MarkedTask
 from pipeline.tasks.behavior import LoadUserBehavior
+from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.feeds import LoadFeed
 from pipeline.tasks.load import FEED_TASKS, LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.reviews import ClassifyReviews
@@ -31,32 +32,37 @@ class DailyWarehouseLoad(MarkedTask):
     brief = luigi.BoolParameter(significant=False, description="print one line instead of the summary")
     layer, table = "mart", "kpi_monthly"
 
-    @classmethod
-    def bulk_complete(cls, dates: Iterable[dt.date]) -> list[dt.date]:
-        """Those of the dates that are loaded: what RangeDaily asks."""
-        return [date for date in dates if cls(date).complete()]
-
     def complete(self) -> bool:
-        return bool(super().complete() and not (_has_feeds() and any(feed.late() for feed in self._feeds())))
+        if not super().complete():
+            return False
+        # What was loaded by an earlier version, before there were feeds, is complete until the warehouse knows them.
+        return not (CreateWarehouse().complete() and _has_feeds() and any(feed.late() for feed in self._feeds()))
 
     def requires(self) -> Iterable[luigi.Task]:
         _check_services()
         return [
             *(LoadStage(self.date, table) for table in SOURCE_TABLES),
             *(LoadFact(self.date, table) for table in FACTS),
-            *self._held_back(),
+            *self._dimensions(),
+            *self._others(),
         ]
 
     def _feeds(self) -> list[LoadFeed]:
         return [task(self.date) for task in FEED_TASKS.values()]
 
-    def _held_back(self) -> list[luigi.Task]:
-        """What may fail without stopping the rest."""
-        dimensions = [LoadDimension(self.date, table) for table in DIMENSIONS]
-        return [*dimensions, *self._feeds(), *LoadRiskScores.wanted(self.date), LoadUserBehavior(self.date)]
+    def _dimensions(self) -> list[LoadDimension]:
+        return [LoadDimension(self.date, table) for table in DIMENSIONS]
+
+    def _others(self) -> list[luigi.Task]:
+        """What else may fail without stopping the rest."""
+        return [*self._feeds(), *LoadRiskScores.wanted(self.date), LoadUserBehavior(self.date)]
 
     def run(self) -> None:
-        failed = [task.table for task in self._held_back() if not task.complete()]
+        # A dimension without the scores that failed is not complete, but it did not fail.
+        failed = [
+            *(dimension.table for dimension in self._dimensions() if not dimension.marker.exists()),
+            *(task.table for task in self._others() if not task.complete()),
+        ]
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             if not failed:
                 self.marker.touch(cursor)
@@ -111,7 +117,7 @@ def has_loads() -> bool:
 
 
 def _has_feeds() -> bool:
-    """Whether a vendor has ever delivered anything."""
+    """Whether a vendor has ever delivered anything: where none has, no run need ask the lake."""
     with postgres.session(settings().warehouse_url, "warehouse") as cursor:
         found: bool = postgres.value(cursor, "select exists (select from etl.feed_date)")
         return found

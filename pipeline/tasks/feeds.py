@@ -90,13 +90,7 @@ class LoadPartnerOrders(LoadFeed):
         new = self._late(loaded)
         if not new:
             return [], 0
-        source = CleanCsv(self.feed, self._rows(new, parts))
-        try:
-            feeds.fill(cursor, self.feed.name, columns, source)
-        except postgres.Error:
-            if source.failure is not None:  # psycopg2 says no more than that reading failed
-                raise source.failure from None
-            raise
+        feeds.fill(cursor, self.feed.name, columns, CleanCsv(self.feed, self._rows(new, parts)))
         return parts, feeds.finish(cursor, self.feed.name, parts)
 
     def _rows(self, new: Sequence[Delivery], parts: list[Part]) -> Iterator[Row]:

@@ -8,6 +8,7 @@ from pipeline import dwh, extract, postgres, stage
 from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, source_of
 from pipeline.config import settings
 from pipeline.lake import lake
+from pipeline.postgres import Cursor
 from pipeline.tasks.base import MarkedTask, held_back
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.extract import ExtractTable
@@ -75,20 +76,47 @@ class LoadDimension(MarkedTask):
         return [source_of(table) for table in DIMENSIONS[self.table].sources if table not in FEEDS]
 
     def requires(self) -> Iterable[luigi.Task]:
-        stages = [LoadStage(self.date, table) for table in self.chain()]
-        # Its other feeds bring dim_date nothing that a fact would wait for, and theirs may take long.
-        return [*stages, *(LoadRiskScores.wanted(self.date) if self.table == "dim_customer" else [])]
+        # Its feeds bring dim_date nothing that a fact would wait for, and may take long.
+        return [*(LoadStage(self.date, table) for table in self.chain()), *self._scores()]
+
+    def _scores(self) -> list[LoadRiskScores]:
+        return LoadRiskScores.wanted(self.date) if self.table == "dim_customer" else []
+
+    def complete(self) -> bool:
+        """Whether it was loaded, and with the scores of its date: these may have failed, and come by a later run."""
+        if not super().complete():
+            return False
+        if not self._scores():
+            return True
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            return self._is_done(cursor)
+
+    def _is_done(self, cursor: Cursor) -> bool:
+        return self.marker.exists_in(cursor) and all(
+            postgres.value(cursor, WAS_AFTER, (self.marker.update_id, scores.marker.update_id))
+            for scores in self._scores()
+        )
 
     @held_back
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             dwh.lock(cursor, f"dwh.{self.table}")
-            if self.marker.exists_in(cursor):
+            if self._is_done(cursor):
                 return
             written = dwh.load_dimension(cursor, DIMENSIONS[self.table])
             self.finish(cursor, written.rows)
         self.rows = written.rows
         self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated", 100)
+
+
+# Whether both of two loads were done, the second one before the first.
+WAS_AFTER = """
+select exists (
+    select from etl.marker as later
+    inner join etl.marker as earlier on later.inserted > earlier.inserted
+    where later.update_id = %s and earlier.update_id = %s
+)
+"""
 
 
 class LoadFact(MarkedTask):

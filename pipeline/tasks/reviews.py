@@ -85,12 +85,24 @@ class LoadReviews(LoadFeed):
     def requires(self) -> Iterable[luigi.Task]:
         return [CreateWarehouse(), ClassifyReviews(self.date)]
 
-    def load(self, cursor: Cursor, loaded: dict[dt.date, str]) -> tuple[Sequence[Part], int]:
-        done = {
+    def complete(self) -> bool:
+        """Whether all that is delivered is classified, and loaded as it was classified last."""
+        if not super().complete():
+            return False
+        if not deliveries(self.feed, self.date):
+            return True
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            return not self._unloaded(feeds.versions(cursor, self.feed.name))
+
+    def _unloaded(self, loaded: dict[dt.date, str]) -> dict[dt.date, reviews.Classified]:
+        return {
             date: found
             for date, found in sorted(reviews.classified(lake()).items())
             if found.version and date <= self.date and loaded.get(date) != found.version
         }
+
+    def load(self, cursor: Cursor, loaded: dict[dt.date, str]) -> tuple[Sequence[Part], int]:
+        done = self._unloaded(loaded)
         if not done:
             return [], 0
         parts = [reviews.part(lake(), date, found.version) for date, found in done.items()]

@@ -1,5 +1,6 @@
 -- One row per day that a load of purchases replaces: the date :date, and of the days that delta.user_purchase covers
 -- (from :window_begin, or from its first row where that is -infinity) those that were not loaded, or not as a whole.
+-- A day that a later load took beyond :window_end stays, unless it was loaded with another :min_quantity.
 create temporary table replaced_day on commit drop as
 with
 
@@ -23,4 +24,10 @@ days as (
 select days.day
 from days
 left join etl.user_purchase_day as loaded on days.day = loaded.day
-where loaded.day is null or loaded.loaded_to < loaded.day + 1 or days.day = :date
+where
+    loaded.day is null
+    or loaded.loaded_to < loaded.day + 1
+    or (
+        days.day = :date
+        and (loaded.loaded_to <= :window_end::timestamp or loaded.min_quantity <> :min_quantity)
+    )
