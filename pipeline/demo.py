@@ -33,6 +33,7 @@ def main() -> int:
             return 1
         with postgres.session(config.settings().warehouse_url, "warehouse") as cursor:
             print(f"\nOceanRecords by month (* in progress)\n{summary.kpis(cursor, yesterday, MONTHS + 1)}\n")
+            print(f"{summary.contents(cursor)}\n")
         _say_where()
     except OceanError as error:
         print(error, file=sys.stderr)

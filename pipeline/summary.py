@@ -33,6 +33,15 @@ where params ->> 'date' = %(date)s
 order by task, name, started desc
 """
 QUEUE = "select fact_table, dimension, count(*) from etl.reprocessing_queue where resolved_ts is null group by 1, 2"
+CONTENTS = {
+    "orders": "select count(*) from dwh.fact_order",
+    "order lines": "select count(*) from dwh.fact_order_line",
+    "reviews": "select count(*) from dwh.fact_review",
+    "of these positive": "select count(*) from dwh.fact_review where positive_review",
+    "items of partners' orders": "select count(*) from dwh.fact_partner_order",
+    "customers with a risk score": "select count(*) from dwh.dim_customer where risk_score is not null",
+    "days of customers who buy and review": "select count(*) from dwh.user_behavior_metric",
+}
 WITHOUT_CUSTOMER = "select without_customer from etl.user_purchase_day where day = %(date)s"
 REJECTED = "select source, reason, count(*) from etl.rejected_row where date = %(date)s group by 1, 2 order by 1, 2"
 # unique_customers is left out: it is counted when it is asked for, and a daily run costs what changed.
@@ -73,6 +82,15 @@ def line(cursor: Cursor, date: dt.date) -> str:
     failed = "".join(f", {name or task} FAILED" for task, name, status, _, _ in runs if status == "failed")
     moved = f"{extracted:>9,} rows extracted {written:>9,} written"
     return f"{date} {moved} in {seconds:.1f} s of tasks, {waiting:,} waiting{failed}"
+
+
+def contents(cursor: Cursor) -> str:
+    """What the warehouse holds, table by table: rows of the facts, and customers with a risk score."""
+    lines = []
+    for name, query in CONTENTS.items():
+        [(count,)] = postgres.rows(cursor, query)
+        lines.append([name, f"{count:,}"])
+    return table(["in the warehouse", "rows"], lines)
 
 
 def kpis(cursor: Cursor, date: dt.date, months: int) -> str:
