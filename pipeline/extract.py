@@ -203,10 +203,11 @@ def write(
         extracted_at=dt.datetime.now(dt.UTC).isoformat(),
         condition=condition,
     )
-    for schema in ("delta", "stage"):
-        ddl = create_table(schema, table, columns).as_string(cursor)
-        lake.write(f"{where}/create_{schema}.sql", ddl.encode())
-    lake.write(f"{where}/metadata.json", found.to_json())
+    ddl = {schema: create_table(schema, table, columns).as_string(cursor).encode() for schema in ("delta", "stage")}
+    lake.write_all(
+        {f"{where}/create_{schema}.sql": text for schema, text in ddl.items()}
+        | {f"{where}/metadata.json": found.to_json()}
+    )
     lake.write(f"{where}/{SUCCESS}", json.dumps({"status": "done", "to_watermark": to}).encode())
     return found
 
