@@ -71,6 +71,18 @@ class DatedTask(luigi.Task):
         return ()
 
 
+class WaitingTask(DatedTask):
+    """A task that mostly waits for somebody else: it begins before all others of its date, beside the worker."""
+
+    @property
+    def is_long(self) -> bool:
+        return True
+
+    @property
+    def priority(self) -> int:
+        return super().priority + 1
+
+
 def held_back(run: Callable[[Any], None]) -> Callable[[Any], None]:
     """Makes a failure of `run` one that does not stop the tasks after this one.
 

@@ -15,7 +15,7 @@ from pipeline.lake import Lake, lake
 from pipeline.landing import REVIEWS, Delivery
 from pipeline.parquet import ParquetCsv
 from pipeline.postgres import Cursor
-from pipeline.tasks.base import DatedTask, held_back
+from pipeline.tasks.base import WaitingTask, held_back
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.feeds import LoadFeed, deliveries, list_again
 from pipeline.tasks.simulate import simulated_feeds
@@ -25,7 +25,7 @@ CLASSIFIERS = ("auto", "keyword", "lexicon", "trained")
 COLUMNS = ("review_id", "cid", "positive_review", "classifier", "review_date")
 
 
-class ClassifyReviews(DatedTask):
+class ClassifyReviews(WaitingTask):
     """Classifies the reviews that were delivered up to a date and are not classified yet, in one Spark application.
 
     Without reviews no Spark is started. With `--classifier` the date's own are classified again if another classifier
@@ -37,15 +37,6 @@ class ClassifyReviews(DatedTask):
     # Of several dates that are ready at once Luigi runs the newest, which covers all of them.
     date = luigi.DateParameter(batch_method=max, description="the day whose reviews are classified, YYYY-MM-DD (UTC)")
     classifier = luigi.ChoiceParameter(choices=CLASSIFIERS, default="auto", description="what tells good from bad")
-
-    @property
-    def is_long(self) -> bool:
-        return True
-
-    @property
-    def priority(self) -> int:
-        """Before all others of its date, as Spark takes longest."""
-        return super().priority + 1
 
     def requires(self) -> Iterable[luigi.Task]:
         return [CreateWarehouse(), *simulated_feeds(self.date)]

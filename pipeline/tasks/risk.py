@@ -10,7 +10,7 @@ from pipeline.config import settings
 from pipeline.feeds import Part
 from pipeline.lake import lake
 from pipeline.targets import LakeObject
-from pipeline.tasks.base import DatedTask, MarkedTask, held_back
+from pipeline.tasks.base import MarkedTask, WaitingTask, held_back
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.simulate import simulated_business
 
@@ -18,20 +18,11 @@ SOURCE = "api.risk_score"
 ANSWER = "answer.json"
 
 
-class ExtractRiskScores(DatedTask):
+class ExtractRiskScores(WaitingTask):
     """Keeps the answer of the risk-score API on the lake, as it came. A failure is held back.
 
     luigi --module pipeline ExtractRiskScores --date 2026-11-19 --local-scheduler
     """
-
-    @property
-    def is_long(self) -> bool:
-        return True
-
-    @property
-    def priority(self) -> int:
-        """Early: it may have to wait for the service."""
-        return super().priority + 1
 
     def requires(self) -> Iterable[luigi.Task]:
         return simulated_business(self.date)
