@@ -10,6 +10,7 @@ from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
 from pipeline.tasks.extract import ChooseBound, ExtractTable
 from pipeline.tasks.feeds import LoadPartnerOrders
 from pipeline.tasks.load import LoadDimension, LoadFact, LoadStage
+from pipeline.tasks.mart import LoadMart
 from pipeline.tasks.reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
 from pipeline.tasks.risk import ExtractRiskScores, LoadRiskScores
 from pipeline.tasks.simulate import SimulateBusinessDay, SimulateFeeds
@@ -30,6 +31,7 @@ __all__ = [
     "LoadDimension",
     "LoadFact",
     "LoadHistory",
+    "LoadMart",
     "LoadPartnerOrders",
     "LoadReviews",
     "LoadRiskScores",

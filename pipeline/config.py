@@ -75,6 +75,7 @@ class Settings:
     compression: str
     max_rejected: float
     lost_order_limit: float
+    mart: bool
     risk_api_url: str = field(repr=False)
     min_quantity: int
     review_classifier: str
@@ -123,6 +124,7 @@ def settings() -> Settings:
         compression=_parsed("compression", _one_of("zst", "gz"), "zst"),
         max_rejected=_parsed("max_rejected", float, "0.01"),
         lost_order_limit=_parsed("lost_order_limit", float, "0.05"),
+        mart=_parsed("mart", _flag, "1"),
         risk_api_url=_risk_api_url(operational),
         min_quantity=_parsed("min_quantity", int, "2"),
         review_classifier=_parsed("review_classifier", _one_of("auto", "keyword", "lexicon", "trained"), "auto"),

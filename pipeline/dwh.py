@@ -5,7 +5,7 @@ Each function works in the caller's transaction, after `lock`. The select of eac
 
 from dataclasses import dataclass
 
-from pipeline import postgres
+from pipeline import mart, postgres
 from pipeline.catalog import Dimension, Fact
 from pipeline.postgres import Cursor, identifiers, qualified, sql
 from pipeline.sql import statement
@@ -52,6 +52,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
             # The load of the lines has to have ended: one that still runs may hold rows keyed by the old versions.
             lock(cursor, "dwh.fact_order_line")
             cursor.execute(statement("work/reopened_order_line"))
+        mart.notice_moves(cursor, dimension)
         written = _write(cursor, dimension)
     _set_watermarks(cursor, dimension, newest)
     return written
@@ -107,8 +108,8 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     select = statement(f"work/{fact.name}", **{name: qualified(f"stage.{name}") for name in fact.sources})
     written = _insert_all(cursor, fact, select)
     cursor.execute("set local enable_hashagg = on")
-    if fact.name == "fact_order":
-        _count_months(cursor, written=table, replaced=sql.SQL("(select * from dwh.fact_order where false)"))
+    if fact.name in mart.BEFORE:
+        mart.ask_for_refill(cursor, f"{fact.name} was filled")
     _queue(cursor, fact, changed=table)
     return written
 
@@ -120,28 +121,24 @@ def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
         return NOTHING
     cursor.execute("analyze changed")
     select = statement(f"work/{fact.name}", **{name: _of_changed(fact, name) for name in fact.sources})
-    _work(cursor, fact, select)
-    if fact.name == "fact_order":
-        _count_months(
-            cursor,
-            written=sql.SQL("work.fact_order"),
-            replaced=sql.SQL("(select old.* from dwh.fact_order as old inner join work.fact_order using (order_id))"),
-        )
-    written = _write(cursor, fact)
+    written = write_fact(cursor, fact, select)
     if fact.name == "fact_review":
         cursor.execute(statement("work/deleted_review"))
     _queue(cursor, fact, changed=sql.SQL("changed"))
     return written
 
 
+def write_fact(cursor: Cursor, fact: Fact, select: sql.Composable) -> Written:
+    """Writes those rows of a select that a fact table does not hold like that."""
+    _work(cursor, fact, select)
+    mart.remember(cursor, fact)
+    return _write(cursor, fact)
+
+
 def _of_changed(fact: Fact, table: str) -> sql.Composed:
     return sql.SQL("(select stage_row.* from {} as stage_row inner join changed using ({}))").format(
         qualified(f"stage.{table}"), identifiers(fact.changed_by)
     )
-
-
-def _count_months(cursor: Cursor, written: sql.Composable, replaced: sql.Composable) -> None:
-    cursor.execute(statement("work/order_month", written=written, replaced=replaced))
 
 
 def _queue(cursor: Cursor, fact: Fact, changed: sql.Composable) -> None:

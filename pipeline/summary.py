@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from pipeline import postgres
+from pipeline.config import settings
 from pipeline.postgres import Cursor
 
 MONTHS = 6
@@ -67,7 +68,7 @@ def of_date(cursor: Cursor, date: dt.date) -> str:
             *_rejected(postgres.rows(cursor, REJECTED, {"date": date})),
             *_without_customer(postgres.rows(cursor, WITHOUT_CUSTOMER, {"date": date})),
             "",
-            kpis(cursor, date, MONTHS),
+            kpis(cursor, date, MONTHS) if settings().mart else "no KPIs: mart = 0 in luigi.cfg",
         ]
     )
 

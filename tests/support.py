@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pipeline import dwh, extract, postgres, services, sql, stage
+from pipeline import dwh, extract, mart, postgres, services, sql, stage
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
 from pipeline.config import S3, settings
 from pipeline.lake import Lake
@@ -198,11 +198,19 @@ def load_dimensions(world: World, *without: str) -> None:
 
 
 def load_facts(world: World) -> None:
-    """Brings the facts up to date with stage and dimensions."""
+    """Brings the facts up to date with stage and dimensions, and the mart with the facts."""
     for name, fact in FACTS.items():
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
             dwh.lock(cursor, f"dwh.{name}")
             dwh.load_fact(cursor, fact)
+    keep_mart(world)
+
+
+def keep_mart(world: World) -> None:
+    """Brings the mart's aggregates up to date with the facts."""
+    with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
+        dwh.lock(cursor, *(f"dwh.{fact}" for fact in mart.BEFORE))
+        mart.keep(cursor, lambda message, percentage: None)
 
 
 def admin_url(home: Path) -> str:
@@ -278,6 +286,13 @@ CONTENTS = {
         select month, trim_scale(sales), orders, round(average_order_value, 9), round(lost_order_rate, 9),
             round(average_fulfilment_days, 9), unique_customers
         from mart.kpi_monthly""",
+    "kpi_quarterly_country": """
+        select
+            quarter, country, orders, lost_orders, trim_scale(sales), delivered_orders, round(fulfilment_days, 9),
+            unique_customers, unique_customers_everywhere
+        from mart.kpi_quarterly_country""",
+    "sales_by_product": "select month, country, label, trim_scale(sales), orders from mart.sales_by_product",
+    "sales_by_subtype": "select month, country, label, trim_scale(sales), orders from mart.sales_by_subtype",
     "open_queue": """
         select fact_table, business_key, dimension from etl.reprocessing_queue where resolved_ts is null""",
 }

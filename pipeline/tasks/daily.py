@@ -16,6 +16,7 @@ from pipeline.tasks.behavior import LoadUserBehavior
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.feeds import LoadFeed
 from pipeline.tasks.load import FEED_TASKS, LoadDimension, LoadFact, LoadStage
+from pipeline.tasks.mart import LoadMart
 from pipeline.tasks.reviews import ClassifyReviews
 from pipeline.tasks.risk import LoadRiskScores
 from pipeline.tasks.simulate import knows_opening
@@ -45,6 +46,7 @@ class DailyWarehouseLoad(MarkedTask):
             *(LoadFact(self.date, table) for table in FACTS),
             *self._dimensions(),
             *self._others(),
+            *LoadMart.wanted(self.date),
         ]
 
     def _feeds(self) -> list[LoadFeed]:

@@ -1,65 +1,85 @@
--- What people and dashboards read.
+-- What people and dashboards read: views, made again at each run of these files as they hold nothing, on aggregates
+-- that LoadMart keeps.
 create schema if not exists mart;
 
--- The additive part of the KPIs, kept by the load of fact_order with the difference that each load makes, so that
--- a day costs what changed. The status stays a key: an order status that becomes lost changes the KPIs at once.
-create table if not exists mart.order_month (
+drop view if exists
+mart.kpi_monthly, mart.kpi_monthly_country, mart.kpi_quarterly, mart.kpi_quarterly_country,
+mart.sales_by_product, mart.sales_by_subtype, mart.sales_by_country,
+mart.load_day, mart.step_day, mart.layer_rows, mart.task_run, mart.queue_depth, mart.rejected_rows,
+mart.watermark_lag, mart.customer_behavior, mart.review_volume, mart.risk_band;
+
+-- Of an earlier version.
+drop table if exists mart.order_month;
+
+-- The aggregates: additive, and kept by difference, so that a day costs what changed. Months and quarters are UTC.
+create table if not exists mart.agg_order_month (
     month date not null,
-    order_status_key bigint not null,
+    country text not null,
     orders bigint not null,
-    order_amount numeric not null,
+    lost_orders bigint not null,
+    sales numeric not null,
     delivered_orders bigint not null,
     fulfilment interval not null,
-    primary key (month, order_status_key)
+    primary key (month, country)
 );
-comment on table mart.order_month is 'Orders, amounts and time to delivery per UTC month of ordering and order status.';
+comment on table mart.agg_order_month is
+'Orders by month of ordering and country of delivery; sales, deliveries and their time are of orders not lost.';
 
-create or replace view mart.kpi_monthly as
-with
+create table if not exists mart.agg_product_month (
+    month date not null,
+    country text not null,
+    product_id bigint not null,
+    sales numeric not null,
+    orders bigint not null,
+    primary key (month, country, product_id)
+);
+comment on table mart.agg_product_month is 'Line amounts of orders not lost, and how many of these hold the product.';
 
-order_month as (select * from mart.order_month),
+create table if not exists mart.agg_subtype_month (
+    month date not null,
+    country text not null,
+    product_subtype text not null,
+    sales numeric not null,
+    orders bigint not null,
+    primary key (month, country, product_subtype)
+);
+comment on table mart.agg_subtype_month is 'Line amounts of orders not lost, and how many of these hold the subtype.';
 
-order_status as (select order_status_key, is_lost from dwh.dim_order_status),
+create table if not exists mart.agg_customer_quarter (
+    quarter date not null,
+    country text not null,
+    customers bigint not null,
+    primary key (quarter, country)
+);
+comment on table mart.agg_customer_quarter is
+'Known customers who placed an order in the quarter; the country ''everywhere'' counts each of them once.';
 
-measures as (
-    select
-        order_month.month,
-        sum(order_month.orders) as orders,
-        coalesce(sum(order_month.orders) filter (where order_status.is_lost), 0) as lost_orders,
-        coalesce(sum(order_month.order_amount) filter (where not order_status.is_lost), 0) as sales,
-        sum(order_month.delivered_orders) filter (where not order_status.is_lost) as delivered_orders,
-        sum(order_month.fulfilment) filter (where not order_status.is_lost) as fulfilment
-    from order_month
-    inner join order_status on order_month.order_status_key = order_status.order_status_key
-    group by order_month.month
-    having sum(order_month.orders) > 0
-)
+-- What the aggregates have counted of facts that were written since: the rows as they stood when LoadMart last ran.
+-- The loads of the facts put them here. NULLs: there was no such row.
+create table if not exists mart.order_before (
+    order_id bigint primary key,
+    customer_key bigint,
+    address_key bigint,
+    order_status_key bigint,
+    ordered_ts timestamptz,
+    delivered_ts timestamptz,
+    order_amount numeric
+);
+comment on table mart.order_before is 'Orders written since the aggregates were last kept, as they stood then.';
 
-select
-    month,
-    sales,
-    orders::bigint as orders,
-    sales / nullif(orders - lost_orders, 0) as average_order_value,
-    lost_orders / orders as lost_order_rate,
-    lost_orders / orders - :lost_order_limit as lost_order_deviation,
-    extract(epoch from fulfilment) / 86400 / nullif(delivered_orders, 0) as average_fulfilment_days,
-    (
-        select count(distinct fact_order.customer_key)
-        from dwh.fact_order
-        where
-            fact_order.ordered_ts >= measures.month::timestamp at time zone 'UTC'
-            and fact_order.ordered_ts < (measures.month + interval '1 month') at time zone 'UTC'
-            and fact_order.customer_key <> -1
-    ) as unique_customers
-from measures;
+create table if not exists mart.line_before (
+    order_id bigint not null,
+    line_number integer not null,
+    product_key bigint,
+    line_amount numeric,
+    primary key (order_id, line_number)
+);
+comment on table mart.line_before is 'Order lines written since the aggregates were last kept, as they stood then.';
 
-comment on view mart.kpi_monthly is 'The KPIs of each UTC month in which an order was placed.';
-comment on column mart.kpi_monthly.month is 'First day of the month.';
-comment on column mart.kpi_monthly.sales is 'Line amounts of the orders that are not lost.';
-comment on column mart.kpi_monthly.orders is 'All orders, lost ones too.';
-comment on column mart.kpi_monthly.average_order_value is 'Sales per order that is not lost.';
-comment on column mart.kpi_monthly.lost_order_rate is 'Lost orders per order, 0 to 1.';
-comment on column mart.kpi_monthly.lost_order_deviation is 'Lost order rate less the limit set in luigi.cfg.';
-comment on column mart.kpi_monthly.average_fulfilment_days is
-'Days from order to delivery, over orders delivered and not lost.';
-comment on column mart.kpi_monthly.unique_customers is 'Known customers who placed an order, lost or not.';
+create table if not exists mart.refill (
+    reason text not null,
+    asked_ts timestamptz not null default now()
+);
+comment on table mart.refill is 'Why LoadMart has to count the aggregates anew from all facts; emptied when it did.';
+insert into mart.refill (reason)
+select 'there are no aggregates yet' where not exists (select from mart.agg_order_month);

@@ -1,0 +1,201 @@
+-- The KPIs. Each is defined here once: as a measure that adds up, and the ratio of two such measures.
+create view mart.kpi_monthly_country as
+with
+
+agg_order_month as (select * from mart.agg_order_month),
+
+-- All that was changed in the source before this instant is loaded.
+loaded as (select loaded_to from etl.stage_batch where table_name = 'orders')
+
+select
+    agg_order_month.month,
+    agg_order_month.country,
+    (agg_order_month.month + interval '1 month') at time zone 'UTC' <= loaded.loaded_to as is_complete,
+    agg_order_month.orders,
+    agg_order_month.lost_orders,
+    agg_order_month.orders - agg_order_month.lost_orders as orders_not_lost,
+    agg_order_month.sales,
+    agg_order_month.delivered_orders,
+    extract(epoch from agg_order_month.fulfilment) / 86400 as fulfilment_days,
+    :lost_order_limit::numeric as lost_order_limit
+from agg_order_month
+cross join loaded
+where agg_order_month.orders > 0;
+
+comment on view mart.kpi_monthly_country is 'What the KPIs are made of, by month of ordering and country of delivery.';
+comment on column mart.kpi_monthly_country.month is 'First day of the UTC month.';
+comment on column mart.kpi_monthly_country.country is 'Where the order is delivered to.';
+comment on column mart.kpi_monthly_country.is_complete is 'False while the month is in progress.';
+comment on column mart.kpi_monthly_country.orders is 'All orders, lost ones too.';
+comment on column mart.kpi_monthly_country.lost_orders is 'Orders in a status that counts as lost.';
+comment on column mart.kpi_monthly_country.orders_not_lost is 'Orders less lost orders.';
+comment on column mart.kpi_monthly_country.sales is 'Line amounts of the orders that are not lost.';
+comment on column mart.kpi_monthly_country.delivered_orders is 'Orders delivered and not lost.';
+comment on column mart.kpi_monthly_country.fulfilment_days is
+'Days from order to delivery, added up over the orders delivered and not lost.';
+comment on column mart.kpi_monthly_country.lost_order_limit is
+'The share of orders that may be lost, as set in luigi.cfg; the same in each row.';
+
+create view mart.kpi_monthly as
+with
+
+measures as (
+    select
+        month,
+        bool_and(is_complete) as is_complete,
+        sum(orders) as orders,
+        sum(lost_orders) as lost_orders,
+        sum(orders_not_lost) as orders_not_lost,
+        sum(sales) as sales,
+        sum(delivered_orders) as delivered_orders,
+        sum(fulfilment_days) as fulfilment_days,
+        max(lost_order_limit) as lost_order_limit
+    from mart.kpi_monthly_country
+    group by month
+)
+
+select
+    month,
+    sales,
+    orders::bigint as orders,
+    sales / nullif(orders_not_lost, 0) as average_order_value,
+    lost_orders / orders as lost_order_rate,
+    lost_orders / orders - lost_order_limit as lost_order_deviation,
+    fulfilment_days / nullif(delivered_orders, 0) as average_fulfilment_days,
+    (
+        select count(distinct fact_order.customer_key)
+        from dwh.fact_order
+        where
+            fact_order.ordered_ts >= measures.month::timestamp at time zone 'UTC'
+            and fact_order.ordered_ts < (measures.month + interval '1 month') at time zone 'UTC'
+            and fact_order.customer_key <> -1
+    ) as unique_customers,
+    is_complete
+from measures;
+
+comment on view mart.kpi_monthly is 'The KPIs of each UTC month in which an order was placed.';
+comment on column mart.kpi_monthly.month is 'First day of the month.';
+comment on column mart.kpi_monthly.sales is 'Line amounts of the orders that are not lost.';
+comment on column mart.kpi_monthly.orders is 'All orders, lost ones too.';
+comment on column mart.kpi_monthly.average_order_value is 'Sales per order that is not lost.';
+comment on column mart.kpi_monthly.lost_order_rate is 'Lost orders per order, 0 to 1.';
+comment on column mart.kpi_monthly.lost_order_deviation is 'Lost order rate less the limit set in luigi.cfg.';
+comment on column mart.kpi_monthly.average_fulfilment_days is
+'Days from order to delivery, over orders delivered and not lost.';
+comment on column mart.kpi_monthly.unique_customers is 'Known customers who placed an order, lost or not.';
+comment on column mart.kpi_monthly.is_complete is 'False while the month is in progress.';
+
+create view mart.kpi_quarterly_country as
+with
+
+kpi_monthly_country as (select * from mart.kpi_monthly_country),
+
+agg_customer_quarter as (select * from mart.agg_customer_quarter),
+
+loaded as (select loaded_to from etl.stage_batch where table_name = 'orders'),
+
+quarters as (
+    select
+        date_trunc('quarter', month)::date as quarter,
+        country,
+        sum(orders) as orders,
+        sum(lost_orders) as lost_orders,
+        sum(orders_not_lost) as orders_not_lost,
+        sum(sales) as sales,
+        sum(delivered_orders) as delivered_orders,
+        sum(fulfilment_days) as fulfilment_days,
+        (date_trunc('quarter', month)::date + interval '3 months') at time zone 'UTC' <= max(loaded_to) as is_complete
+    from kpi_monthly_country
+    cross join loaded
+    group by date_trunc('quarter', month)::date, country
+),
+
+countries as (
+    select
+        quarter,
+        count(*) as countries
+    from quarters
+    group by quarter
+)
+
+select
+    quarters.quarter,
+    to_char(quarters.quarter, 'YYYY-"Q"Q') || case when quarters.is_complete then '' else '*' end as quarter_label,
+    quarters.country,
+    quarters.is_complete,
+    quarters.orders,
+    quarters.lost_orders,
+    quarters.orders_not_lost,
+    quarters.sales,
+    quarters.delivered_orders,
+    quarters.fulfilment_days,
+    coalesce(here.customers, 0) as unique_customers,
+    coalesce(everywhere.customers, 0) as unique_customers_everywhere,
+    countries.countries as countries_everywhere
+from quarters
+inner join countries on quarters.quarter = countries.quarter
+left join agg_customer_quarter as here on quarters.quarter = here.quarter and quarters.country = here.country
+left join agg_customer_quarter as everywhere
+    on quarters.quarter = everywhere.quarter and everywhere.country = 'everywhere';
+
+comment on view mart.kpi_quarterly_country is
+'What the KPIs are made of, by quarter of ordering and country; unique customers do not add up over countries.';
+comment on column mart.kpi_quarterly_country.quarter is 'First day of the UTC quarter.';
+comment on column mart.kpi_quarterly_country.quarter_label is
+'The quarter as 2026-Q3, with a * while it is in progress.';
+comment on column mart.kpi_quarterly_country.country is 'Where the order is delivered to.';
+comment on column mart.kpi_quarterly_country.is_complete is 'False while the quarter is in progress.';
+comment on column mart.kpi_quarterly_country.orders is 'All orders, lost ones too.';
+comment on column mart.kpi_quarterly_country.lost_orders is 'Orders in a status that counts as lost.';
+comment on column mart.kpi_quarterly_country.orders_not_lost is 'Orders less lost orders.';
+comment on column mart.kpi_quarterly_country.sales is 'Line amounts of the orders that are not lost.';
+comment on column mart.kpi_quarterly_country.delivered_orders is 'Orders delivered and not lost.';
+comment on column mart.kpi_quarterly_country.fulfilment_days is
+'Days from order to delivery, added up over the orders delivered and not lost.';
+comment on column mart.kpi_quarterly_country.unique_customers is
+'Known customers who placed an order for this country, lost or not.';
+comment on column mart.kpi_quarterly_country.unique_customers_everywhere is
+'Known customers who placed an order, each counted once; the same in each row of the quarter.';
+comment on column mart.kpi_quarterly_country.countries_everywhere is 'Countries of the quarter: how many rows it has.';
+
+create view mart.kpi_quarterly as
+with
+
+measures as (
+    select
+        quarter,
+        bool_and(is_complete) as is_complete,
+        sum(orders) as orders,
+        sum(lost_orders) as lost_orders,
+        sum(orders_not_lost) as orders_not_lost,
+        sum(sales) as sales,
+        sum(delivered_orders) as delivered_orders,
+        sum(fulfilment_days) as fulfilment_days,
+        max(unique_customers_everywhere) as unique_customers
+    from mart.kpi_quarterly_country
+    group by quarter
+)
+
+select
+    quarter,
+    sales,
+    orders::bigint as orders,
+    sales / nullif(orders_not_lost, 0) as average_order_value,
+    lost_orders / orders as lost_order_rate,
+    lost_orders / orders - :lost_order_limit::numeric as lost_order_deviation,
+    fulfilment_days / nullif(delivered_orders, 0) as average_fulfilment_days,
+    unique_customers,
+    is_complete
+from measures;
+
+comment on view mart.kpi_quarterly is 'The KPIs of each UTC quarter in which an order was placed.';
+comment on column mart.kpi_quarterly.quarter is 'First day of the quarter.';
+comment on column mart.kpi_quarterly.sales is 'Line amounts of the orders that are not lost.';
+comment on column mart.kpi_quarterly.orders is 'All orders, lost ones too.';
+comment on column mart.kpi_quarterly.average_order_value is 'Sales per order that is not lost.';
+comment on column mart.kpi_quarterly.lost_order_rate is 'Lost orders per order, 0 to 1.';
+comment on column mart.kpi_quarterly.lost_order_deviation is 'Lost order rate less the limit set in luigi.cfg.';
+comment on column mart.kpi_quarterly.average_fulfilment_days is
+'Days from order to delivery, over orders delivered and not lost.';
+comment on column mart.kpi_quarterly.unique_customers is 'Known customers who placed an order, lost or not.';
+comment on column mart.kpi_quarterly.is_complete is 'False while the quarter is in progress.';

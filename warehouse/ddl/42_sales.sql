@@ -1,0 +1,52 @@
+-- Sales by what was sold and where it went. Sales and orders add up over months and countries, not over labels: an
+-- order may hold several products.
+create view mart.sales_by_product as
+select
+    agg_product_month.month,
+    agg_product_month.country,
+    product.name as label,
+    agg_product_month.sales,
+    agg_product_month.orders
+from mart.agg_product_month
+inner join dwh.dim_product as product on agg_product_month.product_id = product.product_id and product.is_current
+where agg_product_month.orders > 0;
+
+comment on view mart.sales_by_product is 'Sales of each product by month and country.';
+comment on column mart.sales_by_product.month is 'First day of the UTC month of ordering.';
+comment on column mart.sales_by_product.country is 'Where the order is delivered to.';
+comment on column mart.sales_by_product.label is 'Name of the product, as it is called now.';
+comment on column mart.sales_by_product.sales is 'Line amounts of the orders that are not lost.';
+comment on column mart.sales_by_product.orders is 'Orders not lost that hold the product.';
+
+create view mart.sales_by_subtype as
+select
+    month,
+    country,
+    product_subtype as label,
+    sales,
+    orders
+from mart.agg_subtype_month
+where orders > 0;
+
+comment on view mart.sales_by_subtype is 'Sales of each product subtype by month and country.';
+comment on column mart.sales_by_subtype.month is 'First day of the UTC month of ordering.';
+comment on column mart.sales_by_subtype.country is 'Where the order is delivered to.';
+comment on column mart.sales_by_subtype.label is 'Product subtype.';
+comment on column mart.sales_by_subtype.sales is 'Line amounts of the orders that are not lost.';
+comment on column mart.sales_by_subtype.orders is 'Orders not lost that hold a product of the subtype.';
+
+create view mart.sales_by_country as
+select
+    month,
+    country,
+    country as label,
+    sales,
+    orders_not_lost as orders
+from mart.kpi_monthly_country;
+
+comment on view mart.sales_by_country is 'Sales of each country by month.';
+comment on column mart.sales_by_country.month is 'First day of the UTC month of ordering.';
+comment on column mart.sales_by_country.country is 'Where the order is delivered to.';
+comment on column mart.sales_by_country.label is 'The country again, as in the other tables of sales.';
+comment on column mart.sales_by_country.sales is 'Line amounts of the orders that are not lost.';
+comment on column mart.sales_by_country.orders is 'Orders not lost.';

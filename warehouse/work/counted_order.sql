@@ -1,0 +1,15 @@
+-- One row per order of the relation orders (columns of fact_order and a sign) with what the aggregates ask of it. The
+-- sign is 1 for an order that comes in and -1 for one that goes out.
+select
+    fact.sign,
+    fact.order_id,
+    fact.customer_key,
+    date_trunc('month', fact.ordered_ts at time zone 'UTC')::date as month,
+    date_trunc('quarter', fact.ordered_ts at time zone 'UTC')::date as quarter,
+    address.country,
+    status.is_lost,
+    fact.order_amount,
+    fact.delivered_ts - fact.ordered_ts as fulfilment
+from :orders as fact
+inner join dwh.dim_address as address on fact.address_key = address.address_key
+inner join dwh.dim_order_status as status on fact.order_status_key = status.order_status_key

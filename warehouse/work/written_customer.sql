@@ -1,0 +1,48 @@
+-- The orders in counted_order and, with both signs, all others of their customers in a quarter in which they have more
+-- or fewer orders in some country than when the aggregates were last kept: whether they are new there, the others tell.
+with
+
+moved as (
+    select distinct
+        customer_key,
+        quarter
+    from (
+        select
+            customer_key,
+            quarter
+        from counted_order
+        where customer_key <> -1
+        group by customer_key, quarter, country
+        having sum(sign) <> 0
+    ) as by_country
+),
+
+others as (
+    select
+        moved.customer_key,
+        moved.quarter,
+        address.country
+    from moved
+    inner join dwh.fact_order
+        on
+            moved.customer_key = fact_order.customer_key
+            and moved.quarter = date_trunc('quarter', fact_order.ordered_ts at time zone 'UTC')::date
+    inner join dwh.dim_address as address on fact_order.address_key = address.address_key
+    left join counted_order on fact_order.order_id = counted_order.order_id and counted_order.sign = 1
+    where counted_order.order_id is null
+)
+
+select
+    sign.sign,
+    others.customer_key,
+    others.quarter,
+    others.country
+from others
+cross join (values (1), (-1)) as sign (sign)
+union all
+select
+    sign,
+    customer_key,
+    quarter,
+    country
+from counted_order

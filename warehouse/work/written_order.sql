@@ -1,0 +1,51 @@
+-- The orders that were written, or a line of which was, since the aggregates were last kept: as they stand now with
+-- sign 1, and as they stood then with sign -1.
+with
+
+written as (
+    select order_id from mart.order_before
+    union
+    select order_id from mart.line_before
+),
+
+now_there as (
+    select fact_order.*
+    from dwh.fact_order
+    inner join written on fact_order.order_id = written.order_id
+)
+
+select
+    1 as sign,
+    order_id,
+    customer_key,
+    address_key,
+    order_status_key,
+    ordered_ts,
+    delivered_ts,
+    order_amount
+from now_there
+union all
+select
+    -1 as sign,
+    now_there.order_id,
+    now_there.customer_key,
+    now_there.address_key,
+    now_there.order_status_key,
+    now_there.ordered_ts,
+    now_there.delivered_ts,
+    now_there.order_amount
+from now_there
+left join mart.order_before on now_there.order_id = order_before.order_id
+where order_before.order_id is null
+union all
+select
+    -1 as sign,
+    order_id,
+    customer_key,
+    address_key,
+    order_status_key,
+    ordered_ts,
+    delivered_ts,
+    order_amount
+from mart.order_before
+where ordered_ts is not null
