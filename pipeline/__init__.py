@@ -11,6 +11,7 @@ from pipeline.tasks.extract import ChooseBound, ExtractTable
 from pipeline.tasks.feeds import LoadPartnerOrders
 from pipeline.tasks.load import LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.mart import LoadMart
+from pipeline.tasks.quality import CheckWarehouse
 from pipeline.tasks.reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
 from pipeline.tasks.risk import ExtractRiskScores, LoadRiskScores
 from pipeline.tasks.simulate import SimulateBusinessDay, SimulateFeeds
@@ -21,6 +22,7 @@ scheduler.check()
 run_small_tasks_in_the_worker()
 
 __all__ = [
+    "CheckWarehouse",
     "ChooseBound",
     "ClassifyReviews",
     "CreateWarehouse",

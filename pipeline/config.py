@@ -76,6 +76,7 @@ class Settings:
     max_rejected: float
     lost_order_limit: float
     mart: bool
+    check_whole_days: int
     risk_api_url: str = field(repr=False)
     min_quantity: int
     review_classifier: str
@@ -125,6 +126,7 @@ def settings() -> Settings:
         max_rejected=_parsed("max_rejected", float, "0.01"),
         lost_order_limit=_parsed("lost_order_limit", float, "0.05"),
         mart=_parsed("mart", _flag, "1"),
+        check_whole_days=_parsed("check_whole_days", int, "7"),
         risk_api_url=_risk_api_url(operational),
         min_quantity=_parsed("min_quantity", int, "2"),
         review_classifier=_parsed("review_classifier", _one_of("auto", "keyword", "lexicon", "trained"), "auto"),

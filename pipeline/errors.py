@@ -55,6 +55,10 @@ class TooManyRejected(OceanError):
     """More rows of an input were rejected than `max_rejected` allows."""
 
 
+class ChecksFailed(OceanError):
+    """What was loaded is not what it must be."""
+
+
 class LoadIncomplete(OceanError):
     """A dimension or a feed could not be loaded; all the rest was, with unknown members where they are missing."""
 

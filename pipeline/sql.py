@@ -34,6 +34,11 @@ def files(folder: str) -> list[str]:
     return [f"{folder}/{name.removesuffix('.sql')}" for name in names if name.endswith(".sql")]
 
 
+def head(path: str) -> str:
+    """The first line of `warehouse/<path>.sql`, a comment, without its dashes."""
+    return _text(path).split("\n", 1)[0].removeprefix("--").strip()
+
+
 def digest(folder: str, **variables: Any) -> str:
     """A short hash of all files of a folder and of the variables they are filled in with."""
     text = repr(([_text(path) for path in files(folder)], variables))

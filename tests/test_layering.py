@@ -16,7 +16,7 @@ LAYERS = [
     {"config", "catalog"},
     {"postgres", "lake", "sql", "rejected"},
     {"columns", "compressed", "parquet", "vendor_csv", "landing", "risk", "engines"},
-    {"extract", "stage", "mart", "dwh", "feeds", "purchases", "reviews", "targets", "summary", "scheduler"},
+    {"extract", "stage", "mart", "dwh", "checks", "feeds", "purchases", "reviews", "targets", "summary", "scheduler"},
     {"services", "generators"},
     {"tasks"},
 ]

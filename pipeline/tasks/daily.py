@@ -17,6 +17,7 @@ from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.feeds import LoadFeed
 from pipeline.tasks.load import FEED_TASKS, LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.mart import LoadMart
+from pipeline.tasks.quality import CheckWarehouse
 from pipeline.tasks.reviews import ClassifyReviews
 from pipeline.tasks.risk import LoadRiskScores
 from pipeline.tasks.simulate import knows_opening
@@ -47,6 +48,7 @@ class DailyWarehouseLoad(MarkedTask):
             *self._dimensions(),
             *self._others(),
             *LoadMart.wanted(self.date),
+            CheckWarehouse(self.date),
         ]
 
     def _feeds(self) -> list[LoadFeed]:

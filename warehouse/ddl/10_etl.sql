@@ -78,6 +78,19 @@ create table if not exists etl.user_purchase_day (
 comment on table etl.user_purchase_day is
 'The days of retail.user_purchase that are loaded, each with the min_quantity it was loaded with and how far.';
 
+create table if not exists etl.check_result (
+    check_name text not null,
+    severity text not null check (severity in ('error', 'warn')),
+    whole boolean not null,
+    load_date date not null,
+    checked_ts timestamptz not null default now(),
+    failures bigint not null,
+    query text not null,
+    primary key (load_date, check_name)
+);
+comment on table etl.check_result is
+'What the newest checks of each date found: how many rows, and a query that shows them.';
+
 create table if not exists etl.task_run (
     task text not null,
     params jsonb not null,

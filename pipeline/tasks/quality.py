@@ -1,0 +1,70 @@
+"""Checks of what was loaded."""
+
+from collections.abc import Iterable
+
+import luigi
+
+from pipeline import checks, dwh, postgres
+from pipeline.catalog import DIMENSIONS, FACTS
+from pipeline.checks import ERROR, Result
+from pipeline.config import settings
+from pipeline.errors import ChecksFailed
+from pipeline.tasks.base import MarkedTask, logger
+from pipeline.tasks.load import LoadDimension, LoadFact
+from pipeline.tasks.mart import LoadMart
+
+
+class CheckWarehouse(MarkedTask):
+    """Checks what the load of a date wrote and, every few days as luigi.cfg says, all that the warehouse holds.
+
+    The results are kept in etl.check_result. A check of severity error that finds a row fails the task, and with it the
+    date; one of severity warn is logged. While a dimension could not be loaded there is nothing to call right.
+
+    luigi --module pipeline CheckWarehouse --date 2026-11-19 --whole --local-scheduler
+    """
+
+    whole = luigi.BoolParameter(significant=False, description="check everything, whenever that was done before")
+    layer, table = "etl", "check_result"
+
+    def requires(self) -> Iterable[luigi.Task]:
+        return [
+            *(LoadFact(self.date, table) for table in FACTS),
+            *self._dimensions(),
+            *LoadMart.wanted(self.date),
+        ]
+
+    def _dimensions(self) -> list[LoadDimension]:
+        return [LoadDimension(self.date, table) for table in DIMENSIONS]
+
+    def complete(self) -> bool:
+        """Whether the date was checked as it is loaded now."""
+        return not self.whole and super().complete() and all(task.complete() for task in self.requires())
+
+    def run(self) -> None:
+        missing = [dimension.table for dimension in self._dimensions() if not dimension.marker.exists()]
+        if missing:
+            self.say(f"not checked, because {', '.join(missing)} could not be loaded")
+            return
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            # Nobody writes meanwhile, so that orders and their lines are of the same instant.
+            dwh.lock(cursor, *(f"dwh.{table}" for table in FACTS))
+            whole = self.whole or checks.is_whole_due(cursor, self.date, settings().check_whole_days)
+            results = checks.run(cursor, self.date, whole=whole)
+            failed = [result for result in results if result.failures]
+            if not any(result.check.severity == ERROR for result in failed):
+                self.marker.touch(cursor)
+        self.rows = sum(result.failures for result in failed)
+        for result in failed:
+            logger.warning("%s: %s %s", result.check.severity, f"{result.failures:,}", result.check.title)
+        self.say(f"{len(results)} checks, {len(failed)} found rows", 100)
+        _refuse([result for result in failed if result.check.severity == ERROR], self)
+
+
+def _refuse(failed: list[Result], task: CheckWarehouse) -> None:
+    if failed:
+        raise ChecksFailed(
+            f"call the load of {task.date} right",
+            "; ".join(f"{result.check.name} found {result.failures:,} {result.check.title}" for result in failed),
+            f"see the rows with the queries in etl.check_result (load_date {task.date}, failures > 0), mend the cause "
+            "and run the same command again",
+        )

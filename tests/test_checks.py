@@ -1,0 +1,117 @@
+"""Each check finds an error of its kind, and nothing in a warehouse that is right."""
+
+import datetime as dt
+import json
+
+import pytest
+from shop import add_order, at, date, open_shop, update
+from support import World, create_warehouse, extract_date, load_dimensions, load_facts, load_stages
+
+from pipeline import checks, postgres
+
+DAY = date(3)
+# What is planted for a check to find; each statement changes rows that the last load wrote.
+PLANTED = {
+    "amounts_of_lines": ["update dwh.fact_order_line set line_amount = line_amount + 1 where order_id = 2"],
+    "amounts_of_orders": ["delete from dwh.fact_order_line where order_id = 2"],
+    "delivered_before_ordered": [
+        "update dwh.fact_order set delivered_ts = ordered_ts - interval '1 s' where order_id = 2"
+    ],
+    "keys_of_lines": ["update dwh.fact_order_line set product_key = 999 where order_id = 2"],
+    "keys_of_orders": ["update dwh.fact_order set customer_key = 999 where order_id = 2"],
+    "keys_of_partner_orders": [
+        "create table work.fact_partner_order as select 'P1' as order_id, 'I1' as item_id",
+        "insert into dwh.fact_partner_order values ('P1', 'I1', 999, -1, 'Song')",
+    ],
+    "keys_of_reviews": [
+        "create table work.fact_review as select 'R1' as review_id",
+        "insert into dwh.fact_review (review_id, customer_key, review_date_key, review_date, positive_review, "
+        "classifier) values ('R1', -1, 19990101, '1999-01-01', true, 'keyword')",
+    ],
+    "lines_without_order": ["delete from dwh.fact_order where order_id = 2"],
+    "price_versions": ["update dwh.dim_product set valid_from = valid_from + interval '1 s' where product_id = 1"],
+    "prices_of_lines": [
+        "update dwh.fact_order_line set product_key = (select product_key from dwh.dim_product where unit_price = 10) "
+        "where order_id = 2"
+    ],
+    "primary_keys": ["alter table dwh.fact_order drop constraint fact_order_pkey"],
+    "rows_from_the_future": ["update dwh.fact_order set ordered_ts = now() + interval '1 h' where order_id = 2"],
+    "totals_of_the_mart": ["update mart.agg_order_month set orders = orders + 1"],
+    "unknown_members": ["delete from dwh.dim_customer where customer_key = -1"],
+    "volume_of_extracts": [],
+}
+
+
+@pytest.fixture
+def shop(world: World) -> World:
+    """A warehouse whose last load brought a new price of product 1 and order 2 at that price."""
+    open_shop(world)
+    create_warehouse(world)
+    add_order(world, 1, at(2), 1, price=10)
+    load(world, 2)
+    update(world, "products", {"product_id": 1}, at(3, 6), unit_price=12)
+    add_order(world, 2, at(3), 1, price=12)
+    load(world, 3)
+    return world
+
+
+def load(world: World, day: int) -> None:
+    extract_date(world, date(day))
+    load_stages(world, date(day))
+    load_dimensions(world)
+    load_facts(world)
+
+
+def run(world: World, day: dt.date = DAY, *, whole: bool = False) -> dict[str, int]:
+    """Checks, and returns how many rows each check found that found any."""
+    with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
+        return {found.check.name: found.failures for found in checks.run(cursor, day, whole=whole) if found.failures}
+
+
+def test_a_warehouse_that_is_right_passes_all(shop: World) -> None:
+    assert run(shop) == run(shop, whole=True) == {}
+    assert len(shop.rows("select check_name from etl.check_result where whole")) == len(checks.checks())
+
+
+def test_every_check_has_its_planted_error() -> None:
+    assert {check.name for check in checks.checks()} == set(PLANTED)
+    assert all(check.severity in (checks.ERROR, checks.WARN) and check.title for check in checks.checks())
+
+
+def test_each_planted_error_is_found_and_its_query_shows_the_rows(shop: World) -> None:
+    for check in checks.checks():
+        if not PLANTED[check.name]:
+            continue
+        with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+            for statement in PLANTED[check.name]:
+                cursor.execute(statement)
+            [found] = [each for each in checks.run(cursor, DAY, whole=check.whole) if each.check == check]
+            assert len(postgres.rows(cursor, found.query)) == found.failures > 0, check.name
+            cursor.connection.rollback()
+
+
+def test_what_an_earlier_load_wrote_is_looked_at_when_everything_is(shop: World) -> None:
+    shop.warehouse("update dwh.fact_order_line set line_amount = 7 where order_id = 1")
+    assert run(shop) == {}
+    assert run(shop, whole=True) == {"amounts_of_lines": 1, "amounts_of_orders": 1}
+
+
+def test_a_table_that_brings_far_more_than_it_used_to_is_told(shop: World) -> None:
+    for day in range(1, 31):
+        ran = json.dumps({"table": "ops.orders", "date": str(date(day))})
+        rows = 5000 if day == 30 else 1000 + day % 7
+        shop.warehouse(
+            "insert into etl.task_run (task, params, started, finished, status, rows) "
+            "values ('ExtractTable', %s, now(), now(), 'done', %s)",
+            (ran, rows),
+        )
+    assert run(shop, date(29)) == {}
+    assert run(shop, date(30)) == {"volume_of_extracts": 1}
+
+
+def test_everything_is_checked_again_after_some_days(shop: World) -> None:
+    with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        assert checks.is_whole_due(cursor, DAY, 7)
+        checks.run(cursor, DAY, whole=True)
+        assert not checks.is_whole_due(cursor, DAY + dt.timedelta(days=6), 7)
+        assert checks.is_whole_due(cursor, DAY + dt.timedelta(days=7), 7)

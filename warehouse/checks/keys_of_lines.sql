@@ -1,0 +1,12 @@
+-- error: order lines with a key that its dimension does not have
+select
+    fact.order_id,
+    fact.line_number,
+    fact.product_key,
+    fact.supplier_key,
+    fact.ordered_date_key
+from :fact_order_line as fact
+left join dwh.dim_product as product on fact.product_key = product.product_key
+left join dwh.dim_supplier as supplier on fact.supplier_key = supplier.supplier_key
+left join dwh.dim_date as ordered on fact.ordered_date_key = ordered.date_key
+where product.product_key is null or supplier.supplier_key is null or ordered.date_key is null

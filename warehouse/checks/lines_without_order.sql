@@ -1,0 +1,7 @@
+-- warn: order lines whose order is not there
+select
+    line.order_id,
+    line.line_number
+from :fact_order_line as line
+left join dwh.fact_order on line.order_id = fact_order.order_id
+where fact_order.order_id is null

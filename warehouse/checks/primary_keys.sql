@@ -1,0 +1,10 @@
+-- error: tables of the star schema that nothing keeps free of double or missing keys
+select star.oid::regclass as table_name
+from pg_class as star
+where
+    star.relnamespace = 'dwh'::regnamespace
+    and star.relkind = 'r'
+    and not exists (
+        select from pg_constraint as key
+        where key.conrelid = star.oid and key.contype = 'p' and key.convalidated
+    )

@@ -1,0 +1,7 @@
+-- error: orders that are placed or delivered later than now
+select
+    fact.order_id,
+    fact.ordered_ts,
+    fact.delivered_ts
+from :fact_order as fact
+where fact.ordered_ts > now() or fact.delivered_ts > now()

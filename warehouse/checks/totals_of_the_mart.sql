@@ -1,0 +1,31 @@
+-- error, whole: months in which the mart has not counted what the facts hold
+with
+
+facts as (
+    select
+        date_trunc('month', fact.ordered_ts at time zone 'UTC')::date as month,
+        count(*) as orders,
+        coalesce(sum(fact.order_amount) filter (where not status.is_lost), 0) as sales
+    from dwh.fact_order as fact
+    inner join dwh.dim_order_status as status on fact.order_status_key = status.order_status_key
+    group by date_trunc('month', fact.ordered_ts at time zone 'UTC')::date
+),
+
+mart as (
+    select
+        month,
+        sum(orders) as orders,
+        sum(sales) as sales
+    from mart.agg_order_month
+    group by month
+)
+
+select
+    facts.month,
+    facts.orders,
+    mart.orders as orders_in_mart,
+    facts.sales,
+    mart.sales as sales_in_mart
+from facts
+left join mart on facts.month = mart.month
+where facts.orders is distinct from mart.orders or facts.sales is distinct from mart.sales
