@@ -66,6 +66,7 @@ class Settings:
     warehouse_url: str = field(repr=False)
     lake_url: str
     s3: S3
+    from_lake: bool
     simulate: bool
     simulate_feeds: bool
     shop_seed: int
@@ -108,15 +109,17 @@ def settings() -> Settings:
     needed and was never started.
     """
     operational, warehouse = _get("OPERATIONAL_URL"), _get("WAREHOUSE_URL")
+    from_lake = _parsed("from_lake", _flag, "0")
     return Settings(
         home=home(),
-        operational_url=operational or embedded("operational_url"),
+        operational_url="" if from_lake else operational or embedded("operational_url"),
         warehouse_url=warehouse or embedded("warehouse_url"),
         lake_url=_parsed("LAKE_URL", _lake_url, "s3://ocean-lake"),
         s3=S3()
         if any(os.environ.get(name) for name in OTHER_S3)
         else S3(embedded("s3_endpoint"), embedded("s3_access_key"), embedded("s3_secret_key")),
-        simulate=_parsed("OCEAN_SIMULATE", _flag, "0" if operational else "1"),
+        from_lake=from_lake,
+        simulate=_parsed("OCEAN_SIMULATE", _flag, "0" if operational else "1") and not from_lake,
         simulate_feeds=_parsed("simulate_feeds", _flag, "1"),
         shop_seed=_parsed("shop_seed", int, "42"),
         shop_scale=_parsed("shop_scale", float, "1"),
@@ -127,7 +130,7 @@ def settings() -> Settings:
         lost_order_limit=_parsed("lost_order_limit", float, "0.05"),
         mart=_parsed("mart", _flag, "1"),
         check_whole_days=_parsed("check_whole_days", int, "7"),
-        risk_api_url=_risk_api_url(operational),
+        risk_api_url="" if from_lake else _risk_api_url(operational),
         min_quantity=_parsed("min_quantity", int, "2"),
         review_classifier=_parsed("review_classifier", _one_of("auto", "keyword", "lexicon", "trained"), "auto"),
         spark=Spark(

@@ -59,6 +59,10 @@ class ChecksFailed(OceanError):
     """What was loaded is not what it must be."""
 
 
+class WarehouseNotEmpty(OceanError):
+    """A warehouse cannot be built where there is one."""
+
+
 class LoadIncomplete(OceanError):
     """A dimension or a feed could not be loaded; all the rest was, with unknown members where they are missing."""
 

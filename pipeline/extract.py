@@ -25,7 +25,8 @@ from pipeline.postgres import Cursor, identifiers, qualified, sql
 Bytes = bytes  # the class below has a field of that name
 BEGINNING = "-infinity"
 SUCCESS = "_SUCCESS"
-BOUNDS = "extract/bound"
+FOLDER = "extract"
+BOUNDS = f"{FOLDER}/bound"
 # What our extracts are called in pg_stat_activity: they only read, so no bound has to wait for them.
 PURPOSE = "extract"
 
@@ -66,7 +67,7 @@ class Metadata:
 
 def folders(table: str) -> str:
     """Where the extracts of a table lie on the lake."""
-    return f"extract/{table}"
+    return f"{FOLDER}/{table}"
 
 
 def folder(table: str, date: dt.date) -> str:

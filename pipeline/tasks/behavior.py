@@ -6,6 +6,7 @@ from functools import cache
 import luigi
 
 from pipeline import extract, postgres, purchases
+from pipeline.catalog import USER_PURCHASE
 from pipeline.config import settings
 from pipeline.lake import lake
 from pipeline.targets import LakeObject
@@ -99,5 +100,7 @@ class LoadUserBehavior(_OfPurchases):
 @cache
 def _has_purchases() -> bool:
     """Whether the source has such a table: looked up once, at the first question."""
+    if settings().from_lake:
+        return bool(lake().dates(extract.folders(USER_PURCHASE.name)))
     with postgres.session(settings().operational_url, "operational") as source:
         return purchases.exists(source)

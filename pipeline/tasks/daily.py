@@ -130,6 +130,7 @@ def _has_feeds() -> bool:
 @cache
 def _check_services() -> None:
     """Says at once which service is down, rather than after the first tasks that need it."""
-    postgres.check(settings().operational_url, "operational")
+    if not settings().from_lake:
+        postgres.check(settings().operational_url, "operational")
     postgres.check(settings().warehouse_url, "warehouse")
     lake().check()

@@ -58,8 +58,9 @@ class LoadRiskScores(MarkedTask):
 
     @classmethod
     def wanted(cls, date: object) -> list[luigi.Task]:
-        """The task of a date, where there is a service to ask."""
-        return [cls(date)] if settings().risk_api_url else []
+        """The task of a date, where there is a service to ask, or an answer of it is what there is."""
+        is_kept = settings().from_lake and ExtractRiskScores(date).complete()
+        return [cls(date)] if settings().risk_api_url or is_kept else []
 
     def requires(self) -> Iterable[luigi.Task]:
         return [CreateWarehouse(), ExtractRiskScores(self.date)]

@@ -1,0 +1,119 @@
+"""Doing loads over: of a date, or of everything from the lake."""
+
+import datetime as dt
+import os
+
+import luigi
+
+from pipeline import config, extract, mart, postgres
+from pipeline.catalog import SOURCE_TABLES
+from pipeline.config import settings
+from pipeline.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
+from pipeline.lake import lake
+from pipeline.tasks.base import logger
+from pipeline.tasks.daily import DailyWarehouseLoad
+from pipeline.tasks.risk import SOURCE as RISK_SCORES
+from pipeline.tasks.risk import LoadRiskScores
+
+SCHEMAS = ("delta", "stage", "work", "dwh", "mart", "etl")
+
+
+class RebuildWarehouse(luigi.Task):
+    """Builds the warehouse from the lake alone, up to the newest date of which the lake has all extracts.
+
+    Neither the source nor the risk-score service is asked. The result is the warehouse that the loads of these dates
+    made, but for surrogate keys and the run log. With --replace what is there is dropped first, in the transaction
+    before; readers see an empty warehouse until the first facts are in. A rerun after a failure needs --replace too.
+
+    luigi --module pipeline RebuildWarehouse --replace --local-scheduler
+
+    Raises WarehouseNotEmpty without --replace, and BadExtract when the lake has nothing to build from.
+    """
+
+    replace = luigi.BoolParameter(description="drop the warehouse that is there")
+    parallel = luigi.IntParameter(default=2, significant=False, description="how many tasks run at once")
+
+    def complete(self) -> bool:
+        """Never: whoever asks for it wants it done."""
+        return False
+
+    def run(self) -> None:
+        os.environ["OCEAN_FROM_LAKE"] = "1"
+        config.settings.cache_clear()
+        dates = _dates()
+        self._empty()
+        newest = dates[-1]
+        self.set_status_message(f"loading up to {newest}")
+        scores = [LoadRiskScores(date) for date in lake().dates(extract.folders(RISK_SCORES)) if date < newest]
+        # The tasks are those of every day. They are scheduled here, now that nothing in the warehouse calls them done.
+        done = luigi.build(
+            [*scores, DailyWarehouseLoad(newest)], local_scheduler=True, workers=self.parallel, log_level="WARNING"
+        )
+        if not done:
+            raise LoadIncomplete(
+                f"rebuild the warehouse up to {newest}",
+                "a task failed (the reason is above and in etl.task_run)",
+                f"mend the cause and run RebuildWarehouse --replace again, or DailyWarehouseLoad --date {newest}",
+            )
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            for date in dates[:-1]:
+                DailyWarehouseLoad(date).marker.touch(cursor)
+
+    def _empty(self) -> None:
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            if postgres.value(cursor, "select to_regclass('etl.marker') is null"):
+                return
+            if not self.replace:
+                raise WarehouseNotEmpty(
+                    "rebuild the warehouse",
+                    "there is one already",
+                    "give --replace to drop it, or name an empty database with WAREHOUSE_URL",
+                )
+            names = postgres.sql.SQL(", ").join(postgres.sql.Identifier(schema) for schema in SCHEMAS)
+            cursor.execute(postgres.sql.SQL("drop schema if exists {} cascade").format(names))
+
+
+class ClearDate(luigi.Task):
+    """Takes the markers of a date away, so that its load can be run again; with --downstream of all later dates too.
+
+    Nothing that was loaded is changed. What the next load then writes is what is not in the warehouse as stage says:
+    every dimension and fact reads all of stage again, and the mart counts anew. Extracts stay as they are on the lake.
+
+    luigi --module pipeline ClearDate --date 2026-11-19 --downstream --local-scheduler
+    """
+
+    date = luigi.DateParameter(description="the date, YYYY-MM-DD")
+    downstream = luigi.BoolParameter(description="clear all later dates too")
+
+    cleared: int | None = None
+
+    def complete(self) -> bool:
+        """Never before it was run: whoever asks for it wants it done."""
+        return self.cleared is not None
+
+    def run(self) -> None:
+        until = dt.date.max if self.downstream else self.date
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            cursor.execute("delete from etl.marker where load_date between %s and %s", (self.date, until))
+            self.cleared = cursor.rowcount
+            if self.cleared:
+                cursor.execute("delete from etl.watermark")
+                mart.ask_for_refill(cursor, f"{self.date} was cleared")
+        logger.info("%s markers of %s%s were cleared", self.cleared, self.date, " and later" * self.downstream)
+
+
+def _dates() -> list[dt.date]:
+    """The dates of which the lake has the extracts of all tables, in order."""
+    finished = {found.key for found in lake().objects(extract.FOLDER)}  # one listing, however many dates there are
+    dates = [
+        date
+        for date in lake().dates(extract.folders(next(iter(SOURCE_TABLES))))
+        if all(f"{extract.folder(table, date)}/{extract.SUCCESS}" in finished for table in SOURCE_TABLES)
+    ]
+    if not dates:
+        raise BadExtract(
+            "rebuild the warehouse",
+            f"no date under {lake().url} has an extract of every table",
+            "set LAKE_URL to the lake that the loads wrote",
+        )
+    return dates
