@@ -12,7 +12,7 @@ from pipeline.tasks.feeds import LoadPartnerOrders
 from pipeline.tasks.load import LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.mart import LoadMart
 from pipeline.tasks.quality import CheckWarehouse
-from pipeline.tasks.rebuild import ClearDate, RebuildWarehouse
+from pipeline.tasks.rebuild import ClearDate, RebuildTable, RebuildWarehouse
 from pipeline.tasks.reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
 from pipeline.tasks.risk import ExtractRiskScores, LoadRiskScores
 from pipeline.tasks.simulate import SimulateBusinessDay, SimulateFeeds
@@ -42,6 +42,7 @@ __all__ = [
     "LoadStage",
     "LoadUserBehavior",
     "RangeDaily",
+    "RebuildTable",
     "RebuildWarehouse",
     "SimulateBusinessDay",
     "SimulateFeeds",

@@ -71,6 +71,18 @@ def load_fact(cursor: Cursor, fact: Fact) -> Written:
     return written
 
 
+def rebuild_fact(cursor: Cursor, fact: Fact) -> int:
+    """Empties a fact table and fills it from stage; returns its rows. Nobody can read it until the caller commits."""
+    cursor.execute(sql.SQL("truncate {}").format(qualified(f"dwh.{fact.name}")))
+    forget_read(cursor, fact.name)
+    return load_fact(cursor, fact).rows
+
+
+def forget_read(cursor: Cursor, target: str) -> None:
+    """Has the next load of a dimension or fact read all of its stage tables again."""
+    cursor.execute("delete from etl.watermark where split_part(table_name, '.', 1) = %s", (target,))
+
+
 def can_heal(cursor: Cursor, fact: Fact, update_id: str) -> bool:
     """Whether a dimension for which rows wait in the queue was loaded after the fact's load called `update_id`."""
     found: bool = postgres.value(cursor, CAN_HEAL, {"fact": fact.name, "update_id": update_id})

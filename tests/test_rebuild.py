@@ -77,6 +77,36 @@ def test_a_date_that_is_cleared_is_loaded_again_and_mends_what_was_wrong(loaded:
     assert loaded.checksum() == checksum
 
 
+@pytest.mark.parametrize(
+    ("table", "broken"),
+    [
+        ("ops.orders", "delete from stage.orders"),
+        ("ops.products", "update stage.products set unit_price = 1"),
+        ("dim_customer", "update dwh.dim_customer set first_name = 'Eve' where customer_id = 1"),
+        ("dim_product", "update dwh.dim_product set name = 'Noise' where product_id = 1"),
+        ("fact_order", "update dwh.fact_order set order_amount = 0"),
+        ("fact_order_line", "delete from dwh.fact_order_line"),
+        ("fact_review", "update dwh.fact_review set positive_review = not positive_review"),
+        ("mart", "update mart.agg_order_month set orders = 7"),
+    ],
+)
+def test_a_table_that_is_broken_is_built_anew(loaded: World, table: str, broken: str) -> None:
+    before = stage_and_checksum(loaded)
+    loaded.warehouse(broken)
+    assert stage_and_checksum(loaded) != before
+    loaded.luigi("RebuildTable", "--table", table)
+    loaded.luigi("RebuildTable", "--table", "mart")  # as the next load would
+    assert stage_and_checksum(loaded) == before
+
+
+def stage_and_checksum(world: World) -> object:
+    stage = [
+        world.rows(f"select (to_jsonb(t) - 'etl_batch')::text from stage.{table} as t")
+        for table in ("orders", "products", "products_version")
+    ]
+    return stage, world.checksum()
+
+
 def test_downstream_clears_all_later_dates_too(loaded: World) -> None:
     loaded.luigi("ClearDate", "--date", str(date(2)), "--downstream")
     assert loaded.rows("select load_date from etl.marker where load_date is not null") == set()

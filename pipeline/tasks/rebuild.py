@@ -1,21 +1,23 @@
-"""Doing loads over: of a date, or of everything from the lake."""
+"""Doing loads over: of a date, of a table, or of everything from the lake."""
 
 import datetime as dt
 import os
 
 import luigi
 
-from pipeline import config, extract, mart, postgres
-from pipeline.catalog import SOURCE_TABLES
+from pipeline import config, dwh, extract, mart, postgres, stage
+from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
 from pipeline.config import settings
 from pipeline.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.lake import lake
+from pipeline.postgres import Cursor
 from pipeline.tasks.base import logger
 from pipeline.tasks.daily import DailyWarehouseLoad
 from pipeline.tasks.risk import SOURCE as RISK_SCORES
 from pipeline.tasks.risk import LoadRiskScores
 
 SCHEMAS = ("delta", "stage", "work", "dwh", "mart", "etl")
+MART = "mart"
 
 
 class RebuildWarehouse(luigi.Task):
@@ -73,6 +75,36 @@ class RebuildWarehouse(luigi.Task):
             cursor.execute(postgres.sql.SQL("drop schema if exists {} cascade").format(names))
 
 
+class RebuildTable(luigi.Task):
+    """Builds one table anew in one transaction: a stage table from the lake, a table of dwh from stage, or the mart.
+
+    A fact table is emptied first; the keys of a dimension stay, its rows are compared with stage one by one. What
+    follows from the table is brought up to date by the next load.
+
+    luigi --module pipeline RebuildTable --table fact_order_line --local-scheduler
+    """
+
+    table = luigi.ChoiceParameter(choices=[*SOURCE_TABLES, *DIMENSIONS, *FACTS, MART], description="the table")
+
+    def complete(self) -> bool:
+        """Never: whoever asks for it wants it done."""
+        return False
+
+    def run(self) -> None:
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            if self.table in SOURCE_TABLES:
+                rows = _rebuild_stage(cursor, SOURCE_TABLES[self.table])
+            elif self.table in DIMENSIONS:
+                dwh.lock(cursor, f"dwh.{self.table}")
+                dwh.forget_read(cursor, self.table)
+                rows = dwh.load_dimension(cursor, DIMENSIONS[self.table]).rows
+            else:
+                dwh.lock(cursor, *(f"dwh.{fact}" for fact in (mart.BEFORE if self.table == MART else [self.table])))
+                rows = _rebuild_mart(cursor) if self.table == MART else dwh.rebuild_fact(cursor, FACTS[self.table])
+        self.set_status_message(f"{rows:,} rows written")
+        logger.info("%s: %s rows written", self.table, f"{rows:,}")
+
+
 class ClearDate(luigi.Task):
     """Takes the markers of a date away, so that its load can be run again; with --downstream of all later dates too.
 
@@ -100,6 +132,29 @@ class ClearDate(luigi.Task):
                 cursor.execute("delete from etl.watermark")
                 mart.ask_for_refill(cursor, f"{self.date} was cleared")
         logger.info("%s markers of %s%s were cleared", self.cleared, self.date, " and later" * self.downstream)
+
+
+def _rebuild_mart(cursor: Cursor) -> int:
+    mart.ask_for_refill(cursor, "somebody asked for it")
+    return mart.keep(cursor, lambda *_: None)
+
+
+def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
+    """Loads all extracts of a table, oldest first, into a new stage table; returns their rows."""
+    found = [extract.metadata(lake(), table.name, date) for date in lake().dates(extract.folders(table.name))]
+    extracts = [each for each in found if each]
+    if not extracts:
+        raise BadExtract(
+            f"rebuild stage.{table.short}",
+            f"{lake().url} has no extract of {table.name}",
+            "set LAKE_URL to the lake that the loads wrote",
+        )
+    postgres.lock(cursor, f"stage.{table.short}")
+    cursor.execute("delete from etl.stage_batch where table_name = %s", (table.short,))
+    cursor.execute("delete from etl.rejected_row where source = %s", (table.name,))
+    for name in (table.short, f"{table.short}_version"):
+        cursor.execute(postgres.sql.SQL("drop table if exists {}").format(postgres.qualified(f"stage.{name}")))
+    return sum(stage.Load(cursor, lake(), table, each, settings().max_rejected).run().rows for each in extracts)
 
 
 def _dates() -> list[dt.date]:
