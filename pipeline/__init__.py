@@ -13,6 +13,7 @@ from pipeline.tasks.load import LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.mart import LoadMart
 from pipeline.tasks.quality import CheckWarehouse
 from pipeline.tasks.rebuild import ClearDate, RebuildTable, RebuildWarehouse
+from pipeline.tasks.reconcile import ReconcileSource
 from pipeline.tasks.reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
 from pipeline.tasks.risk import ExtractRiskScores, LoadRiskScores
 from pipeline.tasks.simulate import SimulateBusinessDay, SimulateFeeds
@@ -44,6 +45,7 @@ __all__ = [
     "RangeDaily",
     "RebuildTable",
     "RebuildWarehouse",
+    "ReconcileSource",
     "SimulateBusinessDay",
     "SimulateFeeds",
     "TrainReviewClassifier",

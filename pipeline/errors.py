@@ -63,6 +63,10 @@ class WarehouseNotEmpty(OceanError):
     """A warehouse cannot be built where there is one."""
 
 
+class SourceDiffers(OceanError):
+    """The warehouse does not hold what the source holds."""
+
+
 class LoadIncomplete(OceanError):
     """A dimension or a feed could not be loaded; all the rest was, with unknown members where they are missing."""
 

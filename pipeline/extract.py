@@ -27,6 +27,7 @@ BEGINNING = "-infinity"
 SUCCESS = "_SUCCESS"
 FOLDER = "extract"
 BOUNDS = f"{FOLDER}/bound"
+REPAIRS = "repair"
 # What our extracts are called in pg_stat_activity: they only read, so no bound has to wait for them.
 PURPOSE = "extract"
 
@@ -180,15 +181,19 @@ def write(
     settings: Settings,
     progress: Callable[[int], None] = lambda _: None,
     condition: str | None = None,
+    keys: sql.Composable | None = None,
 ) -> Metadata:
-    """Writes the rows of a window, of these only what `condition` takes, to the folder `where`, as `extract` does."""
+    """Writes the rows of a window to the folder `where`, as `extract` does.
+
+    Of these only what `condition` takes, which the metadata repeats, and only those with one of `keys`.
+    """
     begin, to = window
     columns = read_columns(cursor, table)
     data = f"data.csv.{settings.compression}"
     with lake.upload(f"{where}/{data}") as upload:
         sink = Sink(upload, progress)
         with sink.compressor(data) as compressor:
-            rows = postgres.copy_out(cursor, _window(table, columns, begin, to, condition), compressor)
+            rows = postgres.copy_out(cursor, _window(table, columns, begin, to, condition, keys), compressor)
     found = Metadata(
         table=table.name,
         date=str(date),
@@ -213,11 +218,18 @@ def write(
     return found
 
 
-def _window(table: SourceTable, columns: list[Column], begin: str, to: str, condition: str | None) -> sql.Composable:
+def _window(
+    table: SourceTable,
+    columns: list[Column],
+    begin: str,
+    to: str,
+    condition: str | None,
+    keys: sql.Composable | None,
+) -> sql.Composable:
     """The query of an extract. A view may hold rows without a watermark: they come along, to be rejected by name."""
     watermark = sql.Identifier(table.watermark)
     unknown = any(column.name == table.watermark and column.nullable for column in columns)
-    return sql.SQL("select {} from {} where (({} >= {} and {} < {}){}){}").format(
+    return sql.SQL("select {} from {} where (({} >= {} and {} < {}){}){}{}").format(
         identifiers(column.name for column in columns),
         qualified(table.name),
         watermark,
@@ -226,6 +238,7 @@ def _window(table: SourceTable, columns: list[Column], begin: str, to: str, cond
         sql.Literal(to),
         sql.SQL(" or {} is null").format(watermark) if unknown and condition is None else sql.SQL(""),
         sql.SQL(f" and {condition}" if condition else ""),
+        sql.SQL(" and ({}) in ({})").format(identifiers(table.key), keys) if keys else sql.SQL(""),
     )
 
 

@@ -10,7 +10,7 @@ from pipeline.catalog import SourceTable
 from pipeline.columns import BATCH, Column, create_table, existing_columns, follow, primary_key
 from pipeline.compressed import Source
 from pipeline.errors import BadExtract, TooManyRejected
-from pipeline.extract import Metadata, folder, folders, instant, metadata
+from pipeline.extract import REPAIRS, SUCCESS, Metadata, folder, folders, instant, metadata, metadata_in, missing
 from pipeline.lake import Lake
 from pipeline.postgres import Cursor, identifiers, qualified, sql
 
@@ -41,6 +41,21 @@ def unloaded(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) ->
     )
 
 
+def load_repairs(cursor: Cursor, lake: Lake, table: SourceTable, max_rejected: float) -> int:
+    """Loads all repairs of a table on the lake, oldest first, for a stage table made anew; returns their rows."""
+    where = f"{REPAIRS}/{table.name}"
+    finished = [found.key.removesuffix(f"/{SUCCESS}") for found in lake.objects(where) if found.key.endswith(SUCCESS)]
+    return sum(load_repair(cursor, lake, table, repair, max_rejected).rows for repair in sorted(finished))
+
+
+def load_repair(cursor: Cursor, lake: Lake, table: SourceTable, where: str, max_rejected: float) -> "Loaded":
+    """Loads the repair in a folder of the lake. A rerun changes nothing. Raises what `Load` raises."""
+    found = metadata_in(lake, where)
+    if found is None:
+        raise missing(lake, where, "ReconcileSource --repair")
+    return Load(cursor, lake, table, found, max_rejected, repair=where).run()
+
+
 def _begins_in_stage(cursor: Cursor, table: SourceTable, found: Metadata) -> bool:
     query = "select coalesce(max(loaded_to), '-infinity') >= %s from etl.stage_batch where table_name = %s"
     begins: bool = postgres.value(cursor, query, (found.from_watermark, table.short))
@@ -64,6 +79,8 @@ class Load:
     A row wins over the one in stage when its watermark is newer, so a replay or an older extract changes nothing.
     Where the catalogue names a history column, every value that was ever seen is kept beside stage, late ones too.
     Rows that cannot be kept go to etl.rejected_row.
+
+    `repair` is the folder of a repair, where the extract is one: its rows win over those of the same age too.
     """
 
     cursor: Cursor
@@ -72,6 +89,7 @@ class Load:
     found: Metadata
     max_rejected: float
     progress: Callable[[int], None] = lambda _: None
+    repair: str | None = None
 
     def run(self) -> Loaded:
         """Loads the extract; `progress` is told the bytes received so far.
@@ -187,8 +205,9 @@ class Load:
                 "insert into {stage} as stage ({columns}, {batch_column}) "
                 # One row per key, the newest, should an extract hold a key twice.
                 "select distinct on ({key}) {columns}, {batch} from {delta} order by {key}, {watermark} desc "
-                "on conflict ({key}) do update set {changes} where stage.{watermark} < excluded.{watermark}"
+                "on conflict ({key}) do update set {changes} where stage.{watermark} {older} excluded.{watermark}"
             ).format(
+                older=sql.SQL("<=" if self.repair else "<"),
                 stage=self.stage,
                 columns=identifiers(names),
                 batch_column=sql.Identifier(BATCH),
@@ -266,6 +285,8 @@ class Load:
         """Keeps each value of the history column with the instant from which it was seen; returns how many are new."""
         if not self.table.history:
             return 0
+        if self.repair:
+            return self._keep_repaired_history()
         self.cursor.execute(
             sql.SQL("insert into {} select {}, {} from {} on conflict do nothing").format(
                 self._history, self._history_columns, sql.Literal(self.batch), seen
@@ -273,8 +294,29 @@ class Load:
         )
         return self.cursor.rowcount
 
+    def _keep_repaired_history(self) -> int:
+        """The same of a repair. A value that took the place of another without saying when holds from its end on."""
+        key, watermark = identifiers(self.table.key), sql.Identifier(self.table.watermark)
+        self.cursor.execute(
+            sql.SQL(
+                "insert into {history} "
+                "select {key}, case when known.{value} is null then seen.{watermark} else {end} end, "
+                "seen.{value}, {batch} from {delta} as seen left join {history} as known using ({key}, {watermark}) "
+                "where known.{value} is distinct from seen.{value} on conflict do nothing"
+            ).format(
+                history=self._history,
+                key=key,
+                watermark=watermark,
+                value=sql.Identifier(cast(str, self.table.history)),
+                end=sql.Literal(self.found.to_watermark),
+                batch=sql.Literal(self.batch),
+                delta=self.delta,
+            )
+        )
+        return self.cursor.rowcount
+
     def _copy(self, target: sql.Composable, options: str) -> None:
-        where = folder(self.table.name, self.found.day)
+        where = self.repair or folder(self.table.name, self.found.day)
         copy(self.cursor, self.lake, where, self.found, target, options, self.progress)
 
 

@@ -6,6 +6,7 @@ import luigi
 
 from pipeline import dwh, extract, postgres, stage
 from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, source_of
+from pipeline.columns import existing_columns
 from pipeline.config import settings
 from pipeline.lake import lake
 from pipeline.postgres import Cursor
@@ -50,6 +51,7 @@ class LoadStage(MarkedTask):
             postgres.lock(cursor, f"stage.{table.short}")
             if self.marker.exists_in(cursor):
                 return
+            is_new = not existing_columns(cursor, f"stage.{table.short}")
             loads = []
             for each in stage.unloaded(cursor, lake(), table, found):
 
@@ -58,6 +60,8 @@ class LoadStage(MarkedTask):
 
                 loads.append(stage.Load(cursor, lake(), table, each, settings().max_rejected, progress).run())
                 LoadStage(each.day, self.table).finish(cursor, sum(load.rows for load in loads))
+            if is_new:
+                stage.load_repairs(cursor, lake(), table, settings().max_rejected)
         self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
         rejected = sum(load.rejected for load in loads)
         self.say(f"{self.rows:,} of {sum(load.rows for load in loads):,} rows newer, {rejected:,} rejected", 100)

@@ -154,7 +154,8 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
     cursor.execute("delete from etl.rejected_row where source = %s", (table.name,))
     for name in (table.short, f"{table.short}_version"):
         cursor.execute(postgres.sql.SQL("drop table if exists {}").format(postgres.qualified(f"stage.{name}")))
-    return sum(stage.Load(cursor, lake(), table, each, settings().max_rejected).run().rows for each in extracts)
+    rows = sum(stage.Load(cursor, lake(), table, each, settings().max_rejected).run().rows for each in extracts)
+    return rows + stage.load_repairs(cursor, lake(), table, settings().max_rejected)
 
 
 def _dates() -> list[dt.date]:

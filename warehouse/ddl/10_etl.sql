@@ -91,6 +91,33 @@ create table if not exists etl.check_result (
 comment on table etl.check_result is
 'What the newest checks of each date found: how many rows, and a query that shows them.';
 
+create table if not exists etl.reconciliation (
+    load_date date not null,
+    table_name text not null,
+    compared_ts timestamptz not null default now(),
+    source_rows bigint not null,
+    stage_rows bigint not null,
+    missing bigint not null,
+    changed bigint not null,
+    vanished bigint not null,
+    dwh_missing bigint not null,
+    dwh_changed bigint not null,
+    dwh_vanished bigint not null,
+    primary key (load_date, table_name)
+);
+comment on table etl.reconciliation is
+'The newest comparison of each date: rows of source and stage, and how many keys are not the same; dwh against stage.';
+
+create table if not exists etl.difference (
+    load_date date not null,
+    table_name text not null,
+    kind text not null check (kind in ('missing', 'changed', 'vanished')),
+    key text not null,
+    primary key (load_date, table_name, kind, key)
+);
+comment on table etl.difference is
+'The keys in which source and stage differed, as a JSON array; vanished: from the source.';
+
 create table if not exists etl.task_run (
     task text not null,
     params jsonb not null,
