@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+SUPERSET_VENV := .venv-superset
+SUPERSET_STAMP := $(SUPERSET_VENV)/.installed
 
-.PHONY: demo env test format up down status bench
+.PHONY: demo env test format up down status dashboards screenshots bench
 
-demo: env  ## a simulated shop, its warehouse and its KPIs
+demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@$(VENV)/bin/python -m pipeline.services up
 	@$(VENV)/bin/python -m pipeline.demo
 
@@ -31,7 +33,17 @@ $(DEV_STAMP): requirements-dev.lock $(STAMP)
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-test: $(DEV_STAMP)  ## formatting, lint, types and the whole test suite
+# Superset asks for older packages than the pipeline uses, and some of those have no wheels for Python 3.13.
+$(SUPERSET_STAMP): superset/requirements.lock
+	@echo "Installing Superset into $(SUPERSET_VENV) (some 800 MB) ..."
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit((3, 11) > v or v > (3, 12)) ' || \
+	    { echo "cannot build $(SUPERSET_VENV), because $$($(PYTHON) --version) is not Python 3.11-3.12;" \
+	           "install one and run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(SUPERSET_VENV)
+	@$(SUPERSET_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+test: $(DEV_STAMP) $(SUPERSET_STAMP)  ## formatting, lint, types and the whole test suite
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/sqlfluff lint --disable-progress-bar warehouse pipeline/generators
@@ -43,8 +55,14 @@ format: $(DEV_STAMP)  ## what `make test` checks, mended where a tool can
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/sqlfluff fix --disable-progress-bar warehouse pipeline/generators
 
-up down status: env  ## the embedded PostgreSQL, S3, luigid and risk-score service
+up down status: env  ## the embedded PostgreSQL, S3, luigid, risk-score service and Superset
 	@$(VENV)/bin/python -m pipeline.services $@
+
+dashboards: env $(SUPERSET_STAMP)  ## the dashboards as superset/ has them, served
+	@$(VENV)/bin/python -m pipeline.services $@
+
+screenshots: $(DEV_STAMP)  ## pictures for docs/images, of the dashboards that `make demo` serves
+	@$(VENV)/bin/python superset/screenshots.py
 
 bench: env  ## seconds, rows/s and memory of each step; figures in docs/benchmarks.md
 	$(VENV)/bin/python -m benchmarks.run

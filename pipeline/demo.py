@@ -1,4 +1,4 @@
-"""`make demo`: two years of a simulated shop, loaded month by month, the last week day by day, and its KPIs."""
+"""`make demo`: two years of a simulated shop, loaded month by month, the last week day by day, its KPIs, dashboards."""
 
 import datetime as dt
 import os
@@ -14,11 +14,12 @@ MONTHS = 24
 
 
 def main() -> int:
-    """Loads what is missing up to yesterday (UTC), prints the KPI table, and returns the exit code.
+    """Loads what is missing up to yesterday (UTC), prints the KPI table, serves dashboards; returns the exit code.
 
     The demo is the embedded services' alone: what the environment says of other databases is not touched.
     """
-    for variable in ("OPERATIONAL_URL", "WAREHOUSE_URL", "LAKE_URL", "OCEAN_SIMULATE", *config.OTHER_S3):
+    foreign = ("OPERATIONAL_URL", "WAREHOUSE_URL", "LAKE_URL", "OCEAN_SIMULATE", *config.OTHER_S3)
+    for variable in (*foreign, *(name for name in os.environ if name.startswith("SUPERSET_"))):
         os.environ.pop(variable, None)
     yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
     try:
@@ -34,7 +35,10 @@ def main() -> int:
         with postgres.session(config.settings().warehouse_url, "warehouse") as cursor:
             print(f"\nOceanRecords by month (* in progress)\n{summary.kpis(cursor, yesterday, MONTHS + 1)}\n")
             print(f"{summary.contents(cursor)}\n")
+        print("Seeing to the dashboards ...", flush=True)
+        dashboards = services.dashboards(config.home(), again=False)
         _say_where()
+        print(dashboards)
     except OceanError as error:
         print(error, file=sys.stderr)
         return 1

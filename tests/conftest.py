@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from superset_site import Site, running_site
 from support import World, admin_url, create_database, drop_database, running_services
 
 from pipeline import config
@@ -54,6 +55,13 @@ def world(
     yield found
     config.settings.cache_clear()
     config.services_file.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    """Deployed dashboards on a small loaded shop, which take half a minute to make."""
+    with running_site() as found:
+        yield found
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from botocore.exceptions import ClientError
 
 from pipeline import services
 from pipeline.errors import ServiceFailed
-from pipeline.services import postgresql
+from pipeline.services import postgresql, superset
 from pipeline.services.luigid import Luigid
 
 
@@ -179,6 +179,23 @@ def test_the_role_owns_its_databases_and_is_no_superuser(running_home: Path) -> 
     assert query(running_home, "select has_database_privilege(current_database(), 'create')") == (True,)
 
 
+def test_who_reads_for_the_dashboards_enters_the_warehouse_alone_and_creates_nothing(running_home: Path) -> None:
+    assert query(running_home, "select current_user, current_database()", "bi_reader_url") == ("bi_reader", "warehouse")
+    for statement in ("create schema theirs", "create table public.theirs ()", "create temporary table theirs ()"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            query(running_home, statement, "bi_reader_url")
+    for database in ("oceanrecords", "superset"):
+        with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+            psycopg2.connect(access(running_home)["bi_reader_url"], dbname=database)
+
+
+def test_superset_has_a_database_of_its_own_and_enters_no_other(running_home: Path) -> None:
+    assert query(running_home, "select has_schema_privilege('public', 'create')", "superset_metadata_url") == (True,)
+    for database in ("oceanrecords", "warehouse"):
+        with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+            psycopg2.connect(access(running_home)["superset_metadata_url"], dbname=database)
+
+
 def test_the_server_is_durable_and_keeps_utc(running_home: Path) -> None:
     for setting, value in [
         ("fsync", "on"),
@@ -235,6 +252,8 @@ def test_secrets_are_their_owners_alone(running_home: Path) -> None:
         "s3_secret_key",
         "luigid_url",
         "risk_api_url",
+        "bi_reader_url",
+        "superset_metadata_url",
     ]
     for name in ("services.json", "postgresql.password"):
         assert stat.S_IMODE((running_home / name).stat().st_mode) == 0o600
@@ -253,8 +272,8 @@ def test_no_secret_is_in_a_command_line_a_log_or_the_output(home: Path) -> None:
     password = kept["warehouse_url"].split(":")[2].split("@")[0]
     owners = (home / "postgresql.password").read_text()
     assert str(home) in shown
-    risk_password = urlsplit(kept["risk_api_url"]).password or ""
-    for secret in (password, owners, kept["s3_secret_key"], kept["s3_access_key"], risk_password):
+    others = [urlsplit(kept[url]).password or "" for url in ("risk_api_url", "bi_reader_url", "superset_metadata_url")]
+    for secret in (password, owners, kept["s3_secret_key"], kept["s3_access_key"], *others):
         assert len(secret) >= 20
         assert secret not in shown
 
@@ -487,6 +506,31 @@ def test_a_services_file_from_before_the_risk_scores_gets_what_is_missing(home: 
     assert access(home) == {**kept, "risk_api_url": url}
     assert risk_scores(url) == (200, [])
     assert not running or {name for name, pid in pids(home).items() if pid != before[name]} == {"risk"}
+
+
+def test_services_from_before_the_dashboards_get_what_is_missing(home: Path) -> None:
+    services.up(home)
+    query(home, "create table kept as select 1 as one")
+    kept = access(home)
+    for name in ("bi_reader_url", "superset_metadata_url"):
+        del kept[name]
+    (home / "services.json").write_text(json.dumps(kept))
+    assert {service.name: service.state for service in services.up(home)} == {
+        "postgresql": "started",
+        "s3": "running",
+        "luigid": "running",
+        "risk": "running",
+    }
+    assert query(home, "select current_user", "bi_reader_url") == ("bi_reader",)
+    assert query(home, "select current_user", "superset_metadata_url") == ("superset",)
+    assert query(home, "select one from kept") == (1,)
+
+
+def test_dashboards_without_their_environment_say_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(superset, "PYTHON", home / "nowhere/python")
+    with pytest.raises(ServiceFailed, match=r"nowhere/python does not exist; install .* `make dashboards`"):
+        services.dashboards(home)
+    assert all_run(home)
 
 
 def test_a_spoiled_services_file_is_named(home: Path) -> None:

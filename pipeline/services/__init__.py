@@ -1,4 +1,4 @@
-"""The embedded services: PostgreSQL, S3, luigid and risk scores on 127.0.0.1, with their state in one folder.
+"""The embedded services on 127.0.0.1, with their state in one folder: PostgreSQL, S3, luigid, risk scores, Superset.
 
 No pid file is believed: a process is ours when its command line names our data, and it runs when it answers
 our login. A command may therefore be killed at any instant, and so may any service; the next `up` mends it.
@@ -7,7 +7,7 @@ our login. A command may therefore be killed at any instant, and so may any serv
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import ServiceFailed
@@ -18,9 +18,11 @@ from pipeline.services.postgresql import PostgreSQL, require_passage
 from pipeline.services.risk import Risk
 from pipeline.services.s3 import S3
 from pipeline.services.service import Service
+from pipeline.services.superset import COMPANY, Superset
 
-__all__ = ["State", "down", "status", "up"]
+__all__ = ["Dashboards", "State", "dashboards", "down", "status", "up"]
 
+# Those that every home has; Superset is one more where dashboards were deployed.
 SERVICES: tuple[type[Service], ...] = (PostgreSQL, S3, Luigid, Risk)
 
 
@@ -34,6 +36,19 @@ class State:
     pid: int | None
 
 
+@dataclass(frozen=True)
+class Dashboards:
+    """Where the dashboards are and what opens them; `new_password` is the admin's when it was made just now."""
+
+    url: str
+    secrets_file: Path
+    new_password: str | None = field(repr=False)
+
+    def __str__(self) -> str:
+        where = f"Dashboards: {self.url} (users admin and viewer, passwords in {self.secrets_file})"
+        return f"{where}\nThe password of admin, shown this once: {self.new_password}" if self.new_password else where
+
+
 def up(home: Path) -> list[State]:
     """Every service runs and `home`/services.json says how to reach it; the state is `started` or `running`.
 
@@ -44,6 +59,23 @@ def up(home: Path) -> list[State]:
     require_passage(home)
     with _locked(home):
         return [_state(service, "started" if service.up() else "running") for service in _services(home)]
+
+
+def dashboards(home: Path, *, again: bool = True) -> Dashboards:
+    """Every service runs, and Superset serves the dashboards as `superset/` has them.
+
+    What the environment says (SUPERSET_WAREHOUSE_URL, SUPERSET_ANONYMOUS, SUPERSET_HTTPS) holds until the next time.
+    A rerun undoes what was changed by hand; without `again` it does nothing when the files and settings are the same.
+    Raises ServiceFailed.
+    """
+    up(home)
+    home = home.expanduser().resolve()
+    with _locked(home):
+        superset = Superset(home, _access(home, Superset))
+        new_password = superset.deploy() if again or not superset.is_current() else None
+    up(home)
+    address = _access(home, Superset).superset_url
+    return Dashboards(f"{address}/{COMPANY}", superset.secrets_file, new_password)
 
 
 def down(home: Path) -> list[State]:
@@ -67,8 +99,13 @@ def status(home: Path) -> list[State]:
 
 
 def _services(home: Path) -> list[Service]:
-    access = Access.read(home, {service.name: service.preferred_port for service in SERVICES})
-    return [service(home, access) for service in SERVICES]
+    classes: tuple[type[Service], ...] = (*SERVICES, Superset) if Superset.is_deployed(home) else SERVICES
+    access = _access(home, *classes)
+    return [service(home, access) for service in classes]
+
+
+def _access(home: Path, *classes: type[Service]) -> Access:
+    return Access.read(home, {service.name: service.preferred_port for service in classes})
 
 
 def _state(service: Service, state: str) -> State:

@@ -7,13 +7,15 @@ from pipeline import config, services
 from pipeline.errors import OceanError
 
 EXIT_NOT_RUNNING = 3
-COMMANDS = {"up": services.up, "down": services.down, "status": services.status}
+COMMANDS = {"up": services.up, "down": services.down, "status": services.status, "dashboards": services.status}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     command = _parser().parse_args(arguments).command
     try:
+        if command == "dashboards":
+            print(services.dashboards(config.home()))
         states = COMMANDS[command](config.home())
     except OceanError as error:
         print(error, file=sys.stderr)
@@ -28,14 +30,16 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.services",
-        description="The embedded PostgreSQL, S3, luigid and risk-score service; their state is in OCEAN_HOME.",
+        description="The embedded PostgreSQL, S3, luigid, risk-score service and, once there are dashboards, Superset; "
+        "their state is in OCEAN_HOME.",
         epilog="example: OCEAN_HOME=/tmp/ocean python -m pipeline.services up",
     )
     parser.add_argument(
         "command",
         choices=COMMANDS,
         help="up: start what does not run; down: stop all, keep the data; "
-        f"status: show each, exit code {EXIT_NOT_RUNNING} when one does not run",
+        f"status: show each, exit code {EXIT_NOT_RUNNING} when one does not run; "
+        "dashboards: start all, deploy the dashboards and serve them",
     )
     return parser
 

@@ -10,7 +10,8 @@ from pipeline.errors import ServiceFailed
 from pipeline.services.folders import write_secret
 
 ROLE = "ocean"
-OPERATIONAL, WAREHOUSE = "oceanrecords", "warehouse"
+READER = "bi_reader"
+OPERATIONAL, WAREHOUSE, METADATA = "oceanrecords", "warehouse", "superset"
 
 
 @dataclass
@@ -23,12 +24,15 @@ class Access:
     s3_access_key: str = field(default_factory=lambda: secrets.token_hex(10).upper(), repr=False)
     s3_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
     risk_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    reader_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    metadata_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
     @classmethod
     def read(cls, home: Path, preferred_ports: dict[str, int]) -> "Access":
         """What `home`/services.json says; with no such file the preferred ports and new secrets.
 
-        A file from before there was a risk-score service gets what is missing at the next `save`.
+        A file of an earlier version, without the risk-score service or dashboards, gets what is missing at the next
+        `save`.
         Raises ServiceFailed for a file that cannot be understood.
         """
         path = home / "services.json"
@@ -44,6 +48,11 @@ class Access:
             if "risk_api_url" in kept:
                 urls["risk"] = urlsplit(kept["risk_api_url"])
                 access.risk_password = urls["risk"].password
+            if "bi_reader_url" in kept:
+                access.reader_password = urlsplit(kept["bi_reader_url"]).password
+                access.metadata_password = urlsplit(kept["superset_metadata_url"]).password
+            if "superset_url" in kept:
+                urls["superset"] = urlsplit(kept["superset_url"])
             access.ports = preferred_ports | {name: int(url.port) for name, url in urls.items()}
             return access
         except FileNotFoundError:
@@ -57,7 +66,22 @@ class Access:
 
     def database_url(self, database: str) -> str:
         """The URL of a database for the pipeline's role."""
-        return f"postgresql://{ROLE}:{self.database_password}@127.0.0.1:{self.ports['postgresql']}/{database}"
+        return self._login(ROLE, self.database_password, database)
+
+    @property
+    def bi_reader_url(self) -> str:
+        """The URL of the warehouse for who may only read schema mart."""
+        return self._login(READER, self.reader_password, WAREHOUSE)
+
+    @property
+    def superset_metadata_url(self) -> str:
+        """The URL of the database in which Superset keeps its own things, for its own role."""
+        return self._login(METADATA, self.metadata_password, METADATA)
+
+    @property
+    def superset_url(self) -> str:
+        """Where the dashboards are served."""
+        return f"http://127.0.0.1:{self.ports['superset']}"
 
     @property
     def risk_api_url(self) -> str:
@@ -74,5 +98,12 @@ class Access:
             "s3_secret_key": self.s3_secret_key,
             "luigid_url": f"http://127.0.0.1:{self.ports['luigid']}",
             "risk_api_url": self.risk_api_url,
+            "bi_reader_url": self.bi_reader_url,
+            "superset_metadata_url": self.superset_metadata_url,
         }
+        if "superset" in self.ports:  # once there are dashboards to serve
+            kept["superset_url"] = self.superset_url
         write_secret(self.path, json.dumps(kept, indent=2) + "\n")
+
+    def _login(self, role: str, password: str, database: str) -> str:
+        return f"postgresql://{role}:{password}@127.0.0.1:{self.ports['postgresql']}/{database}"

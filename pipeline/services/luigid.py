@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
-
 from pipeline.services.service import Service, http_request, require_program
 
 CHECKOUT = Path(__file__).parents[2]  # where luigi.cfg is
@@ -33,19 +31,11 @@ class Luigid(Service):
 
     def answers(self) -> bool:
         """Whether our own process has the port and answers as Luigi."""
-        return self._listens() and self._is_luigi()
+        return self.listens() and self._is_luigi()
 
     @property
     def _state(self) -> Path:
         return self.folder / "state.pickle"
-
-    def _listens(self) -> bool:
-        """Whether our process has the port: no password tells our luigid from another one there."""
-        try:
-            sockets = [socket for process in self.processes() for socket in process.net_connections("tcp")]
-        except psutil.Error:
-            return False
-        return any(socket.laddr.port == self.port and socket.status == psutil.CONN_LISTEN for socket in sockets)
 
     def _is_luigi(self) -> bool:
         answer = http_request("GET", self.port, "/api/is_paused", {})

@@ -22,7 +22,7 @@ import psutil
 
 from pipeline import postgres
 from pipeline.errors import ServiceDown, ServiceFailed
-from pipeline.services.access import OPERATIONAL, ROLE, WAREHOUSE, Access
+from pipeline.services.access import METADATA, OPERATIONAL, READER, ROLE, WAREHOUSE, Access
 from pipeline.services.folders import make_folder, write_secret
 from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service, require_program
 
@@ -83,9 +83,9 @@ class PostgreSQL(Service):
         return super().up()
 
     def start(self) -> None:
-        """Creates the data folder when there is none, starts the server, and sees to role and databases.
+        """Creates the data folder when there is none, starts the server, and sees to roles and databases.
 
-        The data folder is renamed into place when it is finished; role and databases are created or mended
+        The data folder is renamed into place when it is finished; roles and databases are created or mended
         at every start. So a kill in between costs nothing but the time.
         """
         make_folder(self.folder, passage=True)
@@ -98,7 +98,7 @@ class PostgreSQL(Service):
         # even as another program; what it guards against, the server also sees by its shared memory.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         super().start()
-        self._create_role_and_databases()
+        self._create_roles_and_databases()
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts the postmaster, with settings that fit this machine."""
@@ -115,8 +115,10 @@ class PostgreSQL(Service):
         return _refusal(self._owner_url()) is None
 
     def answers(self) -> bool:
-        """Whether the pipeline's role can log in to both databases."""
-        return all(_refusal(self.access.database_url(database)) is None for database in (OPERATIONAL, WAREHOUSE))
+        """Whether each role can log in to its databases."""
+        urls = [self.access.database_url(OPERATIONAL), self.access.database_url(WAREHOUSE)]
+        urls += [self.access.bi_reader_url, self.access.superset_metadata_url]
+        return all(_refusal(url) is None for url in urls)
 
     def _is_postmaster(self, arguments: list[str]) -> bool:
         return Path(arguments[0]).name == "postgres" and arguments[1:3] == ["-D", str(self.data)]
@@ -174,26 +176,34 @@ class PostgreSQL(Service):
             write_secret(self.owner_password, password)
             (aside / "data").rename(self.data)
 
-    def _create_role_and_databases(self) -> None:
+    def _create_roles_and_databases(self) -> None:
         try:
-            self._mend_role_and_databases()
+            self._mend_roles_and_databases()
         except postgres.Error as error:  # its message may quote the statement, and with it the password
             raise ServiceFailed("create the databases of postgresql", type(error).__name__, f"see {self.log}") from None
 
-    def _mend_role_and_databases(self) -> None:
+    def _mend_roles_and_databases(self) -> None:
+        passwords = {
+            ROLE: self.access.database_password,
+            READER: self.access.reader_password,
+            METADATA: self.access.metadata_password,
+        }
         with postgres.session(self._owner_url(), "embedded") as cursor:
             # The text of a statement that fails would go to the log, and the password with it.
             cursor.execute("set log_min_error_statement = panic")
-            if not postgres.rows(cursor, "select from pg_roles where rolname = %s", (ROLE,)):
-                cursor.execute(f"create role {ROLE} login")
-            cursor.execute(f"alter role {ROLE} password %s", (self.access.database_password,))
+            for role, password in passwords.items():
+                if not postgres.rows(cursor, "select from pg_roles where rolname = %s", (role,)):
+                    cursor.execute(f"create role {role} login")
+                cursor.execute(f"alter role {role} password %s", (password,))
             # Extraction must see when the transactions of other roles began.
             cursor.execute(f"grant pg_read_all_stats to {ROLE}")
             # The simulated shop's rows come in without a look-up of each foreign key.
             cursor.execute(f"grant set on parameter session_replication_role to {ROLE}")
-            for database in (OPERATIONAL, WAREHOUSE):
+            for database, owner in ((OPERATIONAL, ROLE), (WAREHOUSE, ROLE), (METADATA, METADATA)):
                 if not postgres.rows(cursor, "select from pg_database where datname = %s", (database,)):
-                    cursor.execute(f"create database {database} owner {ROLE}")
+                    cursor.execute(f"create database {database} owner {owner}")
+                cursor.execute(f"revoke all on database {database} from public")
+            cursor.execute(f"grant connect on database {WAREHOUSE} to {READER}")
 
     def _programs(self) -> Path:
         """The folder of the server's programs: the wheel's, or a copy where its user cannot run those."""

@@ -75,6 +75,14 @@ class Service(ABC):
         """Whether the server does its work."""
         return bool(self.processes()) and self.answers()
 
+    def listens(self) -> bool:
+        """Whether our process has the port, for servers that no password tells from another one there."""
+        try:
+            sockets = [socket for process in self.processes() for socket in process.net_connections("tcp")]
+        except psutil.Error:
+            return False
+        return any(socket.laddr.port == self.port and socket.status == psutil.CONN_LISTEN for socket in sockets)
+
     def up(self) -> bool:
         """The server runs; returns whether it had to be started. Raises ServiceFailed."""
         if self.runs():
@@ -165,10 +173,10 @@ def http_request(method: str, port: int, path: str, headers: Mapping[str, str]) 
         connection.close()
 
 
-def require_program(path: Path, service: str) -> Path:
+def require_program(path: Path, service: str, remedy: str = "make env") -> Path:
     """`path`, which exists. Raises ServiceFailed for a package that is not installed."""
     if not path.is_file():
-        raise ServiceFailed(f"start {service}", f"{path} does not exist", "install the environment with `make env`")
+        raise ServiceFailed(f"start {service}", f"{path} does not exist", f"install the environment with `{remedy}`")
     return path
 
 

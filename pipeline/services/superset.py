@@ -1,0 +1,197 @@
+"""The embedded Superset: the dashboards of `superset/`, served by gunicorn from an environment of its own."""
+
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+
+from pipeline.errors import ServiceFailed
+from pipeline.services.folders import make_folder, write_secret
+from pipeline.services.luigid import CHECKOUT
+from pipeline.services.service import Service, http_request, require_program
+
+SOURCE = CHECKOUT / "superset"
+PYTHON = CHECKOUT / ".venv-superset/bin/python"
+COMPANY = "superset/dashboard/ocean-records/"  # the one that viewers see, as superset/roles.py says
+MARK, SECRETS = "deployed", "superset.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """superset.json: secrets that are made once, and what the environment said at the last deployment."""
+
+    secret_key: str = field(repr=False)
+    admin_password: str = field(repr=False)
+    viewer_password: str = field(repr=False)
+    warehouse_url: str | None = field(repr=False)  # None: the embedded warehouse
+    anonymous: bool
+    https: bool
+
+    @classmethod
+    def read(cls, path: Path) -> "Settings":
+        """What `path` says. Raises FileNotFoundError, and ServiceFailed for a file that cannot be understood."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise ServiceFailed(
+                f"read {path}",
+                f"it is not what `make dashboards` wrote ({type(error).__name__})",
+                "remove it and run `make dashboards`: the dashboards stay, passwords become new ones",
+            ) from None
+
+    @classmethod
+    def renewed(cls, path: Path, environment: Mapping[str, str]) -> "Settings":
+        """The secrets of `path`, or new ones when there is no such file, with what `environment` says now.
+
+        Raises ServiceFailed for a value that cannot be understood.
+        """
+        try:
+            known = asdict(cls.read(path))
+        except FileNotFoundError:
+            names = ("secret_key", "admin_password", "viewer_password")
+            known = {name: secrets.token_urlsafe(24) for name in names} | {"secret_key": secrets.token_urlsafe(48)}
+        now = {
+            "warehouse_url": environment.get("SUPERSET_WAREHOUSE_URL") or None,
+            "anonymous": _flag(environment, "SUPERSET_ANONYMOUS"),
+            "https": _flag(environment, "SUPERSET_HTTPS"),
+        }
+        return cls(**{**known, **now})
+
+
+class Superset(Service):
+    """One process with threads: it is for the people of one machine. It exists for `make up` once it was deployed."""
+
+    name = "superset"
+    preferred_port = 8088
+
+    @classmethod
+    def is_deployed(cls, home: Path) -> bool:
+        """Whether a deployment has come to its end, and its secrets are not lost."""
+        return (home / cls.name / MARK).exists() and (home / SECRETS).exists()
+
+    def is_current(self) -> bool:
+        """Whether the last deployment was of these files, with what the environment says."""
+        try:
+            return self._mark.read_text() == self._fingerprint(Settings.renewed(self.secrets_file, os.environ))
+        except FileNotFoundError:
+            return False
+
+    def deploy(self) -> str | None:
+        """Superset's database, dashboards, roles and users are what the files of `superset/` say.
+
+        Returns the admin's password when it was made just now. What was served before is served while this runs, and
+        after it has failed; a server that runs is stopped in the end, for the next start is with the new files. Raises
+        ServiceFailed with what the deployment said last.
+        """
+        is_new = not self.secrets_file.exists()
+        settings = Settings.renewed(self.secrets_file, os.environ)
+        make_folder(self.folder)
+        log = self.log.with_name("superset-deploy.log")
+        make_folder(log.parent)
+        with log.open("w") as file:
+            done = subprocess.run(
+                [self._python(), str(SOURCE / "deploy.py")],
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env={
+                    **self._environment(settings),
+                    "PYTHONUNBUFFERED": "1",  # what is said last is what stands last
+                    "SUPERSET_ADMIN_PASSWORD": settings.admin_password,
+                    "SUPERSET_VIEWER_PASSWORD": settings.viewer_password,
+                    "SUPERSET_ANONYMOUS": str(int(settings.anonymous)),
+                },
+            )
+        if done.returncode != 0:
+            last = log.read_text().strip().rpartition("\n")[2]
+            raise ServiceFailed(
+                "deploy the dashboards",
+                last.removeprefix("cannot deploy the dashboards, because "),
+                f"mend that and run `make dashboards` again; all that was said is in {log}",
+            )
+        self.down()
+        write_secret(self.secrets_file, json.dumps(asdict(settings), indent=2) + "\n")
+        write_secret(self._mark, self._fingerprint(settings))
+        return settings.admin_password if is_new else None
+
+    def is_ours(self, arguments: list[str]) -> bool:
+        """Whether it is a gunicorn with our folder."""
+        return arguments[1:5] == ["-m", "gunicorn", "--worker-tmp-dir", str(self.folder)]
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts gunicorn with the settings of the last deployment."""
+        command = [self._python(), "-m", "gunicorn", "--worker-tmp-dir", str(self.folder), "--no-control-socket"]
+        command += ["--bind", self.address, "--worker-class", "gthread", "--threads", "8", "--timeout", "120"]
+        command += ["--graceful-timeout", "2"]  # browsers keep connections open, for which it would wait
+        return self.spawn(
+            [*command, "superset.app:create_app()"], env=self._environment(Settings.read(self.secrets_file))
+        )
+
+    def answers(self) -> bool:
+        """Whether our own process has the port and can show the login page, for which it asks its database."""
+        return self._is_whole() and self.listens() and self._shows_login()
+
+    @property
+    def secrets_file(self) -> Path:
+        """Where the passwords are."""
+        return self.home / SECRETS
+
+    @property
+    def _mark(self) -> Path:
+        return self.folder / MARK
+
+    def _is_whole(self) -> bool:
+        """Whether there is a master with a worker, both with the addresses and secrets of now.
+
+        A worker that has lost its master still answers, but ends within a second.
+        """
+        wanted, processes = self._environment(Settings.read(self.secrets_file)).items(), self.processes()
+        with suppress(psutil.Error):
+            pids = [process.pid for process in processes if wanted <= process.environ().items()]
+            return any(process.ppid() in pids for process in processes)
+        return False
+
+    def _shows_login(self) -> bool:
+        answer = http_request("GET", self.port, "/login/", {"X-Forwarded-Proto": "https"})
+        return answer is not None and answer[0] == 200
+
+    def _python(self) -> str:
+        return str(require_program(PYTHON, self.name, "make dashboards"))
+
+    def _environment(self, settings: Settings) -> dict[str, str]:
+        # Nothing of ours: any SUPERSET_ variable may be a setting. Secrets go this way, where `ps` does not show them.
+        return {
+            "PATH": os.defpath,
+            "HOME": str(self.folder),
+            "PYTHONUTF8": "1",
+            "TZ": "UTC",
+            "SUPERSET_HOME": str(self.folder),
+            "SUPERSET_CONFIG_PATH": str(SOURCE / "superset_config.py"),
+            "SUPERSET_SECRET_KEY": settings.secret_key,
+            "SUPERSET_METADATA_URL": self.access.superset_metadata_url,
+            "SUPERSET_WAREHOUSE_URL": settings.warehouse_url or self.access.bi_reader_url,
+            "SUPERSET_HTTPS": str(int(settings.https)),
+        }
+
+    def _fingerprint(self, settings: Settings) -> str:
+        """Differs when a file or a setting does."""
+        found = hashlib.sha256(json.dumps(asdict(settings)).encode())
+        for path in sorted(path for path in SOURCE.rglob("*") if path.suffix in (".py", ".yaml", ".lock")):
+            found.update(f"{path.relative_to(SOURCE)}\n".encode() + path.read_bytes())
+        return found.hexdigest()
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name) or "0"
+    if value not in ("0", "1"):
+        raise ServiceFailed(f"use {name}={value}", "it is neither 0 nor 1", "correct it, or leave it out")
+    return value == "1"

@@ -1,0 +1,69 @@
+"""Brings Superset's own database, the dashboards, the roles and the first users to what the files here say.
+
+    python deploy.py [ASSETS]       (the folder of the YAML files; by default the one beside this file)
+
+The environment is that of superset_config.py, and SUPERSET_ADMIN_PASSWORD and SUPERSET_VIEWER_PASSWORD; with
+SUPERSET_ANONYMOUS=1 the company dashboard needs no login. A rerun changes nothing but what somebody changed by hand.
+Exit code 1 and one line that says what is wrong, when something is.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from asset_files import Config, of_kind, read
+from errors import DeployError
+
+HERE = Path(__file__).parent
+
+
+def main(folder: Path) -> int:
+    """Deploys the assets of `folder`; returns the exit code."""
+    try:
+        assets = read(folder)  # before Superset is imported, which takes seconds
+        for line in _deploy(assets):
+            print(line, flush=True)
+    except DeployError as error:
+        print(f"cannot deploy the dashboards, because {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _deploy(assets: dict[str, Config]) -> Iterator[str]:
+    """What there is to say of it."""
+    os.environ.setdefault("SUPERSET_CONFIG_PATH", str(HERE / "superset_config.py"))
+    anonymous = os.environ.get("SUPERSET_ANONYMOUS", "0") == "1"
+    from superset.app import create_app
+
+    with create_app().app_context():
+        # These ask for the application when they are imported.
+        import asset_import
+        import flask_migrate
+        import roles
+        import superset
+        import warehouse_check
+        from superset.extensions import appbuilder
+        from superset.utils.decorators import transaction
+
+        flask_migrate.upgrade(directory=str(Path(superset.__file__).parent / "migrations"))
+        appbuilder.add_permissions(update_perms=True)
+        superset.security_manager.sync_role_definitions()
+        roles.define(anonymous=anonymous)
+        admin = roles.require_user("admin", "Admin", os.environ["SUPERSET_ADMIN_PASSWORD"])
+        roles.require_user("viewer", roles.VIEWER, os.environ["SUPERSET_VIEWER_PASSWORD"])
+
+        @transaction(on_error=None)  # all or nothing: after a failure the dashboards are those of the time before
+        def bring() -> list[str]:
+            asset_import.load(assets, admin)
+            asset_import.require_all(assets)
+            roles.open_company_dashboard(anonymous=anonymous)
+            return warehouse_check.unloaded(assets)
+
+        for table in bring():
+            yield f"{table} is not in the warehouse yet; its charts are empty until a day is loaded"
+    yield f"{len(of_kind(assets, 'charts'))} charts on {len(of_kind(assets, 'dashboards'))} dashboards are in place"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "assets"))

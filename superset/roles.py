@@ -1,0 +1,103 @@
+"""Who may see what: Superset's own roles, those of the company dashboard, and the users that everybody starts with."""
+
+from typing import Any
+
+from errors import DeployError
+from superset import db, security_manager
+from superset.connectors.sqla.models import RowLevelSecurityFilter
+from superset.models.dashboard import Dashboard
+from werkzeug.security import check_password_hash
+
+COMPANY = "ocean-records"  # the slug of the dashboard for everyone in the company
+VIEWER = "KPI Viewer"
+# An example of a role that sees one country's rows only; give it to a user instead of `VIEWER`.
+COUNTRIES = {"KPI Viewer Germany": "Germany"}
+
+# What it takes to look at a dashboard, draw its charts and use its filters.
+VIEWING = [
+    ("can_read", "Dashboard"),
+    ("can_read", "Chart"),
+    ("can_dashboard", "Superset"),
+    ("can_explore_json", "Superset"),
+    ("can_dashboard_permalink", "Superset"),
+    ("can_read", "DashboardPermalinkRestApi"),
+    ("can_read", "DashboardFilterStateRestApi"),
+    ("can_write", "DashboardFilterStateRestApi"),
+    ("can_time_range", "Api"),
+    ("can_read", "CssTemplate"),
+    ("can_read", "Theme"),
+]
+# What the pages around it ask for in the name of somebody who has logged in.
+OWN_ACCOUNT = [
+    ("menu_access", "Dashboards"),
+    ("can_read", "CurrentUserRestApi"),
+    ("can_userinfo", "UserDBModelView"),
+    ("can_recent_activity", "Log"),
+    ("can_read", "SecurityRestApi"),
+]
+
+
+def define(*, anonymous: bool) -> None:
+    """The roles of viewers have exactly these rights; whoever has no login has them with `anonymous`, or else none.
+
+    A rerun undoes what was changed by hand.
+    """
+    for name in (VIEWER, *COUNTRIES):
+        _grant(name, VIEWING + OWN_ACCOUNT)
+    _grant(security_manager.auth_role_public, VIEWING if anonymous else [])
+    db.session.commit()
+
+
+def open_company_dashboard(*, anonymous: bool) -> None:
+    """The viewers see the company dashboard and no other, some of them one country's rows alone.
+
+    Raises DeployError when it is missing, not published, or without data by country. The caller commits.
+    """
+    company = db.session.query(Dashboard).filter_by(slug=COMPANY).one_or_none()
+    if company is None or not company.published:
+        raise DeployError(f"no file in dashboards/ has slug: {COMPANY} and published: true, which is what viewers see")
+    viewers = [VIEWER, *COUNTRIES, *[security_manager.auth_role_public] * anonymous]
+    company.roles = [security_manager.find_role(name) for name in viewers]
+    for name, country in COUNTRIES.items():
+        _restrict(name, country, company)
+
+
+def require_user(username: str, role: str, password: str) -> Any:
+    """A user of that name and role, whose password is this one; returns it."""
+    user = security_manager.find_user(username=username)
+    if user is None:
+        wanted = security_manager.find_role(role)
+        address = f"{username}@oceanrecords.invalid"
+        user = security_manager.add_user(username, username.capitalize(), "OceanRecords", address, wanted, password)
+        if not user:
+            raise DeployError(f"Superset refuses to create the user {username}")
+    elif not check_password_hash(user.password, password):
+        security_manager.reset_password(user.id, password)
+    return user
+
+
+def _grant(name: str, rights: list[tuple[str, str]]) -> None:
+    role = security_manager.add_role(name)  # or the one that exists
+    permissions = [security_manager.find_permission_view_menu(*right) for right in rights]
+    if unknown := [right for right, found in zip(rights, permissions, strict=True) if found is None]:
+        raise DeployError(f"this Superset does not know the rights {unknown} of the role {name}")
+    role.permissions = permissions
+
+
+def _restrict(name: str, country: str, dashboard: Dashboard) -> None:
+    """The role sees one country's rows, and none of a dataset that cannot tell countries apart."""
+    by_country = [dataset for dataset in dashboard.datasources if "country" in dataset.column_names]
+    if not by_country:
+        raise DeployError(f"no dataset of the dashboard {COMPANY} has a column country, which the role {name} needs")
+    others = [dataset for dataset in dashboard.datasources if dataset not in by_country]
+    _rule(name, name, f"country = '{country}'", by_country)
+    _rule(f"{name}: nothing else", name, "1 = 0", others)
+
+
+def _rule(name: str, role: str, clause: str, datasets: list[Any]) -> None:
+    rule = db.session.query(RowLevelSecurityFilter).filter_by(name=name).one_or_none()
+    if rule is None:
+        rule = RowLevelSecurityFilter(name=name)
+        db.session.add(rule)
+    rule.filter_type, rule.clause, rule.tables = "Regular", clause, datasets
+    rule.roles = [security_manager.find_role(role)]

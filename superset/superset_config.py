@@ -1,0 +1,77 @@
+"""Superset's configuration, from the environment alone.
+
+SUPERSET_SECRET_KEY     signs sessions; at least 32 random characters
+SUPERSET_METADATA_URL   the database in which Superset keeps its own things
+SUPERSET_WAREHOUSE_URL  the warehouse, for a role that may read schema mart and nothing else
+SUPERSET_HTTPS          1: it is served behind a proxy that ends TLS; cookies and redirects are HTTPS's (default 0)
+
+`make dashboards` sets all but the last, which it hands on. Whether anybody may look without a login is no matter of the
+server but of the roles that deploy.py sets (SUPERSET_ANONYMOUS).
+"""
+
+import copy
+import os
+from typing import Any
+
+from sqlalchemy.engine import URL, make_url
+
+# Superset runs this file at the end of its own, whose names are there already.
+from superset.config import TALISMAN_CONFIG as SUPERSETS_TALISMAN
+from superset.config import THEME_DEFAULT as SUPERSETS_THEME
+
+HTTPS = os.environ.get("SUPERSET_HTTPS", "0") == "1"
+
+APP_NAME = "OceanRecords"
+SECRET_KEY = os.environ["SUPERSET_SECRET_KEY"]
+SQLALCHEMY_DATABASE_URI = os.environ["SUPERSET_METADATA_URL"]
+# A connection that a restart of the database has cut is noticed before it is used.
+SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True}
+
+
+def DB_CONNECTION_MUTATOR(  # noqa: N802 the name is Superset's
+    uri: URL, params: dict[str, Any], *_: object
+) -> tuple[URL, dict[str, Any]]:
+    """Puts the warehouse's address and password in when a connection is made, so that neither is kept anywhere."""
+    if uri.host == "warehouse.invalid":  # as in assets/databases/warehouse.yaml
+        uri = make_url(os.environ["SUPERSET_WAREHOUSE_URL"]).set(drivername=uri.drivername)
+    return uri, params
+
+
+# The mart is small and a load must show at once, so that no result of a query is kept: a chart asks the warehouse
+# each time it is drawn.
+DATA_CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
+
+# Roles open a dashboard, and with it the data of its charts: who sees one need not be let near the datasets.
+FEATURE_FLAGS = {"DASHBOARD_RBAC": True}
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = HTTPS
+ENABLE_PROXY_FIX = HTTPS
+PREFERRED_URL_SCHEME = "https" if HTTPS else "http"
+
+# The browser speaks with this server alone: no telemetry pixel, no fonts, pictures or maps of others.
+TALISMAN_CONFIG = copy.deepcopy(SUPERSETS_TALISMAN)
+TALISMAN_CONFIG |= {"force_https": HTTPS, "session_cookie_secure": HTTPS}
+TALISMAN_CONFIG["content_security_policy"] |= {
+    "img-src": ["'self'", "blob:", "data:"],
+    "connect-src": ["'self'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+    "font-src": ["'self'"],
+}
+
+# One process serves, so that its own memory is where failed logins are counted.
+RATELIMIT_STORAGE_URI = "memory://"
+
+# Charts appear as they are: growing bars cost time, and a picture taken meanwhile would be wrong.
+THEME_DEFAULT = copy.deepcopy(SUPERSETS_THEME) | {"echartsOptionsOverrides": {"animation": False}}
+# What turns while a chart loads; Superset looks for its own in its source tree, and complains at each page.
+THEME_DEFAULT["token"]["brandSpinnerSvg"] = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" width="24" height="24" fill="none" stroke="#1f77a4">'
+    '<path d="M21 12a9 9 0 1 1-9-9" stroke-width="3" stroke-linecap="round">'
+    '<animateTransform attributeName="transform" type="rotate" from="0 12 12" to="360 12 12" dur="1s" '
+    'repeatCount="indefinite"/></path></svg>'
+)
+THEME_DARK = None
+
+LOG_LEVEL = "WARNING"
