@@ -23,6 +23,8 @@ EXTRAS["dev"] = [
     "mypy>=1.11",
     "playwright>=1.45",
     "pytest>=8",
+    "pytest-xdist>=3.6",
+    "pyyaml>=6",
     "ruff>=0.6",
     "sqlfluff>=3.1",
     "types-psycopg2",
