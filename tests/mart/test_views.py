@@ -128,3 +128,11 @@ def test_customers_are_banded_by_risk_and_by_what_they_think(shop: World) -> Non
         "select positive_share_band, customer_days, amount_spent::float, reviews, positive_reviews "
         "from mart.customer_behavior"
     ) == {(band, 1, 10, count, score) for band, (score, count) in scores.items()}
+
+
+def test_a_limit_that_is_set_back_is_applied_again(shop: World) -> None:
+    add_order(shop, 1, at(2), 1)
+    load(shop, 2)
+    for limit in (0.05, 0.04, 0.05):
+        shop.where(OCEAN_LOST_ORDER_LIMIT=str(limit)).luigi("CreateWarehouse")
+        assert shop.rows("select lost_order_limit::float from mart.kpi_monthly_country") == {(limit,)}
