@@ -9,7 +9,8 @@ from pipeline.catalog import SourceTable
 from pipeline.errors import SchemaDrift
 from pipeline.postgres import Cursor, identifiers, qualified, sql
 
-BATCH = "etl_batch"
+# Stage's own columns: the load that wrote a row last, and since when the source does not have it any more.
+BATCH, DELETED = "etl_batch", "etl_deleted_ts"
 
 
 @dataclass(frozen=True)

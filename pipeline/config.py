@@ -78,6 +78,7 @@ class Settings:
     lost_order_limit: float
     mart: bool
     check_whole_days: int
+    reconcile_days: int
     risk_api_url: str = field(repr=False)
     min_quantity: int
     review_classifier: str
@@ -130,6 +131,7 @@ def settings() -> Settings:
         lost_order_limit=_parsed("lost_order_limit", float, "0.05"),
         mart=_parsed("mart", _flag, "1"),
         check_whole_days=_parsed("check_whole_days", int, "7"),
+        reconcile_days=_parsed("reconcile_days", int, "7"),
         risk_api_url="" if from_lake else _risk_api_url(operational),
         min_quantity=_parsed("min_quantity", int, "2"),
         review_classifier=_parsed("review_classifier", _one_of("auto", "keyword", "lexicon", "trained"), "auto"),

@@ -151,7 +151,7 @@ def _between(cursor: Cursor) -> sql.Composed:
     """The lines of the orders in counted_order and, where numbers do not follow time, of orders between them."""
     [(first, last)] = postgres.rows(cursor, "select min(order_id), max(order_id) from counted_order")
     return sql.SQL(
-        "(select 1 as sign, order_id, product_key, line_amount from dwh.fact_order_line "
+        "(select 1 as sign, order_id, product_key, line_amount, is_deleted from dwh.fact_order_line "
         "where order_id between {} and {})"
     ).format(sql.Literal(first), sql.Literal(last))
 

@@ -16,11 +16,12 @@ from typing import Any
 
 from pipeline import postgres
 from pipeline.catalog import SourceTable
-from pipeline.columns import BATCH, existing_columns, read_columns
+from pipeline.columns import BATCH, DELETED, existing_columns, read_columns
 from pipeline.config import Settings
 from pipeline.extract import BEGINNING, REPAIRS, write
 from pipeline.lake import Lake
 from pipeline.postgres import Cursor, identifiers, qualified, sql
+from pipeline.stage import DELETED_KEYS
 
 BUCKETS = 4096  # a power of two
 IN_MEMORY = 1 << 25  # bytes of keys and hashes on their way, before they go by way of a file
@@ -76,6 +77,19 @@ def loaded_to(warehouse: Cursor, table: SourceTable) -> str | None:
     return found[0][0] if found else None
 
 
+def is_due(warehouse: Cursor, date: dt.date, days: int) -> bool:
+    """Whether a warehouse that was first loaded so many days before a date was not compared since."""
+    due: bool = postgres.value(warehouse, DUE, {"since": date - dt.timedelta(days=days), "date": date})
+    return due
+
+
+DUE = """
+select
+    exists (select from etl.marker where load_date <= %(since)s)
+    and not exists (select from etl.reconciliation where load_date > %(since)s and load_date <= %(date)s)
+"""
+
+
 def compare(source: Cursor, warehouse: Cursor, table: SourceTable) -> Difference:
     """The difference between a source table and its stage table. Makes temporary tables in the warehouse.
 
@@ -114,13 +128,15 @@ def _against_dwh(table: SourceTable, target: str, columns: Sequence[str]) -> sql
         "count(*) filter (where in_stage and in_dwh and ({stage}) is distinct from ({dwh})), "
         "count(*) filter (where in_stage is null) "
         "from (select *, true as in_stage from {stage_table}) as stage "
-        "full join (select *, true as in_dwh from {dwh_table} where {first} <> -1 {current}) as dwh using ({key})"
+        "full join (select *, true as in_dwh from {dwh_table} where {first} <> -1 {current}) as dwh using ({key}) "
+        "where (in_stage and stage.{deleted} is null) or (in_dwh and not dwh.is_deleted)"
     ).format(
         stage=identifiers(columns, "stage"),
         dwh=identifiers(columns, "dwh"),
         stage_table=qualified(f"stage.{table.short}"),
         dwh_table=qualified(f"dwh.{target}"),
         first=first,
+        deleted=sql.Identifier(DELETED),
         current=sql.SQL("and is_current" if target == "dim_product" else ""),
         key=identifiers(table.key),
     )
@@ -138,7 +154,7 @@ class _Side:
     def __post_init__(self) -> None:
         name = f"stage.{self.table.short}" if self.stage else self.table.name
         found = existing_columns(self.cursor, name) if self.stage else read_columns(self.cursor, self.table)
-        self.columns = [column.name for column in found if column.name != BATCH]
+        self.columns = [column.name for column in found if column.name not in (BATCH, DELETED)]
         self.name = qualified(name)
 
     def buckets(self, columns: Sequence[str]) -> dict[int, tuple[int, int]]:
@@ -188,7 +204,7 @@ class _Side:
     def _hashed(self, columns: Sequence[str]) -> sql.Composed:
         """Key, bucket and hash of the rows that are compared."""
         key = identifiers(self.table.key)
-        moved = sql.SQL("({}) not in (select {} from moved)").format(key, key)
+        moved = sql.SQL("{} is null and ({}) not in (select {} from moved)").format(sql.Identifier(DELETED), key, key)
         older = sql.SQL("{} < {}").format(sql.Identifier(self.table.watermark), sql.Literal(self.bound))
         return sql.SQL(
             "select {key}, ('x' || left(md5(row({key})::text), 8))::bit(32)::integer & {mask} as bucket, "
@@ -242,7 +258,7 @@ def keep(warehouse: Cursor, date: dt.date, found: Difference) -> None:
 
 
 def extract_again(source: Cursor, lake: Lake, settings: Settings, date: dt.date, found: Difference, bound: str) -> str:
-    """Writes the rows that differ to the lake as a repair, and returns its folder."""
+    """Writes the rows that differ, and the keys that vanished, to the lake as a repair, and returns its folder."""
     where = f"{REPAIRS}/{found.table.name}/date={date}/at={dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}"
     columns = {column.name: column.type for column in read_columns(source, found.table)}
     keys = sql.SQL("select * from unnest({})").format(
@@ -251,5 +267,6 @@ def extract_again(source: Cursor, lake: Lake, settings: Settings, date: dt.date,
             for number, name in enumerate(found.table.key)
         )
     )
+    lake.write(f"{where}/{DELETED_KEYS}", json.dumps(found.vanished, default=str).encode())
     write(source, lake, found.table, where, date, (BEGINNING, bound), settings, keys=keys)
     return where

@@ -1,13 +1,14 @@
 """One extract from the lake into its stage table: delta first, then the newest row of each key wins."""
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 from pipeline import postgres
 from pipeline.catalog import SourceTable
-from pipeline.columns import BATCH, Column, create_table, existing_columns, follow, primary_key
+from pipeline.columns import BATCH, DELETED, Column, create_table, existing_columns, follow, primary_key
 from pipeline.compressed import Source
 from pipeline.errors import BadExtract, TooManyRejected
 from pipeline.extract import REPAIRS, SUCCESS, Metadata, folder, folders, instant, metadata, metadata_in, missing
@@ -15,6 +16,7 @@ from pipeline.lake import Lake
 from pipeline.postgres import Cursor, identifiers, qualified, sql
 
 CSV = "format csv, header match"
+DELETED_KEYS = "deleted.json"  # of a repair: the keys that the source does not have any more
 
 
 def unloaded(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) -> list[Metadata]:
@@ -53,7 +55,45 @@ def load_repair(cursor: Cursor, lake: Lake, table: SourceTable, where: str, max_
     found = metadata_in(lake, where)
     if found is None:
         raise missing(lake, where, "ReconcileSource --repair")
-    return Load(cursor, lake, table, found, max_rejected, repair=where).run()
+    load = Load(cursor, lake, table, found, max_rejected, repair=where)
+    loaded = load.run()
+    keys = json.loads(lake.read(f"{where}/{DELETED_KEYS}") or b"[]")
+    deleted = mark_deleted(cursor, table, keys, found, load.batch) if keys else 0
+    return replace(loaded, rows=loaded.rows + deleted, changed=loaded.changed + deleted)
+
+
+def mark_deleted(cursor: Cursor, table: SourceTable, keys: list[list[Any]], found: Metadata, batch: int) -> int:
+    """Marks rows of stage whose keys a repair did not find in the source; returns how many were not marked yet.
+
+    A row that was written after the repair's window is there again, and is left alone.
+    """
+    cursor.execute(
+        sql.SQL(
+            "update {stage} as stage set {deleted} = {extracted}, {batch_column} = {batch} "
+            "from jsonb_to_recordset({keys}) as gone ({declared}) "
+            "where ({stage_key}) = ({gone_key}) and {deleted} is null and {watermark} < {end}"
+        ).format(
+            stage=qualified(f"stage.{table.short}"),
+            deleted=sql.Identifier(DELETED),
+            extracted=sql.Literal(found.extracted_at),
+            batch_column=sql.Identifier(BATCH),
+            batch=sql.Literal(batch),
+            keys=sql.Literal(json.dumps([dict(zip(table.key, key, strict=True)) for key in keys])),
+            declared=sql.SQL(", ").join(
+                sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
+                for column in found.columns
+                if column.name in table.key
+            ),
+            stage_key=identifiers(table.key, "stage"),
+            gone_key=identifiers(table.key, "gone"),
+            watermark=sql.Identifier("stage", table.watermark),
+            end=sql.Literal(found.to_watermark),
+        )
+    )
+    marked = cursor.rowcount
+    if marked:
+        cursor.execute("update etl.stage_batch set last_batch = %s where table_name = %s", (batch, table.short))
+    return marked
 
 
 def _begins_in_stage(cursor: Cursor, table: SourceTable, found: Metadata) -> bool:
@@ -172,6 +212,7 @@ class Load:
             primary_key("stage", self.table),
             sql.SQL("alter table {} add column {} bigint not null default {}").format(self.stage, batch_column, batch),
             sql.SQL("alter table {} alter column {} drop default").format(self.stage, batch_column),
+            sql.SQL("alter table {} add column {} timestamptz").format(self.stage, sql.Identifier(DELETED)),
             # Later loads are small beside the first: what they changed is found without looking at the rest.
             sql.SQL("create index on {} ({}) where {} > {}").format(self.stage, batch_column, batch_column, batch),
         ):
@@ -215,8 +256,10 @@ class Load:
                 key=identifiers(self.table.key),
                 delta=self.delta,
                 watermark=sql.Identifier(self.table.watermark),
+                # A row that comes back is not deleted: its mark is that of the row that would be inserted, none.
                 changes=sql.SQL(", ").join(
-                    sql.SQL("{} = excluded.{}").format(sql.Identifier(name), sql.Identifier(name)) for name in others
+                    sql.SQL("{} = excluded.{}").format(sql.Identifier(name), sql.Identifier(name))
+                    for name in (*others, DELETED)
                 ),
             )
         )

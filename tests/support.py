@@ -254,7 +254,7 @@ CONTENTS = {
     "dim_product": "select to_jsonb(t) - 'product_key' from dwh.dim_product as t",
     "fact_order": """
         select
-            order_id, ordered_ts, delivered_ts, ordered_date_key, delivered_date_key, line_count,
+            order_id, ordered_ts, delivered_ts, ordered_date_key, delivered_date_key, line_count, is_deleted,
             trim_scale(order_amount) as order_amount,
             (select customer_id from dwh.dim_customer where customer_key = f.customer_key) as customer,
             (select address_id from dwh.dim_address where address_key = f.address_key) as address,
@@ -265,7 +265,7 @@ CONTENTS = {
         from dwh.fact_order as f""",
     "fact_order_line": f"""
         select
-            order_id, line_number, ordered_date_key, quantity, trim_scale(unit_price) as unit_price,
+            order_id, line_number, ordered_date_key, is_deleted, quantity, trim_scale(unit_price) as unit_price,
             trim_scale(line_amount) as line_amount, {PRODUCT} as version,
             (select supplier_id from dwh.dim_supplier where supplier_key = f.supplier_key) as supplier
         from dwh.fact_order_line as f""",

@@ -18,6 +18,7 @@ from pipeline.tasks.feeds import LoadFeed
 from pipeline.tasks.load import FEED_TASKS, LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.mart import LoadMart
 from pipeline.tasks.quality import CheckWarehouse
+from pipeline.tasks.reconcile import ReconcileSource
 from pipeline.tasks.reviews import ClassifyReviews
 from pipeline.tasks.risk import LoadRiskScores
 from pipeline.tasks.simulate import knows_opening
@@ -49,6 +50,7 @@ class DailyWarehouseLoad(MarkedTask):
             *self._others(),
             *LoadMart.wanted(self.date),
             CheckWarehouse(self.date),
+            *([] if self.brief else ReconcileSource.due(self.date)),
         ]
 
     def _feeds(self) -> list[LoadFeed]:

@@ -1,5 +1,6 @@
 """Source against warehouse."""
 
+import datetime as dt
 from collections.abc import Iterable
 
 import luigi
@@ -22,15 +23,26 @@ class ReconcileSource(DatedTask):
 
     Prints a table, keeps it in etl.reconciliation and the keys in etl.difference, and fails where anything differs.
     Compared is what the load of the date brought; what changed in the source since is left out. With --repair the rows
-    that are missing or changed are extracted again, kept on the lake, and loaded into stage and dwh; then everything is
-    compared once more.
+    that are missing or changed are extracted again, kept on the lake, and loaded into stage and dwh, and those that the
+    source does not have any more are marked there as deleted; then everything is compared once more.
 
     luigi --module pipeline ReconcileSource --date 2026-11-19 --repair --local-scheduler
 
     Raises SourceDiffers.
     """
 
-    repair = luigi.BoolParameter(description="extract the keys that differ again, and load them")
+    repair = luigi.BoolParameter(description="extract the keys that differ again and load them, mark deleted ones")
+
+    @classmethod
+    def due(cls, date: dt.date) -> list[luigi.Task]:
+        """The repair of a date, where luigi.cfg wants one that often and there was none for so many days."""
+        days = settings().reconcile_days
+        if not days or settings().from_lake:
+            return []
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            if postgres.value(cursor, "select to_regclass('etl.reconciliation') is null"):
+                return []
+            return [cls(date, repair=True)] if reconcile.is_due(cursor, date, days) else []
 
     def requires(self) -> Iterable[luigi.Task]:
         return [LoadStage(self.date, table) for table in SOURCE_TABLES]
@@ -53,7 +65,7 @@ class ReconcileSource(DatedTask):
             raise SourceDiffers(
                 f"call the warehouse of {self.date} the same as its source",
                 f"{', '.join(differing)} differ (the keys are in etl.difference)",
-                "look whether a row was written with an updated_ts of the past, or deleted"
+                "build what is in dwh alone anew with RebuildTable"
                 if self.repair
                 else "run the same command with --repair",
             )
@@ -78,8 +90,8 @@ class ReconcileSource(DatedTask):
         ):
             postgres.lock(warehouse, f"stage.{table.short}")
             bound = reconcile.loaded_to(warehouse, table)
-            if difference.to_extract and bound:
-                self.say(f"extracting {len(difference.to_extract):,} rows of {table.name} again")
+            if bound and (difference.to_extract or difference.vanished):
+                self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
                 where = reconcile.extract_again(source, lake(), settings(), self.date, difference, bound)
                 stage.load_repair(warehouse, lake(), table, where, settings().max_rejected)
             if difference.dwh_missing or difference.dwh_changed:

@@ -32,6 +32,7 @@ class Order(NamedTuple):
     ordered_ts: dt.datetime
     delivered_ts: dt.datetime | None
     order_amount: Decimal
+    is_deleted: bool
 
 
 class Line(NamedTuple):
@@ -41,6 +42,7 @@ class Line(NamedTuple):
     line_number: int
     product_key: int
     line_amount: Decimal
+    is_deleted: bool
 
 
 # Four months in three quarters, with instants at the very ends of a month.
@@ -51,14 +53,15 @@ instants = st.builds(
 )
 amounts = st.integers(-300, 900).map(lambda cents: Decimal(cents) / 100)
 numbers = st.integers(1, 5)
+rarely = st.integers(0, 4).map(lambda n: n == 0)
 orders = st.builds(
-    lambda order_id, customer, address, status, ordered, days, amount: Order(
-        order_id, customer, address, status, ordered, ordered + dt.timedelta(days=days) if days else None, amount
+    lambda order_id, customer, address, status, ordered, days, amount, gone: Order(
+        order_id, customer, address, status, ordered, ordered + dt.timedelta(days=days) if days else None, amount, gone
     ),
     numbers, st.sampled_from(CUSTOMERS), st.sampled_from(list(COUNTRIES)), st.sampled_from(list(IS_LOST)), instants,
-    st.integers(0, 3), amounts,
+    st.integers(0, 3), amounts, rarely,
 )  # fmt: skip
-lines = st.builds(Line, numbers, st.integers(1, 3), st.sampled_from(list(SUBTYPES)), amounts)
+lines = st.builds(Line, numbers, st.integers(1, 3), st.sampled_from(list(SUBTYPES)), amounts, rarely)
 steps = st.one_of(
     st.tuples(st.just("orders"), st.lists(orders, min_size=1, max_size=4, unique_by=lambda row: row.order_id)),
     st.tuples(st.just("lines"), st.lists(lines, min_size=1, max_size=6, unique_by=lambda row: row[:2])),
@@ -76,9 +79,12 @@ class Shop:
         self.lines: dict[tuple[int, int], Line] = {}
         self.countries = dict(COUNTRIES)
 
+    def counted(self) -> list[Order]:
+        return [order for order in self.orders.values() if not order.is_deleted]
+
     def months(self) -> set[tuple[Any, ...]]:
         found: dict[Any, list[Any]] = defaultdict(lambda: [0, 0, Decimal(0), 0, dt.timedelta(0)])
-        for order in self.orders.values():
+        for order in self.counted():
             row = found[month(order), self.countries[order.address_key]]
             row[0] += 1
             if IS_LOST[order.order_status_key]:
@@ -95,7 +101,7 @@ class Shop:
         holding: dict[Any, set[int]] = defaultdict(set)
         for line in self.lines.values():
             order = self.orders.get(line.order_id)
-            if order and not IS_LOST[order.order_status_key]:
+            if order and not (order.is_deleted or line.is_deleted or IS_LOST[order.order_status_key]):
                 key = month(order), self.countries[order.address_key], label[line.product_key]
                 sales[key] += line.line_amount
                 holding[key].add(order.order_id)
@@ -103,7 +109,7 @@ class Shop:
 
     def customers(self) -> set[tuple[Any, ...]]:
         found: dict[Any, set[int]] = defaultdict(set)
-        for order in self.orders.values():
+        for order in self.counted():
             if order.customer_key != -1:
                 first = month(order)
                 quarter = first.replace(month=(first.month - 1) // 3 * 3 + 1)
@@ -202,7 +208,7 @@ def test_the_aggregates_are_the_sums_over_the_facts_whatever_was_loaded_and_kept
 
 
 def test_what_changes_nothing_writes_nothing(cursor: Cursor) -> None:
-    order = Order(1, 1, 1, 1, dt.datetime(2025, 3, 4, tzinfo=dt.UTC), None, Decimal(5))
+    order = Order(1, 1, 1, 1, dt.datetime(2025, 3, 4, tzinfo=dt.UTC), None, Decimal(5), False)
     write(cursor, "fact_order", [order])
     keep(cursor)
     before = rows(cursor, "select ctid, * from mart.agg_order_month")
@@ -213,7 +219,7 @@ def test_what_changes_nothing_writes_nothing(cursor: Cursor) -> None:
 
 
 def test_after_a_refill_only_what_was_written_is_counted(cursor: Cursor) -> None:
-    first, second = (Order(n, 1, 1, 1, dt.datetime(2025, 3, 4, tzinfo=dt.UTC), None, Decimal(5)) for n in (1, 2))
+    first, second = (Order(n, 1, 1, 1, dt.datetime(2025, 3, 4, tzinfo=dt.UTC), None, Decimal(5), False) for n in (1, 2))
     write(cursor, "fact_order", [first])
     assert mart.keep(cursor, lambda message, percentage: None) == 1
     write(cursor, "fact_order", [second])

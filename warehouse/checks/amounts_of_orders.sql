@@ -7,7 +7,8 @@ lines as (
         count(line.order_id) as line_count,
         coalesce(sum(line.line_amount), 0) as line_amount
     from :fact_order as fact
-    left join dwh.fact_order_line as line on fact.order_id = line.order_id
+    left join dwh.fact_order_line as line
+        on fact.order_id = line.order_id and (not line.is_deleted or fact.is_deleted)
     group by fact.order_id
 )
 

@@ -8,6 +8,7 @@ facts as (
         coalesce(sum(fact.order_amount) filter (where not status.is_lost), 0) as sales
     from dwh.fact_order as fact
     inner join dwh.dim_order_status as status on fact.order_status_key = status.order_status_key
+    where not fact.is_deleted
     group by date_trunc('month', fact.ordered_ts at time zone 'UTC')::date
 ),
 

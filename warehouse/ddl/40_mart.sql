@@ -11,7 +11,8 @@ mart.watermark_lag, mart.customer_behavior, mart.review_volume, mart.risk_band;
 -- Of an earlier version.
 drop table if exists mart.order_month;
 
--- The aggregates: additive, and kept by difference, so that a day costs what changed. Months and quarters are UTC.
+-- The aggregates: additive, without what is deleted, and kept by difference, so that a day costs what changed. Months
+-- and quarters are UTC.
 create table if not exists mart.agg_order_month (
     month date not null,
     country text not null,
@@ -63,8 +64,10 @@ create table if not exists mart.order_before (
     order_status_key bigint,
     ordered_ts timestamptz,
     delivered_ts timestamptz,
-    order_amount numeric
+    order_amount numeric,
+    is_deleted boolean
 );
+alter table mart.order_before add column if not exists is_deleted boolean;
 comment on table mart.order_before is 'Orders written since the aggregates were last kept, as they stood then.';
 
 create table if not exists mart.line_before (
@@ -72,8 +75,10 @@ create table if not exists mart.line_before (
     line_number integer not null,
     product_key bigint,
     line_amount numeric,
+    is_deleted boolean,
     primary key (order_id, line_number)
 );
+alter table mart.line_before add column if not exists is_deleted boolean;
 comment on table mart.line_before is 'Order lines written since the aggregates were last kept, as they stood then.';
 
 create table if not exists mart.refill (

@@ -69,6 +69,7 @@ select
             fact_order.ordered_ts >= measures.month::timestamp at time zone 'UTC'
             and fact_order.ordered_ts < (measures.month + interval '1 month') at time zone 'UTC'
             and fact_order.customer_key <> -1
+            and not fact_order.is_deleted
     ) as unique_customers,
     is_complete
 from measures;

@@ -66,7 +66,7 @@ sold as (
     from dwh.fact_order
     inner join customers on fact_order.customer_key = customers.customer_key
     inner join dwh.dim_order_status as status on fact_order.order_status_key = status.order_status_key
-    where not status.is_lost
+    where not status.is_lost and not fact_order.is_deleted
     group by customers.risk_band
 )
 

@@ -1,4 +1,4 @@
--- One row per order line of the relation lines (order_id, product_key, line_amount and a sign) that belongs to an
+-- One row per order line of the relation lines (columns of fact_order_line and a sign) that belongs to an
 -- order in counted_order that is not lost, with what the aggregates ask of it. An order counts once for a product and
 -- for a subtype, with the first of the lines that hold it: its products and subtypes are the sign, the others' are 0.
 with
@@ -15,7 +15,7 @@ lines as (
     from :lines as line
     inner join counted_order on line.order_id = counted_order.order_id and line.sign = counted_order.sign
     inner join dwh.dim_product as product on line.product_key = product.product_key
-    where not counted_order.is_lost
+    where not counted_order.is_lost and not line.is_deleted
 )
 
 select

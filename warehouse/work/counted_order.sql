@@ -1,5 +1,5 @@
 -- One row per order of the relation orders (columns of fact_order and a sign) with what the aggregates ask of it. The
--- sign is 1 for an order that comes in and -1 for one that goes out.
+-- sign is 1 for an order that comes in and -1 for one that goes out. An order that is deleted does not count.
 select
     fact.sign,
     fact.order_id,
@@ -13,3 +13,4 @@ select
 from :orders as fact
 inner join dwh.dim_address as address on fact.address_key = address.address_key
 inner join dwh.dim_order_status as status on fact.order_status_key = status.order_status_key
+where not fact.is_deleted

@@ -25,6 +25,7 @@ select
     coalesce(addresses.postal_code, 'Unknown') as postal_code,
     coalesce(addresses.state_code, 'Unknown') as state_code,
     coalesce(states.name, 'Unknown') as state_name,
-    addresses.country
+    addresses.country,
+    addresses.etl_deleted_ts is not null as is_deleted
 from addresses
 left join states on addresses.state_code = states.state_code

@@ -23,6 +23,7 @@ select
     coalesce(customers.phone, 'Unknown') as phone,
     customers.birth_date,
     customers.registered_on,
-    risk_score.risk_score
+    risk_score.risk_score,
+    customers.etl_deleted_ts is not null as is_deleted
 from customers
 left join stage.risk_score on customers.customer_id = risk_score.customer_id

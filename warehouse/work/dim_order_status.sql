@@ -3,6 +3,7 @@
 select
     order_status_id,
     name,
-    is_lost
+    is_lost,
+    etl_deleted_ts is not null as is_deleted
 from stage.order_statuses
 where etl_batch > :order_statuses_after

@@ -2,6 +2,7 @@
 -- A rerun gives the same rows.
 select
     payment_method_id,
-    name
+    name,
+    etl_deleted_ts is not null as is_deleted
 from stage.payment_methods
 where etl_batch > :payment_methods_after

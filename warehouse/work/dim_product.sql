@@ -79,7 +79,8 @@ select
     versions.unit_price,
     versions.valid_from,
     versions.valid_to,
-    versions.valid_to = '9999-12-31 00:00:00+00' as is_current
+    versions.valid_to = '9999-12-31 00:00:00+00' as is_current,
+    products.etl_deleted_ts is not null as is_deleted
 from versions
 inner join products on versions.product_id = products.product_id
 left join stage.product_subtypes on products.product_subtype_id = product_subtypes.product_subtype_id

@@ -3,6 +3,7 @@ select
     supplier_id,
     name,
     coalesce(contact_email, 'Unknown') as contact_email,
-    country
+    country,
+    etl_deleted_ts is not null as is_deleted
 from stage.suppliers
 where etl_batch > :suppliers_after

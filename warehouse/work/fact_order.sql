@@ -1,19 +1,22 @@
 -- One row per order. Reads the relations :orders and :order_lines, which are those of stage or, in a daily load, their
--- rows for the orders that changed, and the dimensions; a key is -1 where the dimension has no row. A rerun gives the
--- same rows.
+-- rows for the orders that changed, and the dimensions; a key is -1 where the dimension has no row. Lines that are
+-- deleted do not count, but for an order that is deleted itself: its row stays as it was. A rerun gives the same rows.
 with
 
 orders as (select source.* from :orders as source),
 
 order_lines as (select source.* from :order_lines as source),
 
+deleted_orders as (select source.order_id from :orders as source where source.etl_deleted_ts is not null),
+
 amounts as (
     select
-        order_id,
+        order_lines.order_id,
         count(*) as line_count,
-        sum(quantity * unit_price) as order_amount
+        sum(order_lines.quantity * order_lines.unit_price) as order_amount
     from order_lines
-    group by order_id
+    where order_lines.etl_deleted_ts is null or order_lines.order_id in (select order_id from deleted_orders)
+    group by order_lines.order_id
 )
 
 select
@@ -27,7 +30,8 @@ select
     orders.ordered_ts,
     orders.delivered_ts,
     coalesce(amounts.line_count, 0) as line_count,
-    coalesce(amounts.order_amount, 0) as order_amount
+    coalesce(amounts.order_amount, 0) as order_amount,
+    orders.etl_deleted_ts is not null as is_deleted
 from orders
 left join amounts on orders.order_id = amounts.order_id
 left join dwh.dim_customer on orders.customer_id = dim_customer.customer_id

@@ -8,6 +8,7 @@ orders as (
     select
         placed.order_id,
         placed.ordered_ts,
+        placed.etl_deleted_ts,
         dim_date.date_key
     from :orders as placed
     left join dwh.dim_date on (placed.ordered_ts at time zone 'UTC')::date = dim_date.date
@@ -34,7 +35,8 @@ select
     coalesce(orders.date_key, -1) as ordered_date_key,
     order_lines.quantity,
     order_lines.unit_price,
-    order_lines.quantity * order_lines.unit_price as line_amount
+    order_lines.quantity * order_lines.unit_price as line_amount,
+    order_lines.etl_deleted_ts is not null or orders.etl_deleted_ts is not null as is_deleted
 from order_lines
 left join orders on order_lines.order_id = orders.order_id
 left join products

@@ -29,7 +29,7 @@ others as (
             and moved.quarter = date_trunc('quarter', fact_order.ordered_ts at time zone 'UTC')::date
     inner join dwh.dim_address as address on fact_order.address_key = address.address_key
     left join counted_order on fact_order.order_id = counted_order.order_id and counted_order.sign = 1
-    where counted_order.order_id is null
+    where counted_order.order_id is null and not fact_order.is_deleted
 )
 
 select

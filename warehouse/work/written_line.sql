@@ -14,14 +14,16 @@ select
     1 as sign,
     order_id,
     product_key,
-    line_amount
+    line_amount,
+    is_deleted
 from now_there
 union all
 select
     -1 as sign,
     now_there.order_id,
     now_there.product_key,
-    now_there.line_amount
+    now_there.line_amount,
+    now_there.is_deleted
 from now_there
 left join mart.line_before
     on now_there.order_id = line_before.order_id and now_there.line_number = line_before.line_number
@@ -31,6 +33,7 @@ select
     -1 as sign,
     order_id,
     product_key,
-    line_amount
+    line_amount,
+    is_deleted
 from mart.line_before
 where product_key is not null

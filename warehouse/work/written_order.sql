@@ -22,7 +22,8 @@ select
     order_status_key,
     ordered_ts,
     delivered_ts,
-    order_amount
+    order_amount,
+    is_deleted
 from now_there
 union all
 select
@@ -33,7 +34,8 @@ select
     now_there.order_status_key,
     now_there.ordered_ts,
     now_there.delivered_ts,
-    now_there.order_amount
+    now_there.order_amount,
+    now_there.is_deleted
 from now_there
 left join mart.order_before on now_there.order_id = order_before.order_id
 where order_before.order_id is null
@@ -46,6 +48,7 @@ select
     order_status_key,
     ordered_ts,
     delivered_ts,
-    order_amount
+    order_amount,
+    is_deleted
 from mart.order_before
 where ordered_ts is not null
