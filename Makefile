@@ -59,8 +59,11 @@ format: $(DEV_STAMP)  ## what `make test` checks, mended where a tool can
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/sqlfluff fix --disable-progress-bar warehouse pipeline/generators
 
-up down status: env  ## the embedded PostgreSQL, S3, luigid, risk-score service and Superset
+up down: env  ## the embedded PostgreSQL, S3, luigid, risk-score service and Superset
 	@$(VENV)/bin/python -m pipeline.services $@
+
+status: env  ## what is loaded, what waits, what needs attention, and the services
+	@$(VENV)/bin/python -m pipeline status
 
 dashboards: env $(SUPERSET_STAMP)  ## the dashboards as superset/ has them, served
 	@$(VENV)/bin/python -m pipeline.services $@

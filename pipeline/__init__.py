@@ -3,7 +3,7 @@
 from luigi.tools.range import RangeDaily
 
 from pipeline import scheduler
-from pipeline.tasks import run_log as run_log  # registers the run log's event handlers
+from pipeline.tasks import command
 from pipeline.tasks.behavior import ExtractPurchases, LoadUserBehavior
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
@@ -20,7 +20,9 @@ from pipeline.tasks.simulate import SimulateBusinessDay, SimulateFeeds
 from pipeline.tasks.worker import run_small_tasks_in_the_worker
 
 scheduler.use_embedded()
+scheduler.without_metrics()
 scheduler.check()
+command.watch()
 run_small_tasks_in_the_worker()
 
 __all__ = [

@@ -6,6 +6,7 @@ Nothing here connects anywhere. Secrets are kept out of `repr`, so that a settin
 import datetime as dt
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -79,6 +80,10 @@ class Settings:
     mart: bool
     check_whole_days: int
     reconcile_days: int
+    retries: int
+    max_queue_hours: float
+    max_lag_hours: float
+    alert_url: str = field(repr=False)
     risk_api_url: str = field(repr=False)
     min_quantity: int
     review_classifier: str
@@ -132,6 +137,10 @@ def settings() -> Settings:
         mart=_parsed("mart", _flag, "1"),
         check_whole_days=_parsed("check_whole_days", int, "7"),
         reconcile_days=_parsed("reconcile_days", int, "7"),
+        retries=_parsed("retries", int, "3"),
+        max_queue_hours=_parsed("max_queue_hours", float, "24"),
+        max_lag_hours=_parsed("max_lag_hours", float, "36"),
+        alert_url=alert_url(),
         risk_api_url="" if from_lake else _risk_api_url(operational),
         min_quantity=_parsed("min_quantity", int, "2"),
         review_classifier=_parsed("review_classifier", _one_of("auto", "keyword", "lexicon", "trained"), "auto"),
@@ -149,6 +158,21 @@ def settings() -> Settings:
             emr_logs=_get("emr_logs") or "",
         ),
     )
+
+
+def alert_url() -> str:
+    """Where alerts are posted to; empty: nowhere. It may hold a secret, so that nothing ever shows it.
+
+    Raises ConfigError. Not of `settings` alone: that these cannot be had is a failure to alert of.
+    """
+    url = _get("OCEAN_ALERT_URL") or ""
+    if url and not re.fullmatch(r"https?://[^\s/]+\S*", url):
+        raise ConfigError(
+            "use the setting alert_url",
+            "it is not of the form https://host/path",
+            f"correct OCEAN_ALERT_URL, or luigi.cfg, [{SECTION}]",
+        )
+    return url
 
 
 def _risk_api_url(operational: str | None) -> str:

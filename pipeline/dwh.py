@@ -30,7 +30,11 @@ NOTHING = Written(0, 0)
 
 
 def lock(cursor: Cursor, *tables: str) -> None:
-    """Waits for other loads of these tables and keeps them out until the transaction ends; readers go on."""
+    """Waits for other loads of these tables and keeps them out until the transaction ends; readers go on.
+
+    Who locks several does so in one order, or two would wait for each other: dim_product, then facts as in the
+    catalogue.
+    """
     for table in tables:
         cursor.execute(sql.SQL("lock table {} in share row exclusive mode").format(qualified(table)))
 
@@ -89,9 +93,9 @@ def can_heal(cursor: Cursor, fact: Fact, update_id: str) -> bool:
     return found
 
 
-def has_news(cursor: Cursor, fact: Fact) -> bool:
-    """Whether the fact has not yet read everything that is in its stage tables."""
-    after, newest = _watermarks(cursor, fact)
+def has_news(cursor: Cursor, target: Dimension | Fact) -> bool:
+    """Whether a dimension or fact has not yet read everything that is in its stage tables."""
+    after, newest = _watermarks(cursor, target)
     return after != newest
 
 

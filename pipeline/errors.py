@@ -31,6 +31,18 @@ class DatabaseError(OceanError):
     """PostgreSQL refused a statement."""
 
 
+class Transient(OceanError):
+    """What may pass by itself: the same work, done again a little later, may well succeed."""
+
+
+class ServiceLost(ServiceDown, Transient):
+    """A server that answered this command before does not any more, or has too much to do."""
+
+
+class StatementLost(DatabaseError, Transient):
+    """PostgreSQL ended a transaction for what was going on at that moment: a deadlock, a lost connection."""
+
+
 class ServiceFailed(OceanError):
     """An embedded service could not be started or stopped."""
 
@@ -59,6 +71,14 @@ class ChecksFailed(OceanError):
     """What was loaded is not what it must be."""
 
 
+class TaskDied(OceanError):
+    """A task ended without saying anything: its process was killed, or its command was interrupted."""
+
+
+class Undelivered(OceanError):
+    """Nobody took an alert."""
+
+
 class WarehouseNotEmpty(OceanError):
     """A warehouse cannot be built where there is one."""
 
@@ -77,3 +97,17 @@ class SimulationError(OceanError):
 
 class SparkFailed(OceanError):
     """A Spark job, or the cluster that it runs on, did not come to a good end."""
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed, in words that name no row's values and no secret: of a foreign error its class alone.
+
+    >>> reason(KeyError("hunter2"))
+    'an unexpected KeyError; its trace is in the log'
+    """
+    return str(error) if isinstance(error, OceanError) else unexpected(type(error).__name__)
+
+
+def unexpected(name: str) -> str:
+    """What is said of an error that is none of ours."""
+    return f"an unexpected {name}; its trace is in the log"

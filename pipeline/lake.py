@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pipeline import config
-from pipeline.errors import ServiceDown
+from pipeline.errors import ServiceDown, ServiceLost
 from pipeline.postgres import Readable
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 << 20  # of a multipart upload; S3 wants 5 MiB or more for all parts but the last
 MOST_DELETED = 1000  # objects in one request, by S3's own limit
+# Answers after which the same request may do better, besides 429 and every 5xx.
+MAY_PASS = ("SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "RequestLimitExceeded")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Object:
 class Lake:
     """The objects below one `s3://bucket/prefix`; keys are relative to it.
 
-    Raises ServiceDown when the endpoint does not answer or refuses the credentials.
+    Raises ServiceDown when the endpoint does not answer or refuses the credentials; ServiceLost when that may pass: it
+    is busy, or answered this command before. boto3 by then has made three attempts, but one where it never answered.
     """
 
     def __init__(self, url: str, s3: config.S3) -> None:
@@ -129,7 +132,8 @@ class Lake:
                     Delete={"Objects": [{"Key": key} for key in wanted[start : start + MOST_DELETED]], "Quiet": True},
                 )
                 for refused in answer.get("Errors", []):
-                    self._raise(f"it did not delete {refused.get('Key')}: {refused.get('Code')}")
+                    code = refused.get("Code", "")
+                    self._raise(f"it did not delete {refused.get('Key')}: {code}", may_pass=code in MAY_PASS)
 
     def check(self) -> None:
         """Returns when the bucket can be reached; raises ServiceDown within two seconds otherwise."""
@@ -152,13 +156,16 @@ class Lake:
         try:
             yield
         except exceptions.ClientError as error:
-            code = error.response["Error"]["Code"]
-            self._raise(f"it answered {error.response['ResponseMetadata']['HTTPStatusCode']} {code}")
-        except (exceptions.BotoCoreError, exceptions.HTTPClientError) as error:
+            status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+            self._raise(f"it answered {status} {code}", may_pass=status >= 500 or status == 429 or code in MAY_PASS)
+        except (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError) as error:
+            self._raise(str(error), may_pass=self.s3 in _reached)
+        except exceptions.BotoCoreError as error:
             self._raise(str(error))
 
-    def _raise(self, because: str) -> None:
-        raise ServiceDown(
+    def _raise(self, because: str, *, may_pass: bool = False) -> None:
+        kind = ServiceLost if may_pass else ServiceDown
+        raise kind(
             f"use the lake {self.url} on S3 at {self.s3.endpoint or os.environ.get('AWS_ENDPOINT_URL', 'AWS')}",
             because,
             "start the embedded S3 with `make up`, or correct LAKE_URL, AWS_ENDPOINT_URL and the credentials",
@@ -242,6 +249,10 @@ def lake() -> Lake:
     return Lake(settings.lake_url, settings.s3)
 
 
+# The endpoints that answered this command. One that then does not is likely to come back.
+_reached: set[config.S3] = set()
+
+
 @cache
 def _client(s3: config.S3) -> "S3Client":
     import boto3
@@ -267,6 +278,15 @@ def _client(s3: config.S3) -> "S3Client":
         )
     else:
         client = boto3.client("s3", config=options)
+
+    def note_answer(response: object, caught_exception: Exception | None, **_: object) -> None:
+        # An endpoint that never answered is not tried again: that it is down must be said at once.
+        if response is not None:
+            _reached.add(s3)
+        elif caught_exception and s3 not in _reached:
+            raise caught_exception
+
+    client.meta.events.register_first("needs-retry.s3", note_answer)
     # A forked worker keeps the client, which takes long to make, and opens connections of its own.
     os.register_at_fork(after_in_child=client.close)
     return client

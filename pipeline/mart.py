@@ -40,7 +40,7 @@ CUSTOMERS = Aggregate("agg_customer_quarter", ("quarter", "country"), ("customer
 AGGREGATES = (*BY_MONTH, CUSTOMERS)
 
 # The facts that count, and where the load of each puts rows before it writes them.
-BEFORE = {"fact_order": "order_before", "fact_order_line": "line_before"}
+BEFORE = {"fact_order_line": "line_before", "fact_order": "order_before"}
 # What says in which row of an aggregate a fact counts: a change of it moves all facts of the member.
 PLACES = {"dim_address": "country", "dim_order_status": "is_lost", "dim_product": "product_subtype"}
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.errors import ConfigError, DatabaseError, ServiceDown
+from pipeline.errors import ConfigError, DatabaseError, ServiceDown, ServiceLost, StatementLost
 
 __all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "errors", "sql", "transaction"]
 
@@ -24,6 +25,12 @@ Error = psycopg2.Error
 SECONDS_TO_CONNECT = 2
 COPY_BYTES = 1 << 18  # psycopg2 asks the source of a COPY for this much at a time
 OUT_BUFFER = 1 << 20  # a COPY out hands over row by row; this many bytes reach the sink at once
+# SQLSTATEs of what may pass by itself: class 08 is lost connections, 57P01 to 57P03 a server that is restarted.
+MAY_PASS = re.compile("08...|40001|40P01|55P03|57P0[123]|53300")
+# How a server says the same to who connects, of which psycopg2 gives no SQLSTATE.
+WILL_PASS = re.compile(
+    "starting up|shutting down|not yet accepting|in recovery mode|too many (clients|connections)|connection slots"
+)
 
 
 class Writable(Protocol):
@@ -55,7 +62,8 @@ def check(url: str, name: str) -> None:
 def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool = False) -> Connection:
     """A connection in UTC; `name` says in errors whose it is, `purpose` (or else `name`) in pg_stat_activity.
 
-    Raises ServiceDown when the server cannot be reached or refuses the login.
+    Raises ServiceDown when the server cannot be reached or refuses the login; ServiceLost when that may pass: it is
+    busy or starting, or let this command in before.
     """
     _address(url, name)
     try:
@@ -68,6 +76,7 @@ def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool
         )
     except psycopg2.OperationalError as error:
         raise _down(url, name, error) from None
+    _reached.add(url)
     connection.autocommit = autocommit
     return connection
 
@@ -76,7 +85,8 @@ def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool
 def transaction(url: str, name: str) -> Iterator[Cursor]:
     """A cursor in one transaction: committed at the end, rolled back on any error.
 
-    Raises DatabaseError for what PostgreSQL refuses, without the values of rows that its own message may show.
+    Raises DatabaseError for what PostgreSQL refuses, without the values of rows that its own message may show;
+    StatementLost when it may take the same the next time.
     """
     with _connection(url, name) as connection:
         connection.autocommit = False
@@ -126,6 +136,8 @@ def refusals(name: str) -> Iterator[None]:
         raise _refused(name, error) from None
 
 
+# The servers that let this command in, by URL. One that then does not answer is likely to come back.
+_reached: set[str] = set()
 # Idle connections by URL and purpose, each with the time of its last use, the least recently used first.
 _idle: dict[tuple[str, str], tuple[Connection, float]] = {}
 _inherited: list[Connection] = []
@@ -234,7 +246,10 @@ def _refused(name: str, error: psycopg2.Error) -> DatabaseError:
     where = ".".join(part for part in (diag.schema_name, diag.table_name, diag.column_name) if part)
     words = diag.message_primary if code[:2] not in QUOTING else None
     because = words or type(error).__name__ + (f" in {where}" if where else "")
-    return DatabaseError(
+    # Without a code it is no answer of the server: the connection is gone, or psycopg2 was used wrongly.
+    is_lost = not code and not isinstance(error, psycopg2.ProgrammingError)
+    kind = StatementLost if is_lost or MAY_PASS.fullmatch(code) else DatabaseError
+    return kind(
         f"finish a statement in the {name} database",
         f"PostgreSQL says {code}: {because}" if code else f"the connection was lost: {because}",
         "look at the server's log for the statement, mend the cause and run the same command again",
@@ -244,7 +259,10 @@ def _refused(name: str, error: psycopg2.Error) -> DatabaseError:
 def _down(url: str, name: str, error: Exception) -> ServiceDown:
     host, port = _address(url, name)
     because = " ".join(str(error).split())
-    return ServiceDown(
+    # What comes from the server itself is marked FATAL: it is there, and knows whether it is worth another try.
+    may_pass = WILL_PASS.search(because) or (url in _reached and "FATAL" not in because)
+    kind = ServiceLost if may_pass else ServiceDown
+    return kind(
         f"reach the {name} database at {host or 'its local socket'}:{port}",
         because,
         f"start the server (`make up` for the embedded one) or correct {name.upper()}_URL",

@@ -27,6 +27,11 @@ def use_embedded() -> None:
         cfg.set("core", "default-scheduler-url", config.embedded("luigid_url"))
 
 
+def without_metrics() -> None:
+    """Has a scheduler of the command's own collect no metrics: it ends before anybody could ask for them."""
+    get_config().set("scheduler", "metrics_collector", "none")
+
+
 def check() -> None:
     """Ends a `luigi` command that needs a luigid which does not answer: with what to do instead of a stack trace."""
     if Path(sys.argv[0]).name != "luigi" or "--local-scheduler" in sys.argv or "--help" in sys.argv:
@@ -35,10 +40,11 @@ def check() -> None:
     parts = urlsplit(options.scheduler_url or f"http://{options.scheduler_host}:{options.scheduler_port}")
     if options.local_scheduler or not parts.hostname:
         return
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        socket.create_connection((parts.hostname, parts.port or 80), timeout=1).close()
+        socket.create_connection((parts.hostname, port), timeout=1).close()
     except OSError as error:
-        where = f"reach luigid at {parts.geturl()}"
+        where = f"reach luigid at {parts.hostname}:{port}"  # the URL may hold a password
         print(ServiceDown(where, str(error), "run `make up`, or add --local-scheduler"), file=sys.stderr)
         sys.exit(UNHANDLED)
 

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 
 from pipeline import postgres
 from pipeline.config import settings
+from pipeline.outcome import Outcome, Task
 from pipeline.postgres import Cursor
 
 MONTHS = 6
+MOST_NAMED = 8  # tasks in one line
 
 # In which column of the summary the rows of a task stand: extracted, stage or dwh.
 LAYERS = {
@@ -71,6 +73,50 @@ def of_date(cursor: Cursor, date: dt.date) -> str:
             kpis(cursor, date, MONTHS) if settings().mart else "no KPIs: mart = 0 in luigi.cfg",
         ]
     )
+
+
+def of_failure(outcome: Outcome) -> str:
+    """The end of a command that did not do all it was to: what failed first and why, what else, and what to do."""
+    lines = [f"\n{headline(outcome)}"]
+    if outcome.failed:
+        first, *others = outcome.failed
+        lines += [f"First failed {first.name}:", f"    {first.error}"]
+        if kept := outcome.kept_by_first:
+            lines.append(f"Not run because of it: {_names(kept)}")
+        if others:
+            lines.append(f"Failed too: {_names(others)}")
+        rest = [task for task in outcome.not_run if task not in kept]
+        if rest and others:
+            lines.append(f"Not run because of these: {_names(rest)}")
+    elif outcome.not_run:
+        lines.append(f"Left to another command, or held by luigid: {_names(outcome.not_run)}")
+    if outcome.cut_short:
+        lines.append(f"It was cut short: {outcome.cut_short}")
+    if outcome.command:
+        lines += ["Once the cause is mended, run this; what is done is not done again:", f"    {outcome.command}"]
+    else:
+        lines.append("Once the cause is mended, run the same command again; what is done is not done again.")
+    return "\n".join(lines)
+
+
+def headline(outcome: Outcome) -> str:
+    """The end of a command in one line."""
+    ended = "failed" if outcome.failed else "did not finish"
+    counts = f"{len(outcome.failed)} failed, {len(outcome.not_run)} not run, {len(outcome.done)} done"
+    return f"{subject(outcome)} {ended}: of its tasks {counts}."
+
+
+def subject(outcome: Outcome) -> str:
+    """What a command did, or was to do."""
+    dates = sorted({load.date for load in outcome.loads})
+    if not dates:
+        return "The command"
+    return f"The load of {dates[0]}" + (f" to {dates[-1]}" if dates[1:] else "")
+
+
+def _names(tasks: Sequence[Task]) -> str:
+    more = f" and {len(tasks) - MOST_NAMED} more" if len(tasks) > MOST_NAMED else ""
+    return ", ".join(task.name for task in tasks[:MOST_NAMED]) + more
 
 
 def line(cursor: Cursor, date: dt.date) -> str:

@@ -14,6 +14,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OCEAN_HOME", str(tmp_path))
     monkeypatch.setenv("OPERATIONAL_URL", "postgresql://me:hunter2@source/ops")
     monkeypatch.setenv("WAREHOUSE_URL", "postgresql://me:hunter2@target/wh")
+    monkeypatch.setenv("OCEAN_ALERT_URL", "https://hooks.example.com/hunter2")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
     config.settings.cache_clear()
     config.services_file.cache_clear()
@@ -45,6 +46,7 @@ def test_a_foreign_source_is_not_simulated_unless_asked_for(monkeypatch: pytest.
         ("OCEAN_SIMULATE", "maybe"),
         ("OCEAN_WATERMARK_LAG", "-1"),
         ("OCEAN_COMPRESSION", "zip"),
+        ("OCEAN_RETRIES", "some"),
         ("OCEAN_SHOP_OPENED_ON", "yesterday"),
     ],
 )

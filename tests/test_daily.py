@@ -249,7 +249,7 @@ def test_a_luigid_that_is_down_is_named_with_the_fix(single: World, tmp_path: Pa
     services["luigid_url"] = f"http://127.0.0.1:{closed_port()}"
     (tmp_path / "services.json").write_text(json.dumps(services))
     output = fail(single.where(OCEAN_HOME=str(tmp_path)), local=False)
-    assert services["luigid_url"] in output
+    assert urlsplit(services["luigid_url"]).netloc in output
     assert "`make up`" in output
 
 
@@ -292,7 +292,8 @@ def test_every_task_leaves_a_row_with_what_it_moved(single: World) -> None:
         "select task, params ->> 'date', params ->> 'table', rows, bytes from etl.task_run "
         "where status = 'done' and error is null and finished >= started"
     )
-    assert len(runs) == count(single, "etl.task_run")
+    # The date after it could not be scheduled while a service was down.
+    assert len(runs) == count(single, f"etl.task_run where params ->> 'date' is distinct from '{LAST + DAY}'")
     assert Counter(task for task, *_ in runs) == {
         "CreateWarehouse": 1,
         "ChooseBound": 1,

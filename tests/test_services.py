@@ -196,6 +196,11 @@ def test_superset_has_a_database_of_its_own_and_enters_no_other(running_home: Pa
             psycopg2.connect(access(running_home)["superset_metadata_url"], dbname=database)
 
 
+def test_luigid_counts_for_prometheus(running_home: Path) -> None:
+    with urllib.request.urlopen(f"{access(running_home)['luigid_url']}/metrics") as answer:
+        assert "luigi_task_started_total" in answer.read().decode()
+
+
 def test_the_server_is_durable_and_keeps_utc(running_home: Path) -> None:
     for setting, value in [
         ("fsync", "on"),

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import pwd
-import re
 import secrets
 import shutil
 import signal
@@ -31,8 +30,6 @@ PROGRAMS = "pginstall18/bin"
 NOT_NEEDED = shutil.ignore_patterns("pginstall", "include", "__pycache__")
 MEGABYTE = 1 << 20
 ASIDE = "new-"  # prefix of folders under construction; what bears it when a start begins was never finished
-
-WILL_PASS = re.compile("starting up|not yet accepting|in recovery mode|too many clients|connection slots")
 
 
 def require_passage(home: Path) -> None:
@@ -77,7 +74,7 @@ class PostgreSQL(Service):
         """The server runs. One that recovers or is full is given the time: a restart would do harm."""
         deadline = time.monotonic() + SECONDS_TO_START
         while self.processes() and time.monotonic() < deadline:
-            if not WILL_PASS.search(_refusal(self.access.database_url(OPERATIONAL)) or ""):
+            if not postgres.WILL_PASS.search(_refusal(self.access.database_url(OPERATIONAL)) or ""):
                 break
             time.sleep(POLL_SECONDS)
         return super().up()

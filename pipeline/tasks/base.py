@@ -13,8 +13,10 @@ import luigi
 from luigi.rpc import RPCError
 
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.errors import OceanError
+from pipeline.config import settings
+from pipeline.errors import OceanError, reason
 from pipeline.postgres import Cursor
+from pipeline.retries import patiently
 from pipeline.targets import Marker
 
 logger = logging.getLogger("luigi-interface")
@@ -36,20 +38,17 @@ class DatedTask(luigi.Task):
         return [date for date in dates if cls(date).complete()]
 
     def say(self, message: str, percentage: float | None = None, *, every: float = 0) -> None:
-        """Shows a message, and how far the task is, in luigid; no more often than `every` so many seconds.
-
-        A luigid that does not answer is no reason to fail a load.
-        """
+        """Shows a message, and how far the task is, in luigid; no more often than `every` so many seconds."""
         now = time.monotonic()
-        if now - self._said < every or self.set_status_message is None:  # None: no worker runs this task
-            return
-        self._said = now
-        with contextlib.suppress(RPCError):
-            self.set_status_message(message)
-            if percentage is not None:
-                self.set_progress_percentage(round(percentage))
+        if now - self._said >= every:
+            self._said = now
+            _show(self, message, percentage)
 
     _said = 0.0
+
+    def on_success(self) -> str | None:
+        """What Luigi hands on of a task that ended, from its own process too: the failure that it held back."""
+        return reason(self.error) if self.error else None
 
     @property
     def priority(self) -> int:
@@ -83,23 +82,51 @@ class WaitingTask(DatedTask):
         return super().priority + 1
 
 
+def retried(run: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Runs a task again when what failed may pass by itself, after longer and longer waits.
+
+    A run is one transaction, or leaves what the next one goes on from; so whatever failed, it may begin again.
+    """
+
+    @functools.wraps(run)
+    def patient(task: Any) -> None:
+        def tell(message: str) -> None:
+            logger.warning("%s: %s", task, message)
+            _show(task, message)
+
+        patiently(lambda: run(task), settings().retries, tell)
+
+    return patient
+
+
 def held_back(run: Callable[[Any], None]) -> Callable[[Any], None]:
     """Makes a failure of `run` one that does not stop the tasks after this one.
 
     It is logged and recorded, and the task ends without being complete; DailyWarehouseLoad fails for it in the end, and
     the next run, of its date or a later one, tries again.
     """
+    attempt = retried(run)
 
-    @functools.wraps(run)
+    @functools.wraps(attempt)
     def guarded(task: DatedTask) -> None:
         try:
-            run(task)
+            attempt(task)
         except Exception as error:
             task.error = error
             logger.error("%s was not done: %s", task, error, exc_info=not isinstance(error, OceanError))
             task.say(f"failed: {error}")
 
     return guarded
+
+
+def _show(task: luigi.Task, message: str, percentage: float | None = None) -> None:
+    """A luigid that does not answer is no reason to fail a load."""
+    if task.set_status_message is None:  # no worker runs this task
+        return
+    with contextlib.suppress(RPCError):
+        task.set_status_message(message)
+        if percentage is not None:
+            task.set_progress_percentage(round(percentage))
 
 
 class MarkedTask(DatedTask):

@@ -5,6 +5,7 @@ import luigi
 from pipeline import postgres, sql
 from pipeline.config import settings
 from pipeline.targets import Marker
+from pipeline.tasks.base import retried
 
 
 class CreateWarehouse(luigi.Task):
@@ -20,11 +21,14 @@ class CreateWarehouse(luigi.Task):
     def output(self) -> Marker:
         return Marker(f"CreateWarehouse({sql.digest('ddl', **self.variables())})", "etl.marker", None)
 
+    @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             postgres.lock(cursor, "CreateWarehouse")
             for path in sql.files("ddl"):
                 cursor.execute(sql.statement(path, **self.variables()))
+            # Going back to earlier files or settings is a change too.
+            cursor.execute("delete from etl.marker where update_id like 'CreateWarehouse(%'")
             self.output().touch(cursor)
 
     @staticmethod

@@ -11,7 +11,7 @@ from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
 from pipeline.config import settings
 from pipeline.errors import LoadIncomplete
 from pipeline.lake import lake
-from pipeline.tasks.base import DatedTask, MarkedTask
+from pipeline.tasks.base import DatedTask, MarkedTask, retried
 from pipeline.tasks.behavior import LoadUserBehavior
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.feeds import LoadFeed
@@ -63,6 +63,7 @@ class DailyWarehouseLoad(MarkedTask):
         """What else may fail without stopping the rest."""
         return [*self._feeds(), *LoadRiskScores.wanted(self.date), LoadUserBehavior(self.date)]
 
+    @retried
     def run(self) -> None:
         # A dimension without the scores that failed is not complete, but it did not fail.
         failed = [

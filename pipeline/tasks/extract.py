@@ -14,7 +14,7 @@ from pipeline.config import settings
 from pipeline.lake import lake
 from pipeline.postgres import Cursor
 from pipeline.targets import LakeObject
-from pipeline.tasks.base import DatedTask
+from pipeline.tasks.base import DatedTask, retried
 from pipeline.tasks.simulate import simulated_business
 
 logger = logging.getLogger("luigi-interface")
@@ -32,6 +32,7 @@ class ChooseBound(DatedTask):
     def output(self) -> LakeObject:
         return LakeObject(extract.bound_key(self.date))
 
+    @retried
     def run(self) -> None:
         with locked_source(f"bound {self.date}") as source:
             end = self._end()
@@ -85,6 +86,7 @@ class ExtractTable(DatedTask):
     def output(self) -> LakeObject:
         return LakeObject(f"{extract.folder(self.table, self.date)}/{extract.SUCCESS}")
 
+    @retried
     def run(self) -> None:
         # Two processes for the same date: the second one waits and finds the extract.
         with locked_source(f"extract {self.table} {self.date}") as source:

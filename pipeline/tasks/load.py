@@ -10,7 +10,7 @@ from pipeline.columns import existing_columns
 from pipeline.config import settings
 from pipeline.lake import lake
 from pipeline.postgres import Cursor
-from pipeline.tasks.base import MarkedTask, held_back
+from pipeline.tasks.base import MarkedTask, held_back, retried
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.extract import ExtractTable
 from pipeline.tasks.feeds import LoadFeed, LoadPartnerOrders
@@ -40,6 +40,7 @@ class LoadStage(MarkedTask):
     def requires(self) -> Iterable[luigi.Task]:
         return [CreateWarehouse(), ExtractTable(self.date, self.table)]
 
+    @retried
     def run(self) -> None:
         table = SOURCE_TABLES[self.table]
         found = ExtractTable(self.date, self.table).found or extract.metadata(lake(), self.table, self.date)
@@ -168,6 +169,7 @@ class LoadFact(MarkedTask):
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
             return not dwh.can_heal(cursor, FACTS[self.table], self.marker.update_id)
 
+    @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             dwh.lock(cursor, f"dwh.{self.table}")

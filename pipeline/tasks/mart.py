@@ -7,7 +7,7 @@ import luigi
 
 from pipeline import dwh, mart, postgres
 from pipeline.config import settings
-from pipeline.tasks.base import MarkedTask
+from pipeline.tasks.base import MarkedTask, retried
 from pipeline.tasks.load import LoadFact
 
 
@@ -34,6 +34,7 @@ class LoadMart(MarkedTask):
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
             return mart.is_current(cursor)
 
+    @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             dwh.lock(cursor, *(f"dwh.{table}" for table in mart.BEFORE))

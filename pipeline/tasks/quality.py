@@ -5,20 +5,23 @@ from collections.abc import Iterable
 import luigi
 
 from pipeline import checks, dwh, postgres
-from pipeline.catalog import DIMENSIONS, FACTS
+from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact
 from pipeline.checks import ERROR, Result
 from pipeline.config import settings
 from pipeline.errors import ChecksFailed
-from pipeline.tasks.base import MarkedTask, logger
+from pipeline.tasks.base import MarkedTask, logger, retried
 from pipeline.tasks.load import LoadDimension, LoadFact
 from pipeline.tasks.mart import LoadMart
+
+PRODUCTS = "dim_product"  # whose versions the lines are keyed to
 
 
 class CheckWarehouse(MarkedTask):
     """Checks what the load of a date wrote and, every few days as luigi.cfg says, all that the warehouse holds.
 
     The results are kept in etl.check_result. A check of severity error that finds a row fails the task, and with it the
-    date; one of severity warn is logged. While a dimension could not be loaded there is nothing to call right.
+    date; one of severity warn is logged. While a dimension could not be loaded, or another load is under way, there is
+    nothing to call right.
 
     luigi --module pipeline CheckWarehouse --date 2026-11-19 --whole --local-scheduler
     """
@@ -40,14 +43,20 @@ class CheckWarehouse(MarkedTask):
         """Whether the date was checked as it is loaded now."""
         return not self.whole and super().complete() and all(task.complete() for task in self.requires())
 
+    @retried
     def run(self) -> None:
         missing = [dimension.table for dimension in self._dimensions() if not dimension.marker.exists()]
         if missing:
             self.say(f"not checked, because {', '.join(missing)} could not be loaded")
             return
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            # Nobody writes meanwhile, so that orders and their lines are of the same instant.
-            dwh.lock(cursor, *(f"dwh.{table}" for table in FACTS))
+            # All checks see the instant from which on nobody writes these tables.
+            cursor.execute("set transaction isolation level repeatable read")
+            dwh.lock(cursor, *(f"dwh.{table}" for table in (PRODUCTS, *FACTS)))
+            read: list[Dimension | Fact] = [DIMENSIONS[PRODUCTS], *FACTS.values()]
+            if any(dwh.has_news(cursor, target) for target in read):
+                self.say("not checked, because another load is under way; it checks what it wrote")
+                return
             whole = self.whole or checks.is_whole_due(cursor, self.date, settings().check_whole_days)
             results = checks.run(cursor, self.date, whole=whole)
             failed = [result for result in results if result.failures]

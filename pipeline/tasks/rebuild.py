@@ -11,7 +11,7 @@ from pipeline.config import settings
 from pipeline.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.lake import lake
 from pipeline.postgres import Cursor
-from pipeline.tasks.base import logger
+from pipeline.tasks.base import logger, retried
 from pipeline.tasks.daily import DailyWarehouseLoad
 from pipeline.tasks.risk import SOURCE as RISK_SCORES
 from pipeline.tasks.risk import LoadRiskScores
@@ -90,6 +90,7 @@ class RebuildTable(luigi.Task):
         """Never: whoever asks for it wants it done."""
         return False
 
+    @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             if self.table in SOURCE_TABLES:
@@ -123,6 +124,7 @@ class ClearDate(luigi.Task):
         """Never before it was run: whoever asks for it wants it done."""
         return self.cleared is not None
 
+    @retried
     def run(self) -> None:
         until = dt.date.max if self.downstream else self.date
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:

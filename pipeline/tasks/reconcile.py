@@ -11,7 +11,7 @@ from pipeline.config import settings
 from pipeline.errors import SourceDiffers
 from pipeline.lake import lake
 from pipeline.reconcile import IN_DWH, Difference
-from pipeline.tasks.base import DatedTask
+from pipeline.tasks.base import DatedTask, retried
 from pipeline.tasks.extract import locked_source
 from pipeline.tasks.load import LoadStage
 
@@ -51,6 +51,7 @@ class ReconcileSource(DatedTask):
         """Never: whoever asks for it wants to know how it is now."""
         return False
 
+    @retried
     def run(self) -> None:
         found = [self._compare(table, number) for number, table in enumerate(SOURCE_TABLES)]
         if self.repair and not all(difference.is_none for difference in found):

@@ -15,7 +15,7 @@ from pipeline.lake import Lake, lake
 from pipeline.landing import REVIEWS, Delivery
 from pipeline.parquet import ParquetCsv
 from pipeline.postgres import Cursor
-from pipeline.tasks.base import WaitingTask, held_back
+from pipeline.tasks.base import WaitingTask, held_back, retried
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.feeds import LoadFeed, deliveries, list_again
 from pipeline.tasks.simulate import simulated_feeds
@@ -116,6 +116,7 @@ class TrainReviewClassifier(luigi.Task):
     def complete(self) -> bool:
         return reviews.current_model(lake()).endswith(f"/{reviews.model_name(self._read())}")
 
+    @retried
     def run(self) -> None:
         metrics = reviews.train_classifier(lake(), settings(), self._read(), self.set_status_message)
         print(reviews.report(metrics), flush=True)

@@ -9,7 +9,7 @@ from pipeline.config import settings
 from pipeline.errors import SimulationError
 from pipeline.generators.landing import partner_orders_key
 from pipeline.lake import lake
-from pipeline.tasks.base import DatedTask
+from pipeline.tasks.base import DatedTask, retried
 
 NO_SHOP = "select to_regclass('simulator.business_day') is null"
 OPENED_ON = "select max(opened_on) from simulator.shop"
@@ -37,6 +37,7 @@ class SimulateBusinessDay(DatedTask):
                 return False
             return bool(postgres.value(cursor, DONE, {"date": self.date}))
 
+    @retried
     def run(self) -> None:
         # Faker comes with the extra `simulate`: whoever brings a shop of their own does without.
         from pipeline.generators.shop import simulate
@@ -76,6 +77,7 @@ class SimulateFeeds(DatedTask):
         opened_on = _opened_on() or settings().shop_opened_on or self.date
         return bool(self.date < opened_on) or lake().exists(partner_orders_key(self.date))
 
+    @retried
     def run(self) -> None:
         from pipeline.generators.books import Shop
         from pipeline.generators.feeds import drop_feeds

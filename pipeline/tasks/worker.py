@@ -15,6 +15,7 @@ from typing import Any
 import luigi
 from luigi.worker import Worker
 
+from pipeline.tasks import command
 from pipeline.tasks.base import DatedTask
 from pipeline.tasks.daily import has_loads
 
@@ -25,6 +26,7 @@ def _create(worker: Worker, task: luigi.Task) -> Any:
     process = _create_task_process(worker, task)
     in_worker = isinstance(task, DatedTask) and not task.is_long and _is_ordinary(task.date)
     process.use_multiprocessing = process.use_multiprocessing and not in_worker
+    command.begins(task)
     return process
 
 

@@ -53,6 +53,8 @@ create table if not exists etl.rejected_row (
     file text
 );
 alter table etl.rejected_row add column if not exists file text;
+alter table etl.rejected_row add column if not exists rejected_ts timestamptz; -- NULL: before there was this column
+alter table etl.rejected_row alter column rejected_ts set default now();
 create index if not exists rejected_row_source on etl.rejected_row (source, date);
 comment on table etl.rejected_row is 'Input rows that cannot be loaded, kept as they came.';
 

@@ -1,0 +1,97 @@
+"""The command `python -m pipeline`."""
+
+import argparse
+import datetime as dt
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+from pipeline import config, postgres, services, status
+from pipeline.errors import OceanError
+from pipeline.status import ERROR, WARN, Finding, Status
+
+# As monitoring tools know them: all well, a warning, an error.
+EXIT_CODES = {None: 0, WARN: 1, ERROR: 2}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Shows how the warehouse and the services are; returns the exit code."""
+    asked = _parser().parse_args(arguments)
+    with ThreadPoolExecutor(1) as beside:
+        asking = beside.submit(_services)
+        found = _warehouse(asked.days)
+        running, findings = asking.result()
+    # A service that is down is the cause of what else is said of it.
+    found.findings[:0] = findings
+    severities = {finding.severity for finding in found.findings}
+    worst = ERROR if ERROR in severities else WARN if severities else None
+    if asked.json:
+        shown = {"status": worst or "ok", **found.as_json(), "services": [asdict(state) for state in running]}
+        print(json.dumps(shown, indent=1, default=str))
+    else:
+        print(_text(found, running))
+    return EXIT_CODES[worst]
+
+
+def _warehouse(days: int) -> Status:
+    try:
+        settings = config.settings()
+        with postgres.session(settings.warehouse_url, "warehouse", purpose="status") as cursor:
+            return status.read(cursor, dt.datetime.now(dt.UTC), days, settings)
+    except OceanError as error:
+        return Status(findings=[Finding(ERROR, str(error), "then ask again")])
+
+
+def _services() -> tuple[list[services.State], list[Finding]]:
+    """The embedded services, where any is used, and those of them that do not run."""
+    try:
+        settings = config.settings()
+        used = {settings.operational_url, settings.warehouse_url, settings.s3.endpoint}
+        if not (config.home() / "services.json").exists() or used.isdisjoint(config.services_file().values()):
+            return [], []
+        states = services.status(config.home())
+    except OceanError:  # which the warehouse has met as well
+        return [], []
+    stopped = [state.name for state in states if state.state == "stopped"]
+    what = f"stopped: {', '.join(stopped)}"
+    return states, [Finding(ERROR, what, "start them with `make up`")] if stopped else []
+
+
+def _text(found: Status, running: list[services.State]) -> str:
+    # Without any date there may still be something to say: that the warehouse is down.
+    parts = [status.text(found)] if found.days else []
+    if running:
+        parts.append("\n".join(f"{state.name:<11}{state.state:<9}{state.address}" for state in running))
+    findings = [f"{each.severity}: {each.what}\n    {each.do}" for each in found.findings]
+    parts.append("\n".join(["Needs attention", *findings]) if findings else "Nothing needs attention.")
+    return "\n\n".join(parts)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline", description="The OceanRecords warehouse. Loads are run by luigi --module pipeline."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    shown = commands.add_parser(
+        "status",
+        help="what is loaded, what waits, what failed, and what runs",
+        description="What is loaded of the newest dates, layer by layer, how far stage is behind the clock, what waits "
+        "in the reprocessing queue, rejected rows, checks, and the embedded services.",
+        epilog="Exit code: 0 when nothing needs attention, 1 for a warning, 2 for an error. "
+        "example: .venv/bin/python -m pipeline status --days 14",
+    )
+    shown.add_argument("--json", action="store_true", help="the same for machines")
+    shown.add_argument("--days", type=_days, default=7, help="how many dates (default: 7)")
+    return parser
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if days < 1:
+        raise argparse.ArgumentTypeError("at least one date")
+    return days
+
+
+if __name__ == "__main__":
+    sys.exit(main())
