@@ -109,6 +109,12 @@ def test_a_table_that_brings_far_more_than_it_used_to_is_told(shop: World) -> No
     assert run(shop, date(30)) == {"volume_of_extracts": 1}
 
 
+def test_a_mart_that_is_behind_or_not_kept_is_no_error(shop: World) -> None:
+    shop.warehouse("update mart.agg_order_month set orders = orders + 1")
+    shop.warehouse("insert into mart.refill (reason) values ('nobody keeps it')")
+    assert run(shop, whole=True) == {}
+
+
 def test_everything_is_checked_again_after_some_days(shop: World) -> None:
     with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
         assert checks.is_whole_due(cursor, DAY, 7)

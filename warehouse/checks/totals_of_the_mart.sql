@@ -1,5 +1,14 @@
 -- error, whole: months in which the mart has not counted what the facts hold
+-- Says nothing while the mart is behind, or is not kept.
 with
+
+waiting as (
+    select from mart.refill
+    union all
+    select from mart.order_before
+    union all
+    select from mart.line_before
+),
 
 facts as (
     select
@@ -29,4 +38,6 @@ select
     mart.sales as sales_in_mart
 from facts
 left join mart on facts.month = mart.month
-where facts.orders is distinct from mart.orders or facts.sales is distinct from mart.sales
+where
+    (facts.orders is distinct from mart.orders or facts.sales is distinct from mart.sales)
+    and not exists (select from waiting)
