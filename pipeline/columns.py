@@ -1,7 +1,10 @@
-"""The columns of source and stage tables: read from the catalogue, turned into DDL, widened when the source is."""
+"""The columns of source and stage tables: read from the catalogue, turned into DDL, widened when the source is.
+
+And what their values must be, since a source's types may hold more than the warehouse can.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline import postgres
@@ -11,6 +14,8 @@ from pipeline.postgres import Cursor, identifiers, qualified, sql
 
 # Stage's own columns: the load that wrote a row last, and since when the source does not have it any more.
 BATCH, DELETED = "etl_batch", "etl_deleted_ts"
+# The instants that the warehouse holds: from the start of dim_product's first versions to the end of the last.
+EARLIEST, END = "1900-01-01", "9999-12-31"
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Column:
 def read_columns(cursor: Cursor, table: SourceTable) -> list[Column]:
     """The columns of a source table or view, in their order there.
 
-    Raises SchemaDrift when the table or a column that the warehouse needs is not there.
+    Raises SchemaDrift when the table or a column that the warehouse needs is not there or of a type that it cannot
+    use, and when a column has the name of stage's own.
     """
     columns = existing_columns(cursor, table.name)
     names = {column.name for column in columns}
@@ -35,6 +41,15 @@ def read_columns(cursor: Cursor, table: SourceTable) -> list[Column]:
             f"its column {missing[0]} is not there" if columns else "the source has no such table",
             "bring it back, or give the source a view of that name with the old columns",
         )
+    if table.key and (taken := sorted({BATCH, DELETED} & names)):
+        raise SchemaDrift(
+            f"extract {table.name}",
+            f"its column {taken[0]} is called like a column of stage's own",
+            "rename it, or give the source a view of that name without it",
+        )
+    for column in columns:
+        if because := unusable(table, column):
+            raise SchemaDrift(f"extract {table.name}", because, "give the source a view of that name that casts it")
     return columns
 
 
@@ -46,26 +61,36 @@ def existing_columns(cursor: Cursor, table: str) -> list[Column]:
 
 # A type that only the source knows is read as what it is made of (a domain) or as text (an enum, an extension's).
 COLUMNS = """
+with recursive made_of as (
+    select attnum, attname, attnotnull, atttypid as type, atttypmod as modifier
+    from pg_attribute where attrelid = to_regclass(%(table)s) and attnum > 0 and not attisdropped
+    union all
+    select attnum, attname, attnotnull, typbasetype, typtypmod
+    from made_of inner join pg_type on pg_type.oid = type where typtype = 'd'
+)
+
 select
     attname,
-    case
-        when pg_type.typtype = 'd' then format_type(typbasetype, typtypmod)
-        when typnamespace = 'pg_catalog'::regnamespace then format_type(atttypid, atttypmod)
-        else 'text'
-    end,
+    case when typnamespace = 'pg_catalog'::regnamespace then format_type(type, modifier) else 'text' end,
     not attnotnull
-from pg_attribute inner join pg_type on pg_type.oid = atttypid
-where attrelid = to_regclass(%(table)s) and attnum > 0 and not attisdropped order by attnum
+from made_of inner join pg_type on pg_type.oid = type where typtype <> 'd' order by attnum
 """
 
 
 def create_table(schema: str, table: SourceTable, columns: Sequence[Column]) -> sql.Composed:
-    """The DDL of a table of delta or stage: the source's columns and types, without its constraints."""
+    """The DDL of a table of delta or stage: the source's columns and types; of its constraints only stage's key.
+
+    That its columns are filled is checked for next to nothing as rows come in, and else by a look at each row when the
+    key is built.
+    """
+    filled = table.key if schema == "stage" else ()
     return sql.SQL("create {} table {} (\n    {}\n)").format(
         # What delta holds is on the lake too: after a crash of the server it is simply brought again.
         sql.SQL("unlogged" if schema == "delta" else ""),
         sql.Identifier(schema, table.short),
-        sql.SQL(",\n    ").join(_declaration(column) for column in columns),
+        sql.SQL(",\n    ").join(
+            _declaration(column) + sql.SQL(" not null" if column.name in filled else "") for column in columns
+        ),
     )
 
 
@@ -123,6 +148,112 @@ def fits(narrow: str, wide: str) -> bool:
     return not wide_limits and any(
         base in ladder and wide_base in ladder and ladder.index(base) < ladder.index(wide_base) for ladder in LADDERS
     )
+
+
+# A condition in SQL that holds for a row that cannot be kept, and the words for it.
+Fault = tuple[sql.Composable, str]
+EXACT = ("smallint", "integer", "bigint", "numeric")
+INEXACT = ("real", "double precision")
+TIMES = ("date", "timestamp without time zone", "timestamp with time zone")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column of the contract holds: the words for it, the types that can be read as it, and its faults.
+
+    `faults` says of a column what its type allows and the warehouse cannot hold.
+    """
+
+    words: str
+    types: tuple[str, ...]
+    faults: Callable[[Column], list[Fault]]
+
+
+def unusable(table: SourceTable, column: Column) -> str:
+    """Why the warehouse cannot use a column of this type; empty where it can.
+
+    Keys and prices are compared, so they must be exact. A table without a key is only summed.
+    """
+    kind, base = _kind(table, column), _parts(column.type)[0]
+    if not kind or base in kind.types or (base in INEXACT and kind.types == EXACT and not table.key):
+        return ""
+    return f"its column {column.name} is {column.type}, not {kind.words}"
+
+
+def faults(table: SourceTable, columns: Sequence[Column]) -> list[Fault]:
+    """Why a row cannot be kept, as far as nullability and types of its columns allow: the conditions of each."""
+    found: list[Fault] = [
+        (sql.SQL("{} is null").format(sql.Identifier(column.name)), f"{column.name} is missing")
+        for column in columns
+        if column.nullable and column.name in (*table.required, table.watermark)
+    ]
+    for column in columns:
+        kind = _kind(table, column)
+        if kind and column.name != "created_ts":  # which nobody reads
+            found += kind.faults(column)
+        short = f"character varying({LONGEST_LABEL})"
+        if LABELS_IN_KEYS.get(table.name) == column.name and not fits(column.type, short):
+            condition = sql.SQL("length({}) > {}").format(sql.Identifier(column.name), sql.Literal(LONGEST_LABEL))
+            found.append((condition, f"{column.name} is longer than {LONGEST_LABEL} characters"))
+    return found
+
+
+def _kind(table: SourceTable, column: Column) -> Kind | None:
+    if column.name not in table.columns:
+        return None
+    return next((kind for pattern, kind in KINDS if re.fullmatch(pattern, column.name)), None)
+
+
+def _whole(fitting: tuple[str, ...], bits: int) -> Callable[[Column], list[Fault]]:
+    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
+
+    def of(column: Column) -> list[Fault]:
+        base, name = _parts(column.type)[0], sql.Identifier(column.name)
+        if base in fitting:
+            return []
+        limits = sql.SQL("{} not between {} and {}").format(name, sql.Literal(low), sql.Literal(high))
+        found: list[Fault] = [(limits, f"{column.name} is not between {low} and {high}")]  # and NaN is above all
+        if base != "bigint":
+            found.append((sql.SQL("{} <> trunc({})").format(name, name), f"{column.name} is not a whole number"))
+        return found
+
+    return of
+
+
+def _amount(column: Column) -> list[Fault]:
+    (base, limits), name = _parts(column.type), sql.Identifier(column.name)
+    if base not in ("numeric", *INEXACT):
+        return []
+    found: list[Fault] = [(sql.SQL("{} = 'NaN'").format(name), f"{column.name} is NaN")]  # limits do not keep it out
+    if not limits:
+        # So that no product and no sum overflows.
+        beyond = sql.SQL("{} not between -1e100 and 1e100").format(name)
+        found.append((beyond, f"{column.name} is infinite or as good as that"))
+    return found
+
+
+def _time(first: str, last: str, end: str) -> Callable[[Column], list[Fault]]:
+    def of(column: Column) -> list[Fault]:
+        name = sql.Identifier(column.name)
+        condition = sql.SQL("({} < {} or {} >= {})").format(name, sql.Literal(first), name, sql.Literal(end))
+        return [(condition, f"{column.name} is not within {first} to {last}")]
+
+    return of
+
+
+# By name, as the contract calls alike what is alike.
+KINDS = (
+    (r".*_id", Kind("a whole number", EXACT, _whole(("smallint", "integer", "bigint"), 64))),
+    (r"line_number|quantity", Kind("a whole number", EXACT, _whole(("smallint", "integer"), 32))),
+    (r"unit_price", Kind("an exact number", EXACT, _amount)),
+    (r".*_ts|invoice_date", Kind("an instant", TIMES, _time(EARLIEST, "9999-12-30", END))),
+    # Years of four digits, as everybody reads them.
+    (r".*_date|.*_on", Kind("a date", TIMES, _time("0001-01-01", "9999-12-31", "10000-01-01"))),
+    (r"is_.*", Kind("true or false", ("boolean",), lambda _: [])),
+)
+# Texts that are part of keys in the warehouse, whose indexes hold no long ones.
+LABELS_IN_KEYS = {"ops.addresses": "country", "ops.product_subtypes": "name", "ops.states": "state_code"}
+LONGEST_LABEL = 200
 
 
 def _within(base: str, limits: list[int], wide: list[int]) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline import postgres
 from pipeline.catalog import SourceTable
-from pipeline.columns import Column, create_table, read_columns
+from pipeline.columns import EARLIEST, END, Column, create_table, read_columns
 from pipeline.compressed import Sink
 from pipeline.config import Settings
 from pipeline.errors import BadExtract, SourceUnsafe
@@ -25,6 +25,8 @@ from pipeline.postgres import Cursor, identifiers, qualified, sql
 Bytes = bytes  # the class below has a field of that name
 BEGINNING = "-infinity"
 SUCCESS = "_SUCCESS"
+# What a database says that keeps texts of other encodings than its own, as one of SQL_ASCII may.
+NOT_UTF8 = (postgres.errors.CharacterNotInRepertoire, postgres.errors.UntranslatableCharacter)
 FOLDER = "extract"
 BOUNDS = f"{FOLDER}/bound"
 REPAIRS = "repair"
@@ -61,7 +63,7 @@ class Metadata:
 
     @classmethod
     def from_json(cls, text: "Bytes") -> "Metadata":
-        """The reverse of `to_json`."""
+        """The reverse of `to_json`; raises ValueError, TypeError or KeyError for any other text."""
         fields: dict[str, Any] = json.loads(text)
         return cls(**fields | {"columns": [Column(**column) for column in fields["columns"]]})
 
@@ -90,7 +92,10 @@ def metadata_in(lake: Lake, where: str) -> Metadata | None:
         raise BadExtract(
             f"read {lake.url}/{where}", "it has _SUCCESS but no metadata.json", "delete the folder and rerun"
         )
-    return Metadata.from_json(text)
+    try:
+        return Metadata.from_json(text)
+    except (ValueError, TypeError, KeyError):
+        raise _foreign(lake, f"{where}/metadata.json") from None
 
 
 def missing(lake: Lake, where: str, task: str) -> BadExtract:
@@ -146,9 +151,12 @@ def _to_watermark(lake: Lake, key: str) -> str | None:
     try:
         return None if text is None else json.loads(text)["to_watermark"]
     except (ValueError, TypeError, KeyError):
-        raise BadExtract(
-            f"read {lake.url}/{key}", "it is not what an extract writes there", "delete that folder and rerun its date"
-        ) from None
+        raise _foreign(lake, key) from None
+
+
+def _foreign(lake: Lake, key: str) -> BadExtract:
+    because, do = "it is not what an extract writes there", "delete that folder and rerun its date"
+    return BadExtract(f"read {lake.url}/{key}", because, do)
 
 
 def extract(
@@ -165,7 +173,7 @@ def extract(
     The caller sees to it that no other process extracts the same table and date. Memory does not grow with the
     table. Before `_SUCCESS` nothing counts, so a rerun after a kill writes the folder anew.
 
-    Raises SchemaDrift when a column that the warehouse needs is gone.
+    Raises SchemaDrift when the source's columns are not what the warehouse needs, BadExtract when its texts are not.
     """
     begin = _latest(lake, folders(table.name), date, lambda day: _end(lake, table.name, day)) or BEGINNING
     return write(cursor, lake, table, folder(table.name, date), date, (begin, to), settings, progress)
@@ -188,12 +196,20 @@ def write(
     Of these only what `condition` takes, which the metadata repeats, and only those with one of `keys`.
     """
     begin, to = window
+    _speak_utf8(cursor)
     columns = read_columns(cursor, table)
     data = f"data.csv.{settings.compression}"
     with lake.upload(f"{where}/{data}") as upload:
         sink = Sink(upload, progress)
         with sink.compressor(data) as compressor:
-            rows = postgres.copy_out(cursor, _window(table, columns, begin, to, condition, keys), compressor)
+            try:
+                rows = postgres.copy_out(cursor, _window(table, columns, begin, to, condition, keys), compressor)
+            except NOT_UTF8:
+                raise BadExtract(
+                    f"extract {table.name}",
+                    "it holds a text that cannot be written in UTF-8",
+                    "mend the text in the source, or give the source a view of that name that does",
+                ) from None
     found = Metadata(
         table=table.name,
         date=str(date),
@@ -218,6 +234,14 @@ def write(
     return found
 
 
+def _speak_utf8(cursor: Cursor) -> None:
+    """Has the source hand out its texts in UTF-8, whatever its database is encoded in."""
+    cursor.connection.set_client_encoding("UTF8")
+    # psycopg2 takes its word for what was set before, and an idle connection was reset since.
+    if cursor.connection.get_parameter_status("client_encoding") != "UTF8":
+        cursor.execute("set client_encoding to 'UTF8'")
+
+
 def _window(
     table: SourceTable,
     columns: list[Column],
@@ -226,19 +250,22 @@ def _window(
     condition: str | None,
     keys: sql.Composable | None,
 ) -> sql.Composable:
-    """The query of an extract. A view may hold rows without a watermark: they come along, to be rejected by name."""
-    watermark = sql.Identifier(table.watermark)
+    """The query of an extract. Rows whose watermark no window ever covers come along, to be rejected by name."""
     unknown = any(column.name == table.watermark and column.nullable for column in columns)
-    return sql.SQL("select {} from {} where (({} >= {} and {} < {}){}){}{}").format(
-        identifiers(column.name for column in columns),
-        qualified(table.name),
-        watermark,
-        sql.Literal(begin),
-        watermark,
-        sql.Literal(to),
-        sql.SQL(" or {} is null").format(watermark) if unknown and condition is None else sql.SQL(""),
-        sql.SQL(f" and {condition}" if condition else ""),
-        sql.SQL(" and ({}) in ({})").format(identifiers(table.key), keys) if keys else sql.SQL(""),
+    return sql.SQL(
+        "select {columns} from {table} where (({watermark} >= {begin} and ({watermark} < {to} or {watermark} >= {end}))"
+        " or {watermark} < {earliest}{unknown}){condition}{keys}"
+    ).format(
+        columns=identifiers(column.name for column in columns),
+        table=qualified(table.name),
+        watermark=sql.Identifier(table.watermark),
+        begin=sql.Literal(begin),
+        to=sql.Literal(to),
+        earliest=sql.Literal(EARLIEST),
+        end=sql.Literal(END),
+        unknown=sql.SQL(" or {} is null").format(sql.Identifier(table.watermark)) if unknown else sql.SQL(""),
+        condition=sql.SQL(f" and {condition}" if condition else ""),
+        keys=sql.SQL(" and ({}) in ({})").format(identifiers(table.key), keys) if keys else sql.SQL(""),
     )
 
 

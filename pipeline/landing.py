@@ -33,9 +33,9 @@ REVIEWS = Feed("movie_review", (Field("cid", "integer"), Field("review_str", "te
 PARTNER_ORDERS = Feed(
     "partner_orders",
     (
-        Field("order_id", "text"),
+        Field("order_id", "text", is_key=True),
         Field("customer_id", "integer", required=False),
-        Field("item_id", "text"),
+        Field("item_id", "text", is_key=True),
         Field("item_name", "text", required=False),
         Field("delivered_on", "timestamp", required=False),
     ),

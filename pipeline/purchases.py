@@ -7,9 +7,9 @@ etl.user_purchase_day knows which days are loaded, with which min_quantity, and 
 import datetime as dt
 from dataclasses import dataclass
 
-from pipeline import extract, postgres, stage
+from pipeline import config, extract, postgres, stage
 from pipeline.catalog import USER_PURCHASE
-from pipeline.columns import create_table, existing_columns
+from pipeline.columns import create_table, existing_columns, faults
 from pipeline.config import Settings
 from pipeline.extract import BEGINNING, Metadata
 from pipeline.lake import Lake
@@ -85,7 +85,8 @@ def behind(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> list
 def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded:
     """Replaces the date, and the days before it that are not loaded yet, in stage and in the metric.
 
-    Other days change where reviews have come for them meanwhile. A rerun changes nothing. The caller holds the lock.
+    Other days change where reviews have come for them meanwhile. Purchases that cannot be kept go to etl.rejected_row.
+    A rerun changes nothing. The caller holds the lock. Raises TooManyRejected.
     """
     where = folder(date, min_quantity)
     found = _found(lake, where)
@@ -93,6 +94,10 @@ def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded
     cursor.execute(sql.SQL("drop table if exists {}").format(delta))
     cursor.execute(create_table("delta", USER_PURCHASE, found.columns))
     stage.copy(cursor, lake, where, found, delta)
+    why = faults(USER_PURCHASE, found.columns)
+    if stage.any_faulty(cursor, delta, why):
+        reasons = stage.reject(cursor, delta, USER_PURCHASE, found, why, where)
+        stage.check_rejected(USER_PURCHASE, found, reasons, config.settings().max_rejected)
     variables = {
         "date": date,
         "window_begin": found.from_watermark,

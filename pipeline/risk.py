@@ -29,6 +29,7 @@ from pipeline.rejected import Rejected, storable
 LONGEST_ANSWER = 256 << 20  # bytes
 LONGEST_WAIT = 60.0  # seconds between attempts, whatever Retry-After says
 BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 0.5)
+MOST_DIGITS = 4000  # of a number; Python reads a few hundred more
 LIMITS = {"customer_id": (1, (1 << 63) - 1), "risk_score": (1, 100)}
 
 
@@ -109,11 +110,14 @@ def parse(answer: bytes, file: str = "") -> tuple[list[Score], list[Rejected]]:
 
 
 def _json(answer: bytes) -> Any:
-    """What the answer says; raises ValueError where it is no JSON."""
+    """What the answer says, a number of thousands of digits as a text; raises ValueError where it is no JSON."""
     try:
         return json.loads(answer)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except ValueError:
+        # Python refuses to read such a number, which is one bad entry and not a bad answer.
+        return json.loads(answer, parse_int=lambda digits: int(digits) if len(digits) < MOST_DIGITS else digits)
 
 
 def _reason(error: ValidationError) -> str:

@@ -1,21 +1,37 @@
 """One extract from the lake into its stage table: delta first, then the newest row of each key wins."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
 from pipeline import postgres
+from pipeline import sql as files
 from pipeline.catalog import SourceTable
-from pipeline.columns import BATCH, DELETED, Column, create_table, existing_columns, follow, primary_key
+from pipeline.columns import (
+    BATCH,
+    DELETED,
+    Column,
+    Fault,
+    create_table,
+    existing_columns,
+    faults,
+    follow,
+    primary_key,
+)
 from pipeline.compressed import Source
 from pipeline.errors import BadExtract, TooManyRejected
 from pipeline.extract import REPAIRS, SUCCESS, Metadata, folder, folders, instant, metadata, metadata_in, missing
 from pipeline.lake import Lake
 from pipeline.postgres import Cursor, identifiers, qualified, sql
+from pipeline.rejected import LONGEST
 
-CSV = "format csv, header match"
+CSV = "format csv, header match, encoding 'UTF8'"
+# Where COPY stopped, of its words that also quote the value.
+LINE = re.compile(r"^COPY [^\n]*, line (\d+)", re.MULTILINE)
 DELETED_KEYS = "deleted.json"  # of a repair: the keys that the source does not have any more
 
 
@@ -195,12 +211,12 @@ class Load:
         A table made in the same transaction takes frozen rows, and its key is built once at the end.
         """
         self.cursor.execute(create_table("stage", self.table, self.found.columns))
-        self._copy(self.stage, f"{CSV}, freeze")
         try:
+            self._copy(self.stage, f"{CSV}, freeze")
             self._finish_stage()
         except (postgres.errors.UniqueViolation, postgres.errors.NotNullViolation):
             return False
-        if self._has_rejections():
+        if any_faulty(self.cursor, self.stage, self._faults):
             return False
         self._keep_history(self.stage)
         return True
@@ -238,14 +254,15 @@ class Load:
         self.cursor.execute(sql.SQL("drop table if exists {}").format(self.delta))
         self.cursor.execute(create_table("delta", self.table, self.found.columns))
         self._copy(self.delta, CSV)
-        rejected = self._reject()
+        reasons = self._reject() if any_faulty(self.cursor, self.delta, self._faults) else Counter[str]()
         names = [column.name for column in self.found.columns]
         others = [name for name in (*names, BATCH) if name not in self.table.key]
         self.cursor.execute(
             sql.SQL(
                 "insert into {stage} as stage ({columns}, {batch_column}) "
-                # One row per key, the newest, should an extract hold a key twice.
-                "select distinct on ({key}) {columns}, {batch} from {delta} order by {key}, {watermark} desc "
+                # One row per key, the newest, should an extract hold a key twice; of equally new ones the later line.
+                "select distinct on ({key}) {columns}, {batch} from {delta} "
+                "order by {key}, {watermark} desc, ctid desc "
                 "on conflict ({key}) do update set {changes} where stage.{watermark} {older} excluded.{watermark}"
             ).format(
                 older=sql.SQL("<=" if self.repair else "<"),
@@ -264,57 +281,44 @@ class Load:
             )
         )
         newer = self.cursor.rowcount
+        # Looked for where something is missing: usually each row of a new extract is a key of its own.
+        if not reasons and newer < self.found.rows and self._has_rivals():
+            reasons = self._reject()
+        check_rejected(self.table, self.found, reasons, self.max_rejected)
         seen = self._keep_history(self.delta)
-        return Loaded(self.found.rows, max(newer, seen), rejected, self.found.bytes)
+        return Loaded(self.found.rows, max(newer, seen), reasons.total(), self.found.bytes)
 
-    def _has_rejections(self) -> bool:
-        """Whether the stage table holds rows that cannot be kept."""
-        conditions = sql.SQL(" or ").join(condition for condition, _ in self._reasons())
-        query = sql.SQL("select exists (select from {} where {})").format(self.stage, conditions)
-        exists: bool = postgres.value(self.cursor, query)
-        return exists
-
-    def _reasons(self) -> list[tuple[sql.Composable, str]]:
-        """Why a row cannot be kept: conditions in SQL that may hold for some row, each with its words."""
+    @cached_property
+    def _faults(self) -> list[Fault]:
+        """Why a row cannot be kept, whatever the other rows are."""
+        found = faults(self.table, self.found.columns)
         types = {column.name: column.type for column in self.found.columns}
-        nullable = [column.name for column in self.found.columns if column.nullable]
-        reasons: list[tuple[sql.Composable, str]] = [
-            (sql.SQL("{} is null").format(sql.Identifier(name)), f"{name} is missing")
-            for name in self.table.required
-            if name in nullable
-        ]
-        key, *more = self.table.key
-        if not more and types[key] in ("smallint", "integer", "bigint", "numeric"):
-            reasons.append((sql.SQL("{} = -1").format(sql.Identifier(key)), f"{key} -1 is the unknown member's"))
-        # A key of several columns that the source declares not null needs no look.
-        return reasons or [(sql.SQL("false"), "")]
+        key = self.table.key[0]
+        if types[key] in ("smallint", "integer", "bigint", "numeric"):
+            found.append((sql.SQL("{} = -1").format(sql.Identifier(key)), f"{key} -1 is the unknown member's"))
+        return found
 
-    def _reject(self) -> int:
-        """Moves the rows of delta that cannot be kept to etl.rejected_row, and returns how many there were."""
-        rejected: dict[str, int] = {}
-        for condition, reason in self._reasons():
-            self.cursor.execute(
-                sql.SQL(
-                    "with gone as (delete from {delta} where {condition} returning *) "
-                    'insert into etl.rejected_row (source, date, reason, "row") '
-                    "select {source}, {date}, {reason}, to_jsonb(gone)::text from gone"
-                ).format(
-                    delta=self.delta,
-                    condition=condition,
-                    source=sql.Literal(self.table.name),
-                    date=sql.Literal(self.found.date),
-                    reason=sql.Literal(reason),
-                )
-            )
-            rejected |= {reason: self.cursor.rowcount} if self.cursor.rowcount else {}
-        total = sum(rejected.values())
-        if total > self.max_rejected * self.found.rows:
-            raise TooManyRejected(
-                f"load {self.table.name} of {self.found.date}",
-                f"{total} of {self.found.rows} rows cannot be kept ({'; '.join(rejected)})",
-                "mend the source, or raise max_rejected in luigi.cfg",
-            )
-        return total
+    def _reject(self) -> Counter[str]:
+        """Moves the rows of delta that cannot be kept to etl.rejected_row."""
+        found = self._faults
+        if self._has_rivals():
+            rival = sql.SQL(
+                "(candidate.*)::text <> first_value((candidate.*)::text) over "
+                "(partition by {key}, {watermark} order by candidate.ctid desc)"
+            ).format(key=identifiers(self.table.key), watermark=sql.Identifier(self.table.watermark))
+            found = [
+                *found,
+                (rival, f"a later row has the same {' and '.join(self.table.key)} and {self.table.watermark}"),
+            ]
+        where = self.repair or folder(self.table.name, self.found.day)
+        return reject(self.cursor, self.delta, self.table, self.found, found, where)
+
+    def _has_rivals(self) -> bool:
+        """Whether delta holds rows of the same key that are equally new."""
+        query = sql.SQL("select exists (select from {} group by {}, {} having count(*) > 1)")
+        by = identifiers(self.table.key), sql.Identifier(self.table.watermark)
+        exists: bool = postgres.value(self.cursor, query.format(self.delta, *by))
+        return exists
 
     @property
     def _history(self) -> sql.Composable:
@@ -363,6 +367,44 @@ class Load:
         copy(self.cursor, self.lake, where, self.found, target, options, self.progress)
 
 
+def any_faulty(cursor: Cursor, rows: sql.Composable, found: Sequence[Fault]) -> bool:
+    """Whether a table holds rows that cannot be kept."""
+    if not found:
+        return False
+    conditions = sql.SQL(" or ").join(condition for condition, _ in found)
+    exists: bool = postgres.value(cursor, sql.SQL("select exists (select from {} where {})").format(rows, conditions))
+    return exists
+
+
+def reject(
+    cursor: Cursor, delta: sql.Composable, table: SourceTable, found: Metadata, why: Sequence[Fault], where: str
+) -> Counter[str]:
+    """Moves the rows of delta that cannot be kept to etl.rejected_row, and counts those that are new there by reason.
+
+    `where` is the folder of the extract. Of several reasons a row bears the first.
+    """
+    cases = sql.SQL(" ").join(sql.SQL("when {} then {}").format(fault, sql.Literal(words)) for fault, words in why)
+    variables = {
+        "delta": delta,
+        "reason": sql.SQL("case {} end").format(cases),
+        "source": table.name,
+        "date": found.date,
+        "file": f"{where}/{found.data}",
+        "longest": LONGEST,
+    }
+    return Counter(dict(postgres.rows(cursor, files.statement("work/stage_rejected_row", **variables))))
+
+
+def check_rejected(table: SourceTable, found: Metadata, reasons: Counter[str], max_rejected: float) -> None:
+    """Raises TooManyRejected when more than that share of an extract's rows cannot be kept."""
+    if reasons.total() > max_rejected * found.rows:
+        raise TooManyRejected(
+            f"load {table.name} of {found.date}",
+            f"{reasons.total()} of {found.rows} rows cannot be kept ({'; '.join(sorted(reasons))})",
+            "mend the source, or raise max_rejected in luigi.cfg",
+        )
+
+
 def copy(
     cursor: Cursor,
     lake: Lake,
@@ -379,7 +421,7 @@ def copy(
     key = f"{where}/{found.data}"
 
     def bad(because: str) -> BadExtract:
-        do = "delete the folder of that date on the lake and rerun"
+        do = "mend the source if it is like that there, delete the folder of that date on the lake and rerun"
         return BadExtract(f"load {lake.url}/{key}", because, do)
 
     body = lake.open(key)
@@ -394,9 +436,12 @@ def copy(
             raise source.failure from None
         # Either PostgreSQL refuses a row, or the bytes are not those that were written: only then blame the lake.
         source.drain()
-        if source.digest == found.sha256:
-            raise
-        raise bad("its bytes are not those that were written") from error
+        if source.digest != found.sha256:
+            raise bad("its bytes are not those that were written") from error
+        line = LINE.search(error.diag.context or "")
+        if line and isinstance(error, postgres.errors.DataError):
+            raise bad(f"PostgreSQL does not take its line {line[1]} ({type(error).__name__})") from error
+        raise
     source.drain()
     if (rows, source.bytes, source.digest) != (found.rows, found.bytes, found.sha256):
         raise bad(f"its {rows} rows in {source.bytes} bytes are not those of its metadata")

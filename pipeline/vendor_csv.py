@@ -6,6 +6,7 @@ the right number of columns at once; what it does not take is looked at closely.
 """
 
 import datetime as dt
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ LINE = re.compile(rf"[^\r\n]*+{END}")
 LINE_END = re.compile(END)
 BLANK_LINE = re.compile(rf"[ \t]*+{END}")
 NUL = "NUL byte"
+LONGEST_KEY = 1200  # bytes; a character takes 6 at most. An index of PostgreSQL holds 2,704, and a key has two texts
 INTEGER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]{0,19})")
 TIMESTAMP = re.compile(r"[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
@@ -37,13 +39,15 @@ class Field:
     """One column of a feed: its name and what a value must be.
 
     An `integer` fits bigint; it may have spaces around it, a plus and leading zeros. A `timestamp` is written
-    YY-MM-DD HH:MM:SS, in UTC and in this century. `longest` is the number of characters of a text.
+    YY-MM-DD HH:MM:SS, in UTC and in this century. `longest` is the number of characters of a text; one that `is_key`
+    takes no more than LONGEST_KEY bytes as JSON, as the queue of what waits writes it.
     """
 
     name: str
     kind: Literal["text", "integer", "timestamp"]
     required: bool = True
     longest: int = 1000
+    is_key: bool = False
 
     def canonical(self, value: str) -> str | None:
         """The value as PostgreSQL reads it, None for an empty one; raises ValueError with the reason it is bad.
@@ -52,7 +56,7 @@ class Field:
         ('7', '2026-11-19 08:30:00+00')
         """
         if self.kind == "text":
-            if 0 < len(value) <= self.longest:
+            if 0 < len(value) <= self.longest and (not self.is_key or len(value) <= LONGEST_KEY // 6):
                 return value
         elif value.isdigit() and value.isascii() and value[0] != "0" and len(value) < 19 and self.kind == "integer":
             return value
@@ -65,8 +69,12 @@ class Field:
             if self.required:
                 raise ValueError(f"{self.name} is missing")
             return None
-        if self.kind == "text":
+        if self.kind == "text" and len(value) > self.longest:
             raise ValueError(f"{self.name} is longer than {self.longest} characters")
+        if self.kind == "text":
+            if self.is_key and len(json.dumps(value, ensure_ascii=False).encode()) > LONGEST_KEY:
+                raise ValueError(f"{self.name} is too long for a key")
+            return value
         return self._integer(value) if self.kind == "integer" else self._timestamp(value)
 
     def _integer(self, value: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from superset_site import Site, running_site
-from support import World, admin_url, create_database, drop_database, running_services
+from support import World, Worlds, admin_url, create_database, drop_database, running_services
 
 from pipeline import config
 
@@ -55,6 +55,14 @@ def world(
     yield found
     config.settings.cache_clear()
     config.services_file.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def worlds(services_home: Path, request: pytest.FixtureRequest) -> Iterator[Worlds]:
+    """Worlds that the tests of a module share."""
+    made = Worlds(services_home, request.module.__name__.rpartition(".")[2])
+    yield made
+    made.drop()
 
 
 @pytest.fixture(scope="session")

@@ -26,13 +26,6 @@ REPAIR = "alter table ops.order_lines rename column line to line_number"
 
 
 @pytest.fixture(scope="module")
-def worlds(services_home: Path) -> Iterator[Worlds]:
-    made = Worlds(services_home, "alerts")
-    yield made
-    made.drop()
-
-
-@pytest.fixture(scope="module")
 def loaded(worlds: Worlds) -> World:
     """A shop, and its warehouse that has day 1."""
     world = worlds.new()

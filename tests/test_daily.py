@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import socket
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,13 +39,6 @@ inner join order_amount using (order_id)
 group by month
 order by month
 """
-
-
-@pytest.fixture(scope="module")
-def worlds(services_home: Path) -> Iterator[Worlds]:
-    made = Worlds(services_home, "daily")
-    yield made
-    made.drop()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,13 +23,6 @@ TODAY = dt.datetime.now(dt.UTC).date()
 PATIENT = {"OCEAN_MAX_LAG_HOURS": "1000000"}
 BREAK = "alter table ops.order_lines rename column line_number to line"
 REPAIR = "alter table ops.order_lines rename column line to line_number"
-
-
-@pytest.fixture(scope="module")
-def worlds(services_home: Path) -> Iterator[Worlds]:
-    made = Worlds(services_home, "status")
-    yield made
-    made.drop()
 
 
 @pytest.fixture(scope="module")

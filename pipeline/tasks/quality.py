@@ -57,7 +57,8 @@ class CheckWarehouse(MarkedTask):
             if any(dwh.has_news(cursor, target) for target in read):
                 self.say("not checked, because another load is under way; it checks what it wrote")
                 return
-            whole = self.whole or checks.is_whole_due(cursor, self.date, settings().check_whole_days)
+            days = settings().check_whole_days
+            whole = self.whole or (days > 0 and checks.is_whole_due(cursor, self.date, days))
             results = checks.run(cursor, self.date, whole=whole)
             failed = [result for result in results if result.failures]
             if not any(result.check.severity == ERROR for result in failed):

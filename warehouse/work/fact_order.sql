@@ -7,16 +7,15 @@ orders as (select source.* from :orders as source),
 
 order_lines as (select source.* from :order_lines as source),
 
-deleted_orders as (select source.order_id from :orders as source where source.etl_deleted_ts is not null),
-
 amounts as (
     select
-        order_lines.order_id,
+        order_id,
         count(*) as line_count,
-        sum(order_lines.quantity * order_lines.unit_price) as order_amount
+        sum(quantity * unit_price) as order_amount,
+        count(etl_deleted_ts) as deleted_line_count,
+        coalesce(sum(quantity * unit_price) filter (where etl_deleted_ts is not null), 0) as deleted_amount
     from order_lines
-    where order_lines.etl_deleted_ts is null or order_lines.order_id in (select order_id from deleted_orders)
-    group by order_lines.order_id
+    group by order_id
 )
 
 select
@@ -29,8 +28,12 @@ select
     coalesce(delivered_date.date_key, -1) as delivered_date_key,
     orders.ordered_ts,
     orders.delivered_ts,
-    coalesce(amounts.line_count, 0) as line_count,
-    coalesce(amounts.order_amount, 0) as order_amount,
+    coalesce(
+        amounts.line_count - case when orders.etl_deleted_ts is null then amounts.deleted_line_count else 0 end, 0
+    ) as line_count,
+    coalesce(
+        amounts.order_amount - case when orders.etl_deleted_ts is null then amounts.deleted_amount else 0 end, 0
+    ) as order_amount,
     orders.etl_deleted_ts is not null as is_deleted
 from orders
 left join amounts on orders.order_id = amounts.order_id

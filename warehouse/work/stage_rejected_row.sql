@@ -1,0 +1,56 @@
+-- Moves the rows of :delta that cannot be kept to etl.rejected_row, and counts by reason those that are new there. The
+-- expression :reason says why, NULL for a row that stays. The line is the row's place in :file, whose header is line 1.
+-- A row that no window of time covers comes with every date: the same one is kept once. A text longer than :longest is
+-- cut.
+with
+
+judged as (
+    select
+        candidate.ctid as place,
+        row_number() over (order by candidate.ctid) + 1 as line,
+        (:reason) as reason
+    from :delta as candidate
+),
+
+gone as (
+    delete from :delta as candidate
+    using judged
+    where candidate.ctid = judged.place and judged.reason is not null
+    -- Not jsonb, which does not take all that json does.
+    returning judged.line, judged.reason, row_to_json(candidate.*)::text as text
+),
+
+rejected as (
+    select
+        line,
+        reason,
+        case
+            when length(text) <= :longest then text
+            else left(text, :longest) || '… (cut: ' || length(text) || ' characters in all)'
+        end as text
+    from gone
+),
+
+new as (
+    insert into etl.rejected_row (source, date, file, line, reason, row)
+    select
+        :source,
+        :date,
+        :file,
+        line,
+        reason,
+        text
+    from rejected
+    where
+        not exists (
+            select from etl.rejected_row as known
+            where known.source = :source and known.reason = rejected.reason and known.row = rejected.text
+        )
+    returning reason
+)
+
+select
+    reason,
+    count(*) as rows
+from new
+group by reason
