@@ -109,6 +109,13 @@ def test_a_table_that_brings_far_more_than_it_used_to_is_told(shop: World) -> No
     assert run(shop, date(30)) == {"volume_of_extracts": 1}
 
 
+def test_a_line_that_waits_for_its_version_is_no_error(shop: World) -> None:
+    shop.warehouse(PLANTED["prices_of_lines"][0])
+    assert run(shop) == {"prices_of_lines": 1}
+    shop.warehouse("insert into etl.reprocessing_queue values ('fact_order_line', '2/1', 'dim_product')")
+    assert run(shop) == {}
+
+
 def test_a_mart_that_is_behind_or_not_kept_is_no_error(shop: World) -> None:
     shop.warehouse("update mart.agg_order_month set orders = orders + 1")
     shop.warehouse("insert into mart.refill (reason) values ('nobody keeps it')")

@@ -24,4 +24,14 @@ inner join source_prices
         and fact_order.ordered_ts >= source_prices.valid_from
         and fact_order.ordered_ts < source_prices.valid_to
         and line.unit_price = source_prices.unit_price
-where line.unit_price <> version.unit_price
+where
+    line.unit_price <> version.unit_price
+    -- A version that came late queues its lines, which get it with the next load of the fact.
+    and not exists (
+        select from etl.reprocessing_queue as queue
+        where
+            queue.fact_table = 'fact_order_line'
+            and queue.dimension = 'dim_product'
+            and queue.business_key = line.order_id || '/' || line.line_number
+            and queue.resolved_ts is null
+    )
