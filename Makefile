@@ -6,7 +6,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 SUPERSET_VENV := .venv-superset
 SUPERSET_STAMP := $(SUPERSET_VENV)/.installed
 
-.PHONY: demo env test format up down status dashboards screenshots bench
+.PHONY: demo env test nightly format up down status dashboards screenshots bench
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@$(VENV)/bin/python -m pipeline.services up
@@ -53,6 +53,9 @@ test: $(DEV_STAMP) $(SUPERSET_STAMP)  ## formatting, lint, types and the whole t
 	$(VENV)/bin/hadolint deploy/docker/*.Dockerfile
 	$(VENV)/bin/shellcheck deploy/*.sh deploy/docker/*.sh
 	$(VENV)/bin/pytest -n 2 --dist loadfile
+
+nightly: $(DEV_STAMP)  ## the random kills of the test suite, ten times as many
+	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults
 
 format: $(DEV_STAMP)  ## what `make test` checks, mended where a tool can
 	$(VENV)/bin/ruff format .

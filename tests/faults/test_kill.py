@@ -21,7 +21,8 @@ from support import BEFORE, LAST, SIMULATED, World, Worlds, running_services
 from pipeline import services
 
 LOAD = ("DailyWarehouseLoad", "--date", str(LAST), "--workers", "2")
-COMMAND_KILLS, SERVER_KILLS = 15, 3  # of first loads, and as many of later ones
+KILLS = int(os.environ.get("OCEAN_TEST_KILLS", "10"))
+COMMAND_KILLS, SERVER_KILLS = KILLS // 2, KILLS // 5  # of first loads, and as many of later ones
 TASK_FAILED = 30
 DONE = f"select count(*) from etl.marker where update_id like 'DailyWarehouseLoad%' and load_date = '{LAST}'"
 
