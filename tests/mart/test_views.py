@@ -1,13 +1,18 @@
 """What dashboards read: KPIs, sales, operations and customers, against the facts and the bookkeeping themselves."""
 
+import json
+from dataclasses import replace
+
 import pytest
 from shop import add_order, add_product, at, date, insert, open_shop, update
 from support import World, create_warehouse, extract_date, load_dimensions, load_facts, load_stages
 
+from pipeline.errors import DatabaseError
+
 VIEWS = """
 select view.relname, attribute.attname from pg_class as view
 inner join pg_attribute as attribute on view.oid = attribute.attrelid and attribute.attnum > 0
-where view.relnamespace = 'mart'::regnamespace and view.relkind = 'v'
+where view.relnamespace = 'mart'::regnamespace and view.relkind in ('r', 'v')
 """
 
 
@@ -29,7 +34,7 @@ def load(world: World, *days: int) -> None:
         load_facts(world)
 
 
-def test_every_view_and_column_says_what_it_is(shop: World) -> None:
+def test_every_table_view_and_column_says_what_it_is(shop: World) -> None:
     assert not shop.rows(f"{VIEWS} and col_description(view.oid, attribute.attnum) is null")
     assert not shop.rows(f"{VIEWS} and obj_description(view.oid) is null")
     assert len(shop.rows(VIEWS)) > 100
@@ -128,6 +133,24 @@ def test_customers_are_banded_by_risk_and_by_what_they_think(shop: World) -> Non
         "select positive_share_band, customer_days, amount_spent::float, reviews, positive_reviews "
         "from mart.customer_behavior"
     ) == {(band, 1, 10, count, score) for band, (score, count) in scores.items()}
+
+
+def test_who_reads_for_the_dashboards_reads_the_mart_alone(shop: World) -> None:
+    add_order(shop, 1, at(2), 1)
+    load(shop, 2)
+    reader = json.loads((shop.home / "services.json").read_text())["bi_reader_url"].rsplit("/", 1)[0]
+    as_reader = replace(shop, warehouse_url=f"{reader}/{shop.warehouse_url.rsplit('/', 1)[1]}")
+    for view in {view for view, _ in shop.rows(VIEWS)}:
+        as_reader.warehouse(f"select * from mart.{view}")
+    for statement in (
+        "select * from dwh.dim_customer",
+        "select * from stage.customers",
+        "select * from etl.task_run",
+        "delete from mart.agg_order_month",
+        "create table mart.mine ()",
+    ):
+        with pytest.raises(DatabaseError, match="42501"):
+            as_reader.warehouse(statement)
 
 
 def test_a_limit_that_is_set_back_is_applied_again(shop: World) -> None:

@@ -25,6 +25,13 @@ create table if not exists mart.agg_order_month (
 );
 comment on table mart.agg_order_month is
 'Orders by month of ordering and country of delivery; sales, deliveries and their time are of orders not lost.';
+comment on column mart.agg_order_month.month is 'First day of the month.';
+comment on column mart.agg_order_month.country is 'Where the order is delivered to.';
+comment on column mart.agg_order_month.orders is 'All orders, lost ones too.';
+comment on column mart.agg_order_month.lost_orders is 'Orders in a status that counts as lost.';
+comment on column mart.agg_order_month.sales is 'Line amounts of the orders that are not lost.';
+comment on column mart.agg_order_month.delivered_orders is 'Orders delivered and not lost.';
+comment on column mart.agg_order_month.fulfilment is 'Time from order to delivery, added up over these.';
 
 create table if not exists mart.agg_product_month (
     month date not null,
@@ -35,6 +42,11 @@ create table if not exists mart.agg_product_month (
     primary key (month, country, product_id)
 );
 comment on table mart.agg_product_month is 'Line amounts of orders not lost, and how many of these hold the product.';
+comment on column mart.agg_product_month.month is 'First day of the month.';
+comment on column mart.agg_product_month.country is 'Where the order is delivered to.';
+comment on column mart.agg_product_month.product_id is 'The source''s key of the product, whichever version was sold.';
+comment on column mart.agg_product_month.sales is 'Line amounts of the orders that are not lost.';
+comment on column mart.agg_product_month.orders is 'Orders not lost that hold the product.';
 
 create table if not exists mart.agg_subtype_month (
     month date not null,
@@ -45,6 +57,11 @@ create table if not exists mart.agg_subtype_month (
     primary key (month, country, product_subtype)
 );
 comment on table mart.agg_subtype_month is 'Line amounts of orders not lost, and how many of these hold the subtype.';
+comment on column mart.agg_subtype_month.month is 'First day of the month.';
+comment on column mart.agg_subtype_month.country is 'Where the order is delivered to.';
+comment on column mart.agg_subtype_month.product_subtype is 'Product subtype.';
+comment on column mart.agg_subtype_month.sales is 'Line amounts of the orders that are not lost.';
+comment on column mart.agg_subtype_month.orders is 'Orders not lost that hold a product of the subtype.';
 
 create table if not exists mart.agg_customer_quarter (
     quarter date not null,
@@ -54,6 +71,9 @@ create table if not exists mart.agg_customer_quarter (
 );
 comment on table mart.agg_customer_quarter is
 'Known customers who placed an order in the quarter; the country ''everywhere'' counts each of them once.';
+comment on column mart.agg_customer_quarter.quarter is 'First day of the quarter.';
+comment on column mart.agg_customer_quarter.country is 'Where the order is delivered to, or everywhere.';
+comment on column mart.agg_customer_quarter.customers is 'Known customers who placed an order, lost or not.';
 
 -- What the aggregates have counted of facts that were written since: the rows as they stood when LoadMart last ran.
 -- The loads of the facts put them here. NULLs: there was no such row.
@@ -69,6 +89,15 @@ create table if not exists mart.order_before (
 );
 alter table mart.order_before add column if not exists is_deleted boolean;
 comment on table mart.order_before is 'Orders written since the aggregates were last kept, as they stood then.';
+comment on column mart.order_before.order_id is 'The order that was written.';
+comment on column mart.order_before.customer_key is 'Its customer then.';
+comment on column mart.order_before.address_key is 'Its address then.';
+comment on column mart.order_before.order_status_key is 'Its status then.';
+comment on column mart.order_before.ordered_ts is
+'When it was placed, as was known then; NULL: there was no such order.';
+comment on column mart.order_before.delivered_ts is 'When it was delivered, as was known then.';
+comment on column mart.order_before.order_amount is 'Its amount then.';
+comment on column mart.order_before.is_deleted is 'Whether it was deleted then.';
 
 create table if not exists mart.line_before (
     order_id bigint not null,
@@ -80,11 +109,18 @@ create table if not exists mart.line_before (
 );
 alter table mart.line_before add column if not exists is_deleted boolean;
 comment on table mart.line_before is 'Order lines written since the aggregates were last kept, as they stood then.';
+comment on column mart.line_before.order_id is 'The order of the line that was written.';
+comment on column mart.line_before.line_number is 'Its number in the order.';
+comment on column mart.line_before.product_key is 'Its version of the product then; NULL: there was no such line.';
+comment on column mart.line_before.line_amount is 'Its amount then.';
+comment on column mart.line_before.is_deleted is 'Whether it was deleted then.';
 
 create table if not exists mart.refill (
     reason text not null,
     asked_ts timestamptz not null default now()
 );
 comment on table mart.refill is 'Why LoadMart has to count the aggregates anew from all facts; emptied when it did.';
+comment on column mart.refill.reason is 'What happened.';
+comment on column mart.refill.asked_ts is 'When.';
 insert into mart.refill (reason)
 select 'there are no aggregates yet' where not exists (select from mart.agg_order_month);
