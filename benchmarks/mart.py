@@ -61,7 +61,7 @@ def main() -> None:
         filters = {"all": "true", "a country": f"country = '{country}'"}
         queries = {
             **{
-                f"{name}, {what}": text.format(where)
+                f"{name}, {what}": text.replace(":where", where)
                 for name, text in FILTERED.items()
                 for what, where in filters.items()
             },
