@@ -201,6 +201,9 @@ class PostgreSQL(Service):
                     cursor.execute(f"create database {database} owner {owner}")
                 cursor.execute(f"revoke all on database {database} from public")
             cursor.execute(f"grant connect on database {WAREHOUSE} to {READER}")
+            # A query of a dashboard works on each core, and no more of it than there are cores.
+            helpers = max(1, (os.cpu_count() or 2) - 1)
+            cursor.execute(f"alter role {READER} set max_parallel_workers_per_gather = {helpers}")
 
     def _programs(self) -> Path:
         """The folder of the server's programs: the wheel's, or a copy where its user cannot run those."""
