@@ -1,6 +1,7 @@
 """Stage to star schema: what changed is cleaned and keyed in work, then written to dwh.
 
-Each function works in the caller's transaction, after `lock`. The select of each table is in warehouse/work/.
+Each function works in the caller's transaction, after `postgres.lock_tables`. The select of each table is in
+warehouse/work/.
 """
 
 from dataclasses import dataclass
@@ -29,16 +30,6 @@ class Written:
 NOTHING = Written(0, 0)
 
 
-def lock(cursor: Cursor, *tables: str) -> None:
-    """Waits for other loads of these tables and keeps them out until the transaction ends; readers go on.
-
-    Who locks several does so in one order, or two would wait for each other: dim_product, then facts as in the
-    catalogue.
-    """
-    for table in tables:
-        cursor.execute(sql.SQL("lock table {} in share row exclusive mode").format(qualified(table)))
-
-
 def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
     """Brings a dimension up to date with stage: new members in, attributes overwritten, prices versioned.
 
@@ -54,7 +45,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
         _work(cursor, dimension, select)
         if dimension.name == "dim_product":
             # The load of the lines has to have ended: one that still runs may hold rows keyed by the old versions.
-            lock(cursor, "dwh.fact_order_line")
+            postgres.lock_tables(cursor, "dwh.fact_order_line")
             cursor.execute(statement("work/reopened_order_line"))
         mart.notice_moves(cursor, dimension)
         written = _write(cursor, dimension)

@@ -93,8 +93,9 @@ def keep(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
     """Brings the aggregates up to date with the facts, and returns how many orders were counted.
 
     Costs what was written since it last ran; everything, quarter by quarter, where a refill was asked for. A rerun
-    finds nothing to do. The facts must be locked, so that none is written meanwhile.
+    finds nothing to do. Waits for loads of the facts, and keeps them out until the transaction ends.
     """
+    postgres.lock_tables(cursor, *(f"dwh.{fact}" for fact in BEFORE))
     cursor.execute("delete from mart.refill")
     counted = _fill(cursor, progress) if cursor.rowcount else _add_difference(cursor)
     cursor.execute("delete from mart.order_before")
@@ -159,9 +160,9 @@ def _count_orders(cursor: Cursor, orders: sql.Composable) -> int:
     return _temporary(cursor, "counted_order", statement("work/counted_order", orders=orders))
 
 
-def _count_lines(cursor: Cursor, lines: sql.Composable) -> int:
-    """Makes counted_line of lines, each with a sign, of the orders in counted_order; returns how many."""
-    return _temporary(cursor, "counted_line", statement("work/counted_line", lines=lines))
+def _count_lines(cursor: Cursor, lines: sql.Composable) -> None:
+    """Makes counted_line of lines, each with a sign, of the orders in counted_order."""
+    _temporary(cursor, "counted_line", statement("work/counted_line", lines=lines))
 
 
 def _temporary(cursor: Cursor, name: str, select: sql.Composable) -> int:

@@ -174,6 +174,16 @@ def lock_session(cursor: Cursor, name: str) -> None:
     cursor.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (name,))
 
 
+def lock_tables(cursor: Cursor, *tables: str) -> None:
+    """Waits for other loads of these tables and keeps them out until the transaction ends; readers go on.
+
+    Who locks several does so in one order, or two would wait for each other: dim_product, then facts as in the
+    catalogue.
+    """
+    for table in tables:
+        cursor.execute(sql.SQL("lock table {} in share row exclusive mode").format(qualified(table)))
+
+
 def rows(cursor: Cursor, query: str | sql.Composable, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
     """All rows of a query."""
     cursor.execute(query, arguments or None)

@@ -43,8 +43,8 @@ Key = tuple[Any, ...]
 class Difference:
     """What is not the same of one table. Keys are those of the source.
 
-    `missing` in stage; `changed`: another content for the same key; `vanished` from the source; `rejected`: not in
-    stage because they cannot be, as etl.rejected_row says, which is no difference.
+    `missing` in stage, but for rows that cannot be there, as etl.rejected_row says; `changed`: another content for the
+    same key; `vanished` from the source.
     """
 
     table: SourceTable
@@ -53,7 +53,6 @@ class Difference:
     missing: list[Key] = field(default_factory=list)
     changed: list[Key] = field(default_factory=list)
     vanished: list[Key] = field(default_factory=list)
-    rejected: int = 0
     dwh_missing: int = 0
     dwh_changed: int = 0
     dwh_vanished: int = 0
@@ -107,9 +106,7 @@ def compare(source: Cursor, warehouse: Cursor, table: SourceTable) -> Difference
     if buckets:
         here.send(shared, buckets, warehouse)
         for kind, rejected, *key in postgres.rows(warehouse, there.differing(shared, buckets)):
-            if rejected and kind == "missing":
-                found.rejected += 1
-            else:
+            if not (rejected and kind == "missing"):
                 getattr(found, kind).append(tuple(key))
     if table.short in IN_DWH:
         query = _against_dwh(table, *IN_DWH[table.short])

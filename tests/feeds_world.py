@@ -77,7 +77,7 @@ def load_behavior(world: World, day: int, min_quantity: int | None = None) -> No
 def load_fact(world: World, name: str) -> dwh.Written:
     """Brings one fact up to date with stage and dimensions."""
     with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-        dwh.lock(cursor, f"dwh.{name}")
+        postgres.lock_tables(cursor, f"dwh.{name}")
         return dwh.load_fact(cursor, FACTS[name])
 
 

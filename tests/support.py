@@ -193,7 +193,7 @@ def load_dimensions(world: World, *without: str) -> None:
     for name, dimension in DIMENSIONS.items():
         if name not in without:
             with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-                dwh.lock(cursor, f"dwh.{name}")
+                postgres.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_dimension(cursor, dimension)
 
 
@@ -201,15 +201,22 @@ def load_facts(world: World) -> None:
     """Brings the facts up to date with stage and dimensions, and the mart with the facts."""
     for name, fact in FACTS.items():
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-            dwh.lock(cursor, f"dwh.{name}")
+            postgres.lock_tables(cursor, f"dwh.{name}")
             dwh.load_fact(cursor, fact)
     keep_mart(world)
+
+
+def load_day(world: World, day: dt.date, *without: str) -> None:
+    """A day from the source to the mart, without Luigi; some dimensions may be left out."""
+    extract_date(world, day)
+    load_stages(world, day)
+    load_dimensions(world, *without)
+    load_facts(world)
 
 
 def keep_mart(world: World) -> None:
     """Brings the mart's aggregates up to date with the facts."""
     with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-        dwh.lock(cursor, *(f"dwh.{fact}" for fact in mart.BEFORE))
         mart.keep(cursor, lambda message, percentage: None)
 
 

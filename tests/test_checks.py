@@ -5,7 +5,7 @@ import json
 
 import pytest
 from shop import add_order, at, date, open_shop, update
-from support import World, create_warehouse, extract_date, load_dimensions, load_facts, load_stages
+from support import World, create_warehouse, load_day
 
 from pipeline import checks, postgres
 
@@ -56,10 +56,7 @@ def shop(world: World) -> World:
 
 
 def load(world: World, day: int) -> None:
-    extract_date(world, date(day))
-    load_stages(world, date(day))
-    load_dimensions(world)
-    load_facts(world)
+    load_day(world, date(day))
 
 
 def run(world: World, day: dt.date = DAY, *, whole: bool = False) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import pytest
 from shop import add_order, add_product, at, date, insert, open_shop, update
-from support import World, create_warehouse, extract_date, load_dimensions, load_facts, load_stages
+from support import World, create_warehouse, extract_date, load_day, load_dimensions, load_facts, load_stages
 
 VERSIONS = """
 select product_id, unit_price::float, to_char(valid_from, 'YYYY-MM-DD HH24'), to_char(valid_to, 'YYYY-MM-DD HH24'),
@@ -24,10 +24,7 @@ def shop(world: World) -> World:
 
 
 def load(world: World, day: int, *without: str) -> None:
-    extract_date(world, date(day))
-    load_stages(world, date(day))
-    load_dimensions(world, *without)
-    load_facts(world)
+    load_day(world, date(day), *without)
 
 
 def reprice(world: World, day: int, price: float, hour: float = 12) -> None:

@@ -6,7 +6,6 @@ import luigi
 
 from pipeline import dwh, extract, postgres, stage
 from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, source_of
-from pipeline.columns import existing_columns
 from pipeline.config import settings
 from pipeline.lake import lake
 from pipeline.postgres import Cursor
@@ -52,16 +51,16 @@ class LoadStage(MarkedTask):
             postgres.lock(cursor, f"stage.{table.short}")
             if self.marker.exists_in(cursor):
                 return
-            is_new = not existing_columns(cursor, f"stage.{table.short}")
             loads = []
-            for each in stage.unloaded(cursor, lake(), table, found):
+            wanted = stage.unloaded(cursor, lake(), table, found)
+            for each in wanted:
 
                 def progress(received: int, each: extract.Metadata = each) -> None:
                     self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
 
                 loads.append(stage.Load(cursor, lake(), table, each, settings().max_rejected, progress).run())
                 LoadStage(each.day, self.table).finish(cursor, sum(load.rows for load in loads))
-            if is_new:
+            if wanted[0].from_watermark == extract.BEGINNING:  # a stage table made anew
                 stage.load_repairs(cursor, lake(), table, settings().max_rejected)
         self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
         rejected = sum(load.rejected for load in loads)
@@ -105,7 +104,7 @@ class LoadDimension(MarkedTask):
     @held_back
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            dwh.lock(cursor, f"dwh.{self.table}")
+            postgres.lock_tables(cursor, f"dwh.{self.table}")
             if self._is_done(cursor):
                 return
             written = dwh.load_dimension(cursor, DIMENSIONS[self.table])
@@ -172,7 +171,7 @@ class LoadFact(MarkedTask):
     @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            dwh.lock(cursor, f"dwh.{self.table}")
+            postgres.lock_tables(cursor, f"dwh.{self.table}")
             fact = FACTS[self.table]
             done = self.marker.exists_in(cursor) and not dwh.can_heal(cursor, fact, self.marker.update_id)
             if done and not dwh.has_news(cursor, fact):

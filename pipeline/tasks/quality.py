@@ -52,7 +52,7 @@ class CheckWarehouse(MarkedTask):
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # All checks see the instant from which on nobody writes these tables.
             cursor.execute("set transaction isolation level repeatable read")
-            dwh.lock(cursor, *(f"dwh.{table}" for table in (PRODUCTS, *FACTS)))
+            postgres.lock_tables(cursor, *(f"dwh.{table}" for table in (PRODUCTS, *FACTS)))
             read: list[Dimension | Fact] = [DIMENSIONS[PRODUCTS], *FACTS.values()]
             if any(dwh.has_news(cursor, target) for target in read):
                 self.say("not checked, because another load is under way; it checks what it wrote")

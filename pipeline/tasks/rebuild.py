@@ -96,12 +96,15 @@ class RebuildTable(luigi.Task):
             if self.table in SOURCE_TABLES:
                 rows = _rebuild_stage(cursor, SOURCE_TABLES[self.table])
             elif self.table in DIMENSIONS:
-                dwh.lock(cursor, f"dwh.{self.table}")
+                postgres.lock_tables(cursor, f"dwh.{self.table}")
                 dwh.forget_read(cursor, self.table)
                 rows = dwh.load_dimension(cursor, DIMENSIONS[self.table]).rows
+            elif self.table == MART:
+                mart.ask_for_refill(cursor, "somebody asked for it")
+                rows = mart.keep(cursor, lambda *_: None)
             else:
-                dwh.lock(cursor, *(f"dwh.{fact}" for fact in (mart.BEFORE if self.table == MART else [self.table])))
-                rows = _rebuild_mart(cursor) if self.table == MART else dwh.rebuild_fact(cursor, FACTS[self.table])
+                postgres.lock_tables(cursor, f"dwh.{self.table}")
+                rows = dwh.rebuild_fact(cursor, FACTS[self.table])
         self.set_status_message(f"{rows:,} rows written")
         logger.info("%s: %s rows written", self.table, f"{rows:,}")
 
@@ -134,11 +137,6 @@ class ClearDate(luigi.Task):
                 cursor.execute("delete from etl.watermark")
                 mart.ask_for_refill(cursor, f"{self.date} was cleared")
         logger.info("%s markers of %s%s were cleared", self.cleared, self.date, " and later" * self.downstream)
-
-
-def _rebuild_mart(cursor: Cursor) -> int:
-    mart.ask_for_refill(cursor, "somebody asked for it")
-    return mart.keep(cursor, lambda *_: None)
 
 
 def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:

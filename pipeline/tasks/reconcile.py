@@ -1,18 +1,19 @@
 """Source against warehouse."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import luigi
 
 from pipeline import dwh, extract, mart, postgres, reconcile, stage, summary
-from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
+from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
 from pipeline.config import settings
 from pipeline.errors import SourceDiffers
 from pipeline.lake import lake
+from pipeline.postgres import Cursor
 from pipeline.reconcile import IN_DWH, Difference
 from pipeline.tasks.base import DatedTask, retried
-from pipeline.tasks.extract import locked_source
 from pipeline.tasks.load import LoadStage
 
 HEADER = ["table", "source", "stage", "missing", "changed", "vanished", "dwh: missing", "changed", "more"]
@@ -73,23 +74,14 @@ class ReconcileSource(DatedTask):
 
     def _compare(self, table: str, number: int) -> Difference:
         self.say(f"comparing {table}", 100 * number / len(SOURCE_TABLES))
-        with (
-            postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
-            postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
-        ):
-            # No load of the table meanwhile.
-            postgres.lock(warehouse, f"stage.{SOURCE_TABLES[table].short}")
+        with _both(SOURCE_TABLES[table]) as (source, warehouse):
             found = reconcile.compare(source, warehouse, SOURCE_TABLES[table])
             reconcile.keep(warehouse, self.date, found)
         return found
 
     def _repair(self, difference: Difference) -> None:
         table = difference.table
-        with (
-            locked_source(f"repair {table.name}") as source,
-            postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
-        ):
-            postgres.lock(warehouse, f"stage.{table.short}")
+        with _both(table) as (source, warehouse):
             bound = reconcile.loaded_to(warehouse, table)
             if bound and (difference.to_extract or difference.vanished):
                 self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
@@ -104,16 +96,26 @@ class ReconcileSource(DatedTask):
         self.say("loading dwh")
         for name, dimension in DIMENSIONS.items():
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                dwh.lock(cursor, f"dwh.{name}")
+                postgres.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_dimension(cursor, dimension)
         for name, fact in FACTS.items():
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                dwh.lock(cursor, f"dwh.{name}")
+                postgres.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_fact(cursor, fact)
         if settings().mart:
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                dwh.lock(cursor, *(f"dwh.{name}" for name in mart.BEFORE))
                 mart.keep(cursor, self.say)
+
+
+@contextmanager
+def _both(table: SourceTable) -> Iterator[tuple[Cursor, Cursor]]:
+    """Source and warehouse, while no load of the table runs."""
+    with (
+        postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
+        postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
+    ):
+        postgres.lock(warehouse, f"stage.{table.short}")
+        yield source, warehouse
 
 
 def _report(found: list[Difference]) -> str:

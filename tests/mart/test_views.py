@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from shop import add_order, add_product, at, date, insert, open_shop, update
-from support import World, create_warehouse, extract_date, load_dimensions, load_facts, load_stages
+from support import World, create_warehouse, load_day
 
 from pipeline.errors import DatabaseError
 
@@ -28,10 +28,7 @@ def shop(world: World) -> World:
 
 def load(world: World, *days: int) -> None:
     for day in days:
-        extract_date(world, date(day))
-        load_stages(world, date(day))
-        load_dimensions(world)
-        load_facts(world)
+        load_day(world, date(day))
 
 
 def test_every_table_view_and_column_says_what_it_is(shop: World) -> None:
