@@ -79,6 +79,10 @@ class Undelivered(OceanError):
     """Nobody took an alert."""
 
 
+class CannotUpgrade(OceanError):
+    """The warehouse is not one that an earlier version of this pipeline made."""
+
+
 class WarehouseNotEmpty(OceanError):
     """A warehouse cannot be built where there is one."""
 

@@ -39,9 +39,14 @@ def head(path: str) -> str:
     return _text(path).split("\n", 1)[0].removeprefix("--").strip()
 
 
-def digest(folder: str, **variables: Any) -> str:
-    """A short hash of all files of a folder and of the variables they are filled in with."""
-    text = repr(([_text(path) for path in files(folder)], variables))
+def sha256(path: str) -> str:
+    """The hash of `warehouse/<path>.sql`."""
+    return hashlib.sha256(_text(path).encode()).hexdigest()
+
+
+def digest(*folders: str, **variables: Any) -> str:
+    """A short hash of all files of some folders and of the variables they are filled in with."""
+    text = repr(([(path, sha256(path)) for folder in folders for path in files(folder)], variables))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline import postgres
+from pipeline import postgres, warehouse
 from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES
 from pipeline.config import Settings
 from pipeline.outcome import DAILY
@@ -137,9 +137,14 @@ class Status:
 
 
 def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Status:
-    """The state of the warehouse, with the newest `days` dates for which anything was run."""
+    """The state of the warehouse, with the newest `days` dates for which anything was run.
+
+    Of one that an earlier version made only that is said. Raises CannotUpgrade for one of a later version.
+    """
     if postgres.value(cursor, "select to_regclass('etl.task_run') is null"):
         return Status(findings=[_nothing_loaded(now)])
+    if migrations := warehouse.pending(cursor):
+        return Status(findings=[_outdated(migrations)])
     loads = {date: inserted for date, inserted in postgres.rows(cursor, LOADS) if date}
     dates = [dt.date.fromisoformat(date) for (date,) in postgres.rows(cursor, DATES, {"days": days})]
     runs = [Run(*row) for row in postgres.rows(cursor, RUNS, {"from": str(min(dates, default=now.date()))})]
@@ -286,6 +291,14 @@ def _rejections(rejected: list[Rejected], last: dt.date | None) -> list[Finding]
 
 def _nothing_loaded(now: dt.datetime) -> Finding:
     return Finding(WARN, "nothing was loaded yet", f"run `make demo`, or load a date: {_load(now)}")
+
+
+def _outdated(migrations: list[str]) -> Finding:
+    return Finding(
+        WARN,
+        f"the warehouse is of an earlier version, {len(migrations)} migrations behind",
+        "take a backup, then run .venv/bin/luigi --module pipeline CreateWarehouse; the next load does so too",
+    )
 
 
 def _load(now: dt.datetime) -> str:

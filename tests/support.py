@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pipeline import dwh, extract, mart, postgres, services, sql, stage
+from pipeline import dwh, extract, mart, postgres, services, stage, warehouse
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
 from pipeline.config import S3, settings
 from pipeline.lake import Lake
@@ -119,7 +119,11 @@ class Worlds:
 
     def copy(self, world: World) -> World:
         """A copy of a warehouse and its lake, for the same source."""
-        found = replace(world, warehouse_url=self._database(world.warehouse_url), lake_url=self._lake_url())
+        return self.copy_lake(world, self._database(world.warehouse_url))
+
+    def copy_lake(self, world: World, warehouse_url: str | None = None) -> World:
+        """A copy of a lake for the same source, with an empty warehouse where none is given."""
+        found = replace(world, warehouse_url=warehouse_url or self._database(), lake_url=self._lake_url())
         objects = world.lake.client.get_paginator("list_objects_v2")
         for page in objects.paginate(Bucket=world.lake.bucket, Prefix=f"{world.lake.prefix}/"):
             for entry in page["Contents"]:
@@ -165,8 +169,7 @@ def create_source(world: World) -> None:
 def create_warehouse(world: World) -> None:
     """The warehouse as CreateWarehouse leaves it, without Luigi."""
     with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-        for path in sql.files("ddl"):
-            cursor.execute(sql.statement(path, lost_order_limit=settings().lost_order_limit))
+        warehouse.create(cursor, lost_order_limit=settings().lost_order_limit)
 
 
 def extract_date(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABLES) -> None:

@@ -27,6 +27,7 @@ LAYERS = [
         "purchases",
         "reviews",
         "targets",
+        "warehouse",
         "summary",
         "scheduler",
     },

@@ -62,6 +62,13 @@ def as_json(world: World, *words: str, expect: int) -> Any:
     return json.loads(status(world, "--json", *words, expect=expect))
 
 
+def test_a_warehouse_of_another_version_says_what_to_do(copied: World) -> None:
+    copied.warehouse("delete from etl.migration where number > 1")
+    assert "migrations behind\n    take a backup, then run" in status(copied, expect=WARN)
+    copied.warehouse("insert into etl.migration values (9999, '9999_from_the_future', '', true)")
+    assert "9999_from_the_future, has upgraded it; use that version" in status(copied, expect=ERROR)
+
+
 def test_a_warehouse_in_order_needs_no_attention(loaded: World) -> None:
     shown = status(loaded, expect=OK)
     assert shown.rstrip().endswith("Nothing needs attention.")

@@ -1,1 +1,1 @@
-"""The warehouse's SQL: ddl/ creates it, work/ loads it. Read by pipeline/sql.py."""
+"""The warehouse's SQL: ddl/ creates it, migrations/ upgrade it, work/ loads it, checks/ try it."""

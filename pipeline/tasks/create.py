@@ -1,35 +1,39 @@
-"""The warehouse as it is before its first load."""
+"""The warehouse as it is before its first load, or before the first load of a new version."""
 
 import luigi
 
-from pipeline import postgres, sql
+from pipeline import postgres, warehouse
 from pipeline.config import settings
 from pipeline.targets import Marker
-from pipeline.tasks.base import retried
+from pipeline.tasks.base import logger, retried
 
 
 class CreateWarehouse(luigi.Task):
-    """Creates all schemas, tables, views and unknown members of the warehouse.
+    """Creates all schemas, tables, views and unknown members of the warehouse, or upgrades those that are there.
 
-    Runs again when a file under warehouse/ddl or a setting that it contains has changed; what is there stays.
+    Runs again when a file under warehouse/ddl or warehouse/migrations, or a setting that they contain, has changed.
+    It is one transaction: a kill or an error leaves the warehouse of before.
 
     luigi --module pipeline CreateWarehouse --local-scheduler
+
+    Raises CannotUpgrade for a warehouse of a later version.
     """
 
     priority = 1 << 40  # before all others: without it no run of a task can be recorded
 
     def output(self) -> Marker:
-        return Marker(f"CreateWarehouse({sql.digest('ddl', **self.variables())})", "etl.marker", None)
+        return Marker(f"CreateWarehouse({warehouse.version(**self.variables())})", "etl.marker", None)
 
     @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             postgres.lock(cursor, "CreateWarehouse")
-            for path in sql.files("ddl"):
-                cursor.execute(sql.statement(path, **self.variables()))
+            applied = warehouse.create(cursor, **self.variables())
             # Going back to earlier files or settings is a change too.
             cursor.execute("delete from etl.marker where update_id like 'CreateWarehouse(%'")
             self.output().touch(cursor)
+        for name in applied:
+            logger.info("upgraded the warehouse: %s", name)
 
     @staticmethod
     def variables() -> dict[str, float]:

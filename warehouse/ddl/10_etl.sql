@@ -1,6 +1,16 @@
 -- Bookkeeping of the loads. Every statement may run again: it adds what is missing and changes nothing else.
 create schema if not exists etl;
 
+create table if not exists etl.migration (
+    number integer primary key,
+    name text not null,
+    sha256 text not null,
+    is_applied boolean not null,
+    recorded_ts timestamptz not null default now()
+);
+comment on table etl.migration is
+'The files of warehouse/migrations behind the warehouse; not is_applied: it was created as they would leave it.';
+
 -- A task is done when its row is here; the row is written in the transaction of the load itself.
 create table if not exists etl.marker (
     update_id text primary key,
@@ -50,11 +60,9 @@ create table if not exists etl.rejected_row (
     line bigint,
     reason text not null,
     row text,
-    file text
+    file text,
+    rejected_ts timestamptz default now() -- NULL: it was rejected before there was this column
 );
-alter table etl.rejected_row add column if not exists file text;
-alter table etl.rejected_row add column if not exists rejected_ts timestamptz; -- NULL: before there was this column
-alter table etl.rejected_row alter column rejected_ts set default now();
 create index if not exists rejected_row_source on etl.rejected_row (source, date);
 comment on table etl.rejected_row is 'Input rows that cannot be loaded, kept as they came.';
 

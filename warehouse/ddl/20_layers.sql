@@ -6,23 +6,6 @@ comment on schema stage is 'Mirrors the source: the newest row of each key.';
 create schema if not exists work;
 comment on schema work is 'What the newest load of each dwh table changes: rows cleaned and keyed.';
 
--- Stage tables from before deletions were known.
-do $$
-declare
-    name text;
-begin
-    for name in
-        select relname from pg_class
-        where relnamespace = 'stage'::regnamespace and relkind = 'r' and relname in (
-            'order_lines', 'orders', 'customers', 'addresses', 'customers_addresses', 'products', 'product_subtypes',
-            'product_types', 'suppliers', 'payment_methods', 'order_statuses', 'states'
-        )
-    loop
-        execute format('alter table stage.%I add column if not exists etl_deleted_ts timestamptz', name);
-    end loop;
-end
-$$;
-
 -- The tables of what comes from elsewhere than the source are the same in every warehouse.
 create table if not exists stage.movie_review (
     review_id text primary key,

@@ -31,7 +31,6 @@ create table if not exists dwh.dim_customer (
     risk_score integer,
     is_deleted boolean not null default false
 );
-alter table dwh.dim_customer add column if not exists risk_score integer;
 comment on column dwh.dim_customer.risk_score is '1 to 100; NULL where none is known.';
 
 create table if not exists dwh.dim_address (
@@ -160,16 +159,6 @@ create table if not exists dwh.user_behavior_metric (
 );
 comment on table dwh.user_behavior_metric is
 'One row per customer who bought on insert_date and has reviews received by then; review_score: the positive ones.';
-
--- Of a warehouse from before deletions were known.
-alter table dwh.dim_customer add column if not exists is_deleted boolean not null default false;
-alter table dwh.dim_address add column if not exists is_deleted boolean not null default false;
-alter table dwh.dim_payment_method add column if not exists is_deleted boolean not null default false;
-alter table dwh.dim_order_status add column if not exists is_deleted boolean not null default false;
-alter table dwh.dim_supplier add column if not exists is_deleted boolean not null default false;
-alter table dwh.dim_product add column if not exists is_deleted boolean not null default false;
-alter table dwh.fact_order add column if not exists is_deleted boolean not null default false;
-alter table dwh.fact_order_line add column if not exists is_deleted boolean not null default false;
 
 -- The unknown members.
 insert into dwh.dim_date values (-1, null, 0, 0, 0, 'Unknown', 0, 0, 0, 'Unknown', false) on conflict do nothing;

@@ -8,9 +8,6 @@ mart.sales_by_product, mart.sales_by_subtype, mart.sales_by_country,
 mart.load_day, mart.step_day, mart.layer_rows, mart.task_run, mart.queue_depth, mart.rejected_rows,
 mart.watermark_lag, mart.customer_behavior, mart.review_volume, mart.risk_band;
 
--- Of an earlier version.
-drop table if exists mart.order_month;
-
 -- The aggregates: additive, without what is deleted, and kept by difference, so that a day costs what changed. Months
 -- and quarters are UTC.
 create table if not exists mart.agg_order_month (
@@ -87,7 +84,6 @@ create table if not exists mart.order_before (
     order_amount numeric,
     is_deleted boolean
 );
-alter table mart.order_before add column if not exists is_deleted boolean;
 comment on table mart.order_before is 'Orders written since the aggregates were last kept, as they stood then.';
 comment on column mart.order_before.order_id is 'The order that was written.';
 comment on column mart.order_before.customer_key is 'Its customer then.';
@@ -107,7 +103,6 @@ create table if not exists mart.line_before (
     is_deleted boolean,
     primary key (order_id, line_number)
 );
-alter table mart.line_before add column if not exists is_deleted boolean;
 comment on table mart.line_before is 'Order lines written since the aggregates were last kept, as they stood then.';
 comment on column mart.line_before.order_id is 'The order of the line that was written.';
 comment on column mart.line_before.line_number is 'Its number in the order.';
