@@ -15,6 +15,9 @@ from pipeline import config
 for variable in ("OPERATIONAL_URL", "WAREHOUSE_URL", "LAKE_URL", "OCEAN_SIMULATE", "RISK_API_URL", *config.OTHER_S3):
     os.environ.pop(variable, None)
 
+# Half of what a JVM of a few seconds does is to compile for a long life.
+os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
 _numbers = itertools.count()
 
 

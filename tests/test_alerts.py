@@ -17,12 +17,17 @@ from pipeline import alerts, config, postgres, summary
 from pipeline.errors import ConfigError, Undelivered
 from pipeline.outcome import Outcome, Task
 
-TASK_FAILED, SCHEDULING_ERROR = 30, 35
+TASK_FAILED, SCHEDULING_ERROR, TOLD_TO_STOP = 30, 35, 143
 DATE = shop.date(2)
 TOKEN = "shells-and-sand"
 PATH = f"/hook/{TOKEN}"
 BREAK = "alter table ops.order_lines rename column line_number to line"
 REPAIR = "alter table ops.order_lines rename column line to line_number"
+WAITS = """
+select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (
+    select oid from pg_database where datname = current_database()
+)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +124,22 @@ def test_what_cannot_be_scheduled_is_recorded_and_alerted_of(loaded: World) -> N
     )
     assert (status, error) == ("failed", alert["first_failed"]["error"])
     assert_discreet(loaded, output + str(alert))
+
+
+def test_a_load_that_is_told_to_stop_says_so_and_ends_whatever_it_waits_for(worlds: Worlds, loaded: World) -> None:
+    world, date = worlds.copy(loaded), str(shop.date(5))  # of which no other test has extracts
+    with webhook(PATH) as receiver, postgres.session(world.warehouse_url, "tests") as cursor:
+        postgres.lock_session(cursor, f"extract ops.orders {date}")
+        process = world.where(OCEAN_ALERT_URL=receiver.url).start("DailyWarehouseLoad", "--date", date)
+        while postgres.value(cursor, WAITS) == 0:
+            assert process.poll() is None
+        process.terminate()
+        output, _ = process.communicate(timeout=60)  # while what it waits for does not come
+    assert process.returncode == TOLD_TO_STOP
+    [alert] = receiver.posts
+    assert alert["cut_short"] == "it was told to stop (SIGTERM)"
+    assert alert["text"].splitlines() == last_lines(output)
+    world.load(date)
 
 
 @pytest.mark.parametrize("home", ["never_started", "down"])

@@ -22,6 +22,7 @@ from pipeline import checks, config, extract, postgres, reviews
 from pipeline.__main__ import main as show
 from pipeline.errors import ServiceDown
 from pipeline.services.postgresql import PROGRAMS
+from pipeline.tasks import stopping
 
 DEPLOY = ROOT / "deploy"
 GUIDES = (ROOT / "docs/operations.md", DEPLOY / "README.md")
@@ -179,10 +180,10 @@ def test_the_options_of_status_exist(capsys: pytest.CaptureFixture[str]) -> None
     assert named == set(OPTION.findall(capsys.readouterr().out)) - {"--help"}
 
 
-def test_the_exit_codes_of_the_guide_are_those_of_luigi_cfg() -> None:
+def test_the_exit_codes_of_the_guide_are_those_of_luigi_cfg_and_our_own() -> None:
     text = GUIDES[0].read_text()
     rows = re.findall(r"^\| (\d+) \|", text[text.index("## Exit codes") : text.index("## When an alert")], re.MULTILINE)
-    assert sorted(map(int, rows)) == sorted([0, *map(int, luigi_cfg()["retcode"].values())])
+    assert sorted(map(int, rows)) == sorted([0, *map(int, luigi_cfg()["retcode"].values()), stopping.EXIT_CODE])
 
 
 def test_the_guide_says_of_every_check_what_to_do_and_how_bad_it_is() -> None:

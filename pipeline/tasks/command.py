@@ -21,6 +21,7 @@ from pipeline import config, postgres, summary
 from pipeline.errors import OceanError, reason, unexpected
 from pipeline.outcome import DAILY, DONE, Outcome, Task
 from pipeline.tasks import run_log
+from pipeline.tasks.stopping import told_to_stop
 
 logger = logging.getLogger("luigi-interface")
 
@@ -54,12 +55,11 @@ def _watched(*args: Any, **kwargs: Any) -> Any:
     outcome, running = Outcome(_command()), dict[str, luigi.Task]()
     _outcome, _running = outcome, running
     try:
-        result = _schedule_and_run(*args, **kwargs)
+        with told_to_stop(_stopped):
+            result = _schedule_and_run(*args, **kwargs)
     except (Exception, KeyboardInterrupt) as error:
         is_interrupted = isinstance(error, KeyboardInterrupt)
-        outcome.cut_short = "it was interrupted" if is_interrupted else reason(error)
-        for task in running.values():
-            run_log.interrupted(task)
+        _cut_short("it was interrupted" if is_interrupted else reason(error))
         # After the trace that is still to be printed.
         atexit.register(_end, outcome, tell=not is_interrupted)
         raise
@@ -67,6 +67,17 @@ def _watched(*args: Any, **kwargs: Any) -> Any:
         _outcome, _running = before
     _end(outcome)
     return result
+
+
+def _stopped() -> None:
+    _cut_short("it was told to stop (SIGTERM)")
+    _end(_outcome)
+
+
+def _cut_short(why: str) -> None:
+    _outcome.cut_short = why
+    for task in _running.values():
+        run_log.interrupted(task)
 
 
 def _noted(worker: Worker, /, *args: Any, **kwargs: Any) -> None:
