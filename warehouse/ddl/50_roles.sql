@@ -1,5 +1,85 @@
 -- Who may read what. Roles belong to the server, not to a database: where one does not exist, whoever runs the server
--- creates it (`create role bi_reader login`) and runs this file again.
+-- creates it (`create role bi_reader login`), and then the warehouse's owner runs this file again.
+
+-- For people who analyse and need not know who a customer is. RebuildWarehouse leaves the schema: what is in it and
+-- follows from dwh is made again here, the table is kept.
+create schema if not exists analyst;
+comment on schema analyst is 'What bi_analyst reads instead of the tables of dwh that hold personal data.';
+
+do $$
+begin
+    if to_regclass('analyst.country_access') is null then
+        create table analyst.country_access (
+            role_name name not null,
+            country text not null,
+            primary key (role_name, country)
+        );
+        insert into analyst.country_access values ('bi_analyst', '*');
+    end if;
+end
+$$;
+comment on table analyst.country_access is
+'Whose addresses, orders and order lines a role sees; a member of bi_analyst that has no row sees none.';
+comment on column analyst.country_access.role_name is 'The role that logs in.';
+comment on column analyst.country_access.country is 'A country of delivery, as in dim_address; * is every country.';
+
+-- By who logged in and not by current_user: a member of bi_analyst that is limited to a country may say
+-- `set role bi_analyst`, which sees them all.
+create or replace function analyst.countries() returns text[] stable parallel safe
+return (
+    select array_agg(access.country) from analyst.country_access as access where access.role_name = session_user
+);
+comment on function analyst.countries() is 'The countries in analyst.country_access of the role that logged in.';
+
+-- Views with the rights of their owner: one with those of its reader could not say of a masked value whether it is
+-- known, as the reader may not look. Hence row-level security does not reach through them, and the view of addresses
+-- has the condition of their policy itself, behind a barrier that no function in a query gets past.
+drop view if exists analyst.dim_customer, analyst.dim_supplier, analyst.dim_address;
+
+create view analyst.dim_customer as
+select
+    customer_key,
+    customer_id,
+    case first_name when 'Unknown' then 'Unknown' else 'masked' end as first_name,
+    case last_name when 'Unknown' then 'Unknown' else 'masked' end as last_name,
+    case email when 'Unknown' then 'Unknown' else 'masked' end as email,
+    case phone when 'Unknown' then 'Unknown' else 'masked' end as phone,
+    date_trunc('year', birth_date)::date as birth_date,
+    registered_on,
+    risk_score,
+    is_deleted
+from dwh.dim_customer;
+comment on view analyst.dim_customer is
+'dwh.dim_customer without who it is: names, email and phone are masked, birth_date is the first day of its year.';
+
+create view analyst.dim_supplier as
+select
+    supplier_key,
+    supplier_id,
+    name,
+    case contact_email when 'Unknown' then 'Unknown' else 'masked' end as contact_email,
+    country,
+    is_deleted
+from dwh.dim_supplier;
+comment on view analyst.dim_supplier is 'dwh.dim_supplier with its contact_email masked.';
+
+create view analyst.dim_address with (security_barrier) as
+select
+    address_key,
+    address_id,
+    case street when 'Unknown' then 'Unknown' else 'masked' end as street,
+    case unit when 'Unknown' then 'Unknown' else 'masked' end as unit,
+    city,
+    postal_code,
+    state_code,
+    state_name,
+    country,
+    is_deleted
+from dwh.dim_address
+where (select analyst.countries()) && array['*', country];
+comment on view analyst.dim_address is
+'dwh.dim_address with street and unit masked, in the countries of analyst.country_access.';
+
 do $$
 begin
     if exists (select from pg_roles where rolname = 'bi_reader') then
@@ -7,6 +87,45 @@ begin
         grant usage on schema mart to bi_reader;
         grant select on all tables in schema mart to bi_reader;
         alter default privileges in schema mart grant select on tables to bi_reader;
+    end if;
+
+    if exists (select from pg_roles where rolname = 'bi_analyst') then
+        -- Table by table: a new one is read by nobody until somebody has looked whether it holds personal data.
+        grant usage on schema analyst, dwh to bi_analyst;
+        grant select on all tables in schema analyst to bi_analyst;
+        grant select on
+        dwh.dim_date, dwh.dim_payment_method, dwh.dim_order_status, dwh.dim_product,
+        dwh.fact_order, dwh.fact_order_line, dwh.fact_review, dwh.fact_partner_order, dwh.user_behavior_metric
+        to bi_analyst;
+        -- What the policy of orders looks at.
+        grant select (address_key, country) on dwh.dim_address to bi_analyst;
+
+        -- Row-level security by country of delivery. It binds neither the owner of the tables, and so neither loads,
+        -- checks nor the views of mart, nor a superuser; to any other role it shows nothing without a policy.
+        alter table dwh.dim_address enable row level security;
+        drop policy if exists by_country on dwh.dim_address;
+        create policy by_country on dwh.dim_address for select to bi_analyst
+        using ((select analyst.countries()) && array['*', country]);
+
+        alter table dwh.fact_order enable row level security;
+        drop policy if exists by_country on dwh.fact_order;
+        create policy by_country on dwh.fact_order for select to bi_analyst
+        using (
+            (select analyst.countries()) @> array['*']
+            or exists (
+                select from dwh.dim_address as address where address.address_key = fact_order.address_key
+            )
+        );
+
+        alter table dwh.fact_order_line enable row level security;
+        drop policy if exists by_country on dwh.fact_order_line;
+        create policy by_country on dwh.fact_order_line for select to bi_analyst
+        using (
+            (select analyst.countries()) @> array['*']
+            or exists (
+                select from dwh.fact_order as placed where placed.order_id = fact_order_line.order_id
+            )
+        );
     end if;
 end
 $$;
