@@ -74,7 +74,7 @@ def _measure(home: Path, orders: int, workers: int) -> None:
 
     def business(date: dt.date) -> None:
         nonlocal rows
-        url = config.settings().operational_url
+        url = config.settings().simulator_url
         rows = simulate(url, date, seed=42, scale=scale, opened_on=OPENED, progress=None).rows
 
     def note(name: str, measured: Measured, moved: int) -> None:
@@ -159,7 +159,7 @@ def _memory(processes: list[psutil.Process]) -> float:
 def _settle() -> None:
     """What the night between two loads does."""
     for url, name in (
-        (config.settings().operational_url, "operational"),
+        (config.settings().simulator_url, "simulator"),
         (config.settings().warehouse_url, "warehouse"),
     ):
         with postgres.session(url, name) as cursor:
@@ -182,7 +182,7 @@ def _steps(date: dt.date) -> list[list[str]]:
 
 
 def _count(table: str) -> int:
-    with postgres.session(config.settings().operational_url, "operational") as cursor:
+    with postgres.session(config.settings().simulator_url, "simulator") as cursor:
         found: int = postgres.value(
             cursor, postgres.sql.SQL("select count(*) from {}").format(postgres.qualified(table))
         )

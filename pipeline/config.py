@@ -64,6 +64,7 @@ class Settings:
 
     home: Path
     operational_url: str = field(repr=False)
+    simulator_url: str = field(repr=False)
     warehouse_url: str = field(repr=False)
     lake_url: str
     s3: S3
@@ -119,6 +120,7 @@ def settings() -> Settings:
     return Settings(
         home=home(),
         operational_url="" if from_lake else operational or embedded("operational_url"),
+        simulator_url="" if from_lake else _get("simulator_url") or operational or embedded("simulator_url"),
         warehouse_url=warehouse or embedded("warehouse_url"),
         lake_url=_parsed("LAKE_URL", _lake_url, "s3://ocean-lake"),
         s3=S3()
@@ -263,4 +265,8 @@ def embedded(name: str) -> str:
     try:
         return services_file()[name]
     except KeyError as missing:
-        raise _unreadable(f"no {missing}") from None
+        raise ConfigError(
+            f"read {home() / 'services.json'}",
+            f"it says nothing of {missing}: an earlier version wrote it",
+            "run `make up`, which adds what is missing",
+        ) from None

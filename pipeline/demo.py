@@ -18,7 +18,14 @@ def main() -> int:
 
     The demo is the embedded services' alone: what the environment says of other databases is not touched.
     """
-    foreign = ("OPERATIONAL_URL", "WAREHOUSE_URL", "LAKE_URL", "OCEAN_SIMULATE", *config.OTHER_S3)
+    foreign = (
+        "OPERATIONAL_URL",
+        "OCEAN_SIMULATOR_URL",
+        "WAREHOUSE_URL",
+        "LAKE_URL",
+        "OCEAN_SIMULATE",
+        *config.OTHER_S3,
+    )
     for variable in (*foreign, *(name for name in os.environ if name.startswith("SUPERSET_"))):
         os.environ.pop(variable, None)
     yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
@@ -53,7 +60,7 @@ def _opening(yesterday: dt.date) -> dt.date:
 
 def _opened_on() -> dt.date | None:
     """When the shop of an earlier demo was opened; None where there is none."""
-    with postgres.session(config.settings().operational_url, "operational") as cursor:
+    with postgres.session(config.settings().simulator_url, "simulator") as cursor:
         if postgres.value(cursor, "select to_regclass('simulator.shop') is null"):
             return None
         opened_on: dt.date | None = postgres.value(cursor, "select max(opened_on) from simulator.shop")

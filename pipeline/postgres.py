@@ -235,6 +235,11 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
+def _variable(name: str) -> str:
+    """The environment variable that holds the URL of a database."""
+    return f"{'OCEAN_' if name == 'simulator' else ''}{name.upper()}_URL"
+
+
 def _address(url: str, name: str) -> tuple[str, str]:
     try:
         parts = psycopg2.extensions.parse_dsn(url)
@@ -242,7 +247,7 @@ def _address(url: str, name: str) -> tuple[str, str]:
         raise ConfigError(
             f"read the URL of the {name} database",
             "it is not of the form postgresql://user:password@host:port/database",
-            f"correct {name.upper()}_URL; special characters of a password are written %XX",
+            f"correct {_variable(name)}; special characters of a password are written %XX",
         ) from None
     return parts.get("host") or "", parts.get("port") or "5432"
 
@@ -275,5 +280,5 @@ def _down(url: str, name: str, error: Exception) -> ServiceDown:
     return kind(
         f"reach the {name} database at {host or 'its local socket'}:{port}",
         because,
-        f"start the server (`make up` for the embedded one) or correct {name.upper()}_URL",
+        f"start the server (`make up` for the embedded one) or correct {_variable(name)}",
     )

@@ -7,12 +7,23 @@ from pathlib import Path
 
 import pytest
 from superset_site import Site, running_site
-from support import World, Worlds, admin_url, create_database, drop_database, running_services
+from support import (
+    World,
+    Worlds,
+    admin_url,
+    create_source_database,
+    create_warehouse_database,
+    database_of,
+    drop_database,
+    login,
+    running_services,
+)
 
 from pipeline import config
 
 # What a developer has set must not reach the tests.
-for variable in ("OPERATIONAL_URL", "WAREHOUSE_URL", "LAKE_URL", "OCEAN_SIMULATE", "RISK_API_URL", *config.OTHER_S3):
+SET = ("OPERATIONAL_URL", "OCEAN_SIMULATOR_URL", "WAREHOUSE_URL", "LAKE_URL", "OCEAN_SIMULATE", "RISK_API_URL")
+for variable in (*SET, *config.OTHER_S3):
     os.environ.pop(variable, None)
 
 # Half of what a JVM of a few seconds does is to compile for a long life.
@@ -30,17 +41,23 @@ def services_home() -> Iterator[Path]:
 
 @pytest.fixture
 def operational_url(services_home: Path) -> Iterator[str]:
-    """A new, empty database of a real server."""
+    """A new, empty database of a real server, for the role that extracts."""
     name = f"operational_{next(_numbers)}"
-    yield create_database(services_home, name)
+    yield create_source_database(services_home, name)
     drop_database(services_home, name)
 
 
 @pytest.fixture
+def simulator_url(services_home: Path, operational_url: str) -> str:
+    """The same database for the role that owns it."""
+    return login(services_home, "simulator_url", database_of(operational_url))
+
+
+@pytest.fixture
 def warehouse_url(services_home: Path) -> Iterator[str]:
-    """A new, empty database of a real server."""
+    """A new, empty database of a real server, for the role that loads."""
     name = f"warehouse_{next(_numbers)}"
-    yield create_database(services_home, name)
+    yield create_warehouse_database(services_home, name)
     drop_database(services_home, name)
 
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline import dwh, extract, mart, postgres, services, stage, warehouse
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
 from pipeline.config import S3, settings
 from pipeline.lake import Lake
+from pipeline.services.access import LOGINS
 
 ROOT = Path(__file__).parents[1]
 LUIGI = Path(sys.executable).parent / "luigi"
@@ -35,7 +37,7 @@ SIMULATED = {
 
 @dataclass(frozen=True)
 class World:
-    """A source database, a warehouse database and a lake."""
+    """A source database, a warehouse database and a lake, for the roles that extract and load."""
 
     home: Path
     operational_url: str
@@ -48,11 +50,17 @@ class World:
         return replace(self, more={**self.more, **environment})
 
     @property
+    def simulator_url(self) -> str:
+        """The source for the role that owns it."""
+        return login(self.home, "simulator_url", database_of(self.operational_url))
+
+    @property
     def environment(self) -> dict[str, str]:
         """What a user would set to reach this world."""
         return {
             "OCEAN_HOME": str(self.home),
             "OPERATIONAL_URL": self.operational_url,
+            "OCEAN_SIMULATOR_URL": self.simulator_url,
             "WAREHOUSE_URL": self.warehouse_url,
             "LAKE_URL": self.lake_url,
             **self.more,
@@ -82,11 +90,11 @@ class World:
         return self.luigi("DailyWarehouseLoad", "--date", str(date), *words, expect=expect)
 
     def source(self, query: str, arguments: Any = None) -> list[Any]:
-        """Runs a statement in the source."""
-        return _run(self.operational_url, query, arguments)
+        """Runs a statement in the source, as its owner."""
+        return _run(self.simulator_url, query, arguments)
 
     def warehouse(self, query: str, arguments: Any = None) -> list[Any]:
-        """Runs a statement in the warehouse."""
+        """Runs a statement in the warehouse, as its owner."""
         return _run(self.warehouse_url, query, arguments)
 
     def rows(self, query: str) -> set[tuple[Any, ...]]:
@@ -114,16 +122,16 @@ class Worlds:
 
     def new(self, source: World | None = None) -> World:
         """An empty warehouse and lake, for the source of another world or an empty one."""
-        operational_url = source.operational_url if source else self._database()
-        return World(self.home, operational_url, self._database(), self._lake_url())
+        operational_url = source.operational_url if source else self._source()
+        return World(self.home, operational_url, self._warehouse(), self._lake_url())
 
     def copy(self, world: World) -> World:
         """A copy of a warehouse and its lake, for the same source."""
-        return self.copy_lake(world, self._database(world.warehouse_url))
+        return self.copy_lake(world, self._warehouse(world.warehouse_url))
 
     def copy_lake(self, world: World, warehouse_url: str | None = None) -> World:
         """A copy of a lake for the same source, with an empty warehouse where none is given."""
-        found = replace(world, warehouse_url=warehouse_url or self._database(), lake_url=self._lake_url())
+        found = replace(world, warehouse_url=warehouse_url or self._warehouse(), lake_url=self._lake_url())
         objects = world.lake.client.get_paginator("list_objects_v2")
         for page in objects.paginate(Bucket=world.lake.bucket, Prefix=f"{world.lake.prefix}/"):
             for entry in page["Contents"]:
@@ -133,19 +141,30 @@ class Worlds:
 
     def copy_source(self, world: World) -> World:
         """A copy of a source, with an empty warehouse and lake."""
-        return World(self.home, self._database(world.operational_url), self._database(), self._lake_url())
+        return World(self.home, self._source(world.operational_url), self._warehouse(), self._lake_url())
 
     def drop(self) -> None:
         """Takes all databases away."""
         for database in self.databases:
             drop_database(self.home, database)
 
-    def _database(self, like: str | None = None) -> str:
+    def _source(self, like: str | None = None) -> str:
         self.databases.append(f"{self.name}_{len(self.databases)}")
-        return create_database(self.home, self.databases[-1], like.rsplit("/", 1)[1] if like else "template1")
+        return create_source_database(self.home, self.databases[-1], like and database_of(like))
+
+    def _warehouse(self, like: str | None = None) -> str:
+        self.databases.append(f"{self.name}_{len(self.databases)}")
+        return create_warehouse_database(self.home, self.databases[-1], like and database_of(like))
 
     def _lake_url(self) -> str:
         return f"s3://ocean-lake/{self.databases[-1]}"
+
+
+def embedded(home: Path, **environment: str) -> World:
+    """The embedded services' own databases and lake, as who names no others has them."""
+    found = json.loads((home / "services.json").read_text())
+    unset = dict.fromkeys(("OPERATIONAL_URL", "OCEAN_SIMULATOR_URL", "WAREHOUSE_URL"), "")
+    return World(home, found["operational_url"], found["warehouse_url"], "s3://ocean-lake", {**unset, **environment})
 
 
 @contextmanager
@@ -163,7 +182,17 @@ def running_services() -> Iterator[Path]:
 
 def create_source(world: World) -> None:
     """The tables of the source contract, empty."""
-    world.source(resources.files("pipeline").joinpath("generators/ops.sql").read_text("utf-8"))
+    _run_in_source(world, "ops")
+    let_extraction_read(world)
+
+
+def let_extraction_read(world: World) -> None:
+    """Grants the role that extracts what the owner of a source has made by hand."""
+    _run_in_source(world, "roles")
+
+
+def _run_in_source(world: World, name: str) -> None:
+    world.source(resources.files("pipeline").joinpath(f"generators/{name}.sql").read_text("utf-8"))
 
 
 def create_warehouse(world: World) -> None:
@@ -224,20 +253,53 @@ def keep_mart(world: World) -> None:
 
 
 def admin_url(home: Path) -> str:
-    """The URL of the embedded server's superuser, for what the pipeline's own role may not do."""
-    found = json.loads((home / "services.json").read_text())["operational_url"]
+    """The URL of the embedded server's superuser, for what the pipeline's own roles may not do."""
     password = (home / "postgresql.password").read_text().strip()
-    host = found.rsplit("@", 1)[1].rsplit("/", 1)[0]
-    return f"postgresql://postgres:{password}@{host}/postgres"
+    server = login(home, "warehouse_url", "postgres").rsplit("@", 1)[1]
+    return f"postgresql://postgres:{password}@{server}"
 
 
-def create_database(home: Path, name: str, template: str = "template1") -> str:
-    """A new database, empty or a copy, that belongs to the pipeline's role; returns its URL."""
+def login(home: Path, name: str, database: str) -> str:
+    """The URL of a database for the role that has this name in services.json."""
+    found = json.loads((home / "services.json").read_text())[name]
+    return f"{found.rsplit('/', 1)[0]}/{database}"
+
+
+def secrets_of(home: Path) -> set[str]:
+    """Every password and key of the embedded services."""
+    found = json.loads((home / "services.json").read_text())
+    passwords = {urlsplit(value).password for name, value in found.items() if name.endswith("_url")}
+    owner = (home / "postgresql.password").read_text()
+    secrets = {owner, found["s3_access_key"], found["s3_secret_key"], *(each for each in passwords if each)}
+    assert len(secrets) == len(LOGINS) + 4  # with the risk-score service's
+    return secrets
+
+
+def database_of(url: str) -> str:
+    """The name of the database in a URL."""
+    return url.rsplit("/", 1)[1]
+
+
+def create_source_database(home: Path, name: str, like: str | None = None, options: str = "") -> str:
+    """A new database that belongs to the shop, empty or a copy; returns its URL for the role that extracts."""
+    _create_database(home, name, "ocean", like, options)
+    _run(admin_url(home), f"grant connect on database {name} to etl_extract")
+    return login(home, "operational_url", name)
+
+
+def create_warehouse_database(home: Path, name: str, like: str | None = None) -> str:
+    """A new database that belongs to the role that loads, empty or a copy; returns its URL for that role."""
+    _create_database(home, name, "etl_load", like)
+    _run(admin_url(home), f"grant connect on database {name} to bi_reader, bi_analyst")
+    _run(admin_url(home), f"alter role bi_analyst in database {name} set search_path = analyst, dwh")
+    return login(home, "warehouse_url", name)
+
+
+def _create_database(home: Path, name: str, owner: str, like: str | None, options: str = "") -> None:
     # A database with sessions cannot be copied; those that lie idle are our own.
-    _run(admin_url(home), "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (template,))
-    _run(admin_url(home), f"create database {name} owner ocean template {template}")
-    found = json.loads((home / "services.json").read_text())["operational_url"]
-    return f"{found.rsplit('/', 1)[0]}/{name}"
+    _run(admin_url(home), "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (like,))
+    _run(admin_url(home), f"create database {name} owner {owner} template {like or 'template0'} {options}")
+    _run(admin_url(home), f"revoke all on database {name} from public")
 
 
 def drop_database(home: Path, name: str) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from email import message_from_string, policy
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import shop
 from receivers import mail_server, webhook
-from support import World, Worlds, create_warehouse
+from support import World, Worlds, create_warehouse, secrets_of
 
 from pipeline import alerts, config, postgres, summary
 from pipeline.errors import ConfigError, Undelivered
@@ -54,10 +53,7 @@ def last_lines(output: str) -> list[str]:
 
 
 def assert_discreet(world: World, text: str) -> None:
-    password = urlsplit(world.warehouse_url).password
-    assert password
-    assert password not in text
-    assert TOKEN not in text
+    assert not [secret for secret in (TOKEN, *secrets_of(world.home)) if secret in text]
 
 
 def test_the_last_lines_of_a_load_that_failed_say_what_failed_first_and_what_to_do(broken: World) -> None:

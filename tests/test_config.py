@@ -1,6 +1,7 @@
 """Settings: who wins, what is refused, and that nothing tells a secret."""
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OCEAN_HOME", str(tmp_path))
     monkeypatch.setenv("OPERATIONAL_URL", "postgresql://me:hunter2@source/ops")
     monkeypatch.setenv("WAREHOUSE_URL", "postgresql://me:hunter2@target/wh")
+    monkeypatch.setenv("OCEAN_SIMULATOR_URL", "postgresql://owner:hunter2@source/ops")
     monkeypatch.setenv("OCEAN_ALERT_URL", "https://hooks.example.com/hunter2")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
     config.settings.cache_clear()
@@ -59,6 +61,33 @@ def test_a_value_that_cannot_be_understood_is_named(monkeypatch: pytest.MonkeyPa
 def test_settings_can_be_shown_without_telling_a_secret() -> None:
     assert "hunter2" not in repr(config.settings())
     assert "hunter2" not in repr(config.S3("http://s3", "AK", "hunter2"))
+
+
+def test_a_simulated_shop_belongs_to_who_reads_it_unless_another_owner_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert config.settings().simulator_url == "postgresql://owner:hunter2@source/ops"
+    monkeypatch.delenv("OCEAN_SIMULATOR_URL")
+    config.settings.cache_clear()
+    assert config.settings().simulator_url == config.settings().operational_url == "postgresql://me:hunter2@source/ops"
+    monkeypatch.delenv("OPERATIONAL_URL")
+    embedded = {"operational_url": "reader", "simulator_url": "owner", "risk_api_url": ""}
+    (tmp_path / "services.json").write_text(json.dumps(embedded))
+    config.settings.cache_clear()
+    assert (config.settings().operational_url, config.settings().simulator_url) == ("reader", "owner")
+
+
+def test_services_of_an_earlier_version_are_mended_by_make_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("OPERATIONAL_URL", "OCEAN_SIMULATOR_URL"):
+        monkeypatch.delenv(name)
+    (tmp_path / "services.json").write_text(json.dumps({"operational_url": "reader and owner"}))
+    with pytest.raises(ConfigError, match=r"says nothing of 'simulator_url': an earlier version .* run `make up`"):
+        config.settings()
+
+
+def test_who_does_not_get_into_the_shop_is_told_the_variable_of_its_owner() -> None:
+    with pytest.raises(ServiceDown, match=r"reach the simulator database .* or correct OCEAN_SIMULATOR_URL"):
+        postgres.connect("postgresql://owner:hunter2@127.0.0.1:9/ops", "simulator")
 
 
 @pytest.mark.parametrize("url", ["postgres//me:hunter2@h/db", "postgresql://me:hunter2%zz@h/db"])

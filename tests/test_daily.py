@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import shop
-from support import BEFORE, LAST, OPENED, SIMULATED, World, Worlds
+from support import BEFORE, LAST, OPENED, SIMULATED, World, Worlds, secrets_of
 
 from pipeline import extract
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
@@ -95,15 +95,9 @@ def closed_port() -> int:
 
 def assert_discreet(world: World, text: str) -> None:
     """No password, no key, and no customer's e-mail address is in a text."""
-    services = json.loads((world.home / "services.json").read_text())
     emails = world.source("select email from ops.customers where email is not null")
     assert emails
-    hidden = {
-        SECRET,
-        services["s3_secret_key"],
-        urlsplit(world.warehouse_url).password,
-        *(email for (email,) in emails),
-    }
+    hidden = {SECRET, *secrets_of(world.home), *(email for (email,) in emails)}
     assert not [word for word in hidden if word in text]
 
 

@@ -91,7 +91,7 @@ def test_a_transaction_open_during_the_extract_is_in_the_warehouse_after_the_nex
     open_shop(world)
     create_warehouse(world)
     today = dt.datetime.now(dt.UTC).date()
-    with psycopg2.connect(world.operational_url) as late, late.cursor() as cursor:
+    with psycopg2.connect(world.simulator_url) as late, late.cursor() as cursor:
         # now() is the start of this transaction, and below the bound that the clock alone would give.
         cursor.execute("insert into ops.products select 2, 'SKU-2', 'Late', 1, 1, 7")
         extract_date(world, today)
@@ -110,7 +110,7 @@ def test_a_prepared_transaction_is_in_the_warehouse_after_the_next_date(world: W
     create_warehouse(world)
     today = dt.datetime.now(dt.UTC).date()
     extract_date(world, date(1))
-    connection = psycopg2.connect(world.operational_url)
+    connection = psycopg2.connect(world.simulator_url)
     connection.tpc_begin(connection.xid(1, f"late-{world.lake_url}", "branch"))
     connection.cursor().execute("insert into ops.products select 2, 'SKU-2', 'Late', 1, 1, 7")
     connection.tpc_prepare()
@@ -149,6 +149,7 @@ def test_a_role_that_cannot_see_when_transactions_began_is_told_what_to_grant(wo
     with postgres.session(admin, "tests") as cursor:
         cursor.execute("drop role if exists reader")
         cursor.execute("create role reader login password 'reader'")
+        cursor.execute(f"grant connect on database {database} to reader")
     world.source("grant usage on schema ops to reader; grant select on all tables in schema ops to reader")
     host = world.operational_url.rsplit("@", 1)[1]
     try:
@@ -156,7 +157,7 @@ def test_a_role_that_cannot_see_when_transactions_began_is_told_what_to_grant(wo
             # SELECT is enough while nobody is in a transaction.
             bound = extract.choose_bound(source, world.lake, date(1), extract.end_of(date(1)), dt.timedelta(0))
             extract.extract(source, world.lake, SOURCE_TABLES["ops.products"], date(1), bound, config.settings())
-            with psycopg2.connect(world.operational_url) as other, other.cursor() as cursor:
+            with psycopg2.connect(world.simulator_url) as other, other.cursor() as cursor:
                 cursor.execute("select 1")
                 with pytest.raises(SourceUnsafe, match="grant pg_read_all_stats"):
                     extract.choose_bound(source, world.lake, date(2), extract.end_of(date(2)), dt.timedelta(0))

@@ -134,7 +134,7 @@ def test_a_server_that_answered_before_may_come_back_and_one_that_never_did_is_d
 
 
 def test_a_login_that_is_refused_is_not_tried_again(world: World) -> None:
-    url = world.warehouse_url.replace("//ocean:", "//ocean:not-")
+    url = world.warehouse_url.replace("//etl_load:", "//etl_load:not-")
     postgres._reached.add(url)
     with pytest.raises(ServiceDown, match="password authentication failed") as caught:
         postgres.connect(url, "warehouse")

@@ -1,5 +1,6 @@
 """The embedded services, against the real servers."""
 
+import datetime as dt
 import json
 import os
 import pwd
@@ -27,6 +28,7 @@ import urllib3
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from support import BEFORE, SIMULATED, admin_url, embedded, secrets_of
 
 from pipeline import services
 from pipeline.errors import ServiceFailed
@@ -80,8 +82,12 @@ def access(home: Path) -> dict[str, str]:
 
 
 def query(home: Path, statement: str, url: str = "warehouse_url") -> Any:
+    return query_url(access(home)[url], statement)
+
+
+def query_url(url: str, statement: str) -> Any:
     with (
-        closing(psycopg2.connect(access(home)[url])) as connection,
+        closing(psycopg2.connect(url)) as connection,
         connection,
         connection.cursor() as cursor,
     ):
@@ -169,31 +175,10 @@ def test_fresh_services_let_in_who_knows_their_secrets(running_home: Path) -> No
     assert risk_scores(access(running_home)["risk_api_url"]) == (200, [])
 
 
-def test_the_role_owns_its_databases_and_is_no_superuser(running_home: Path) -> None:
-    assert query(running_home, "select rolsuper, rolcreaterole from pg_roles where rolname = current_user") == (
-        False,
-        False,
-    )
-    assert query(running_home, "select pg_has_role('pg_read_all_stats', 'usage')") == (True,)
-    assert query(running_home, "select has_schema_privilege('public', 'create')") == (True,)
-    assert query(running_home, "select has_database_privilege(current_database(), 'create')") == (True,)
-
-
-def test_who_reads_for_the_dashboards_enters_the_warehouse_alone_and_creates_nothing(running_home: Path) -> None:
-    assert query(running_home, "select current_user, current_database()", "bi_reader_url") == ("bi_reader", "warehouse")
-    for statement in ("create schema theirs", "create table public.theirs ()", "create temporary table theirs ()"):
-        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            query(running_home, statement, "bi_reader_url")
-    for database in ("oceanrecords", "superset"):
-        with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
-            psycopg2.connect(access(running_home)["bi_reader_url"], dbname=database)
-
-
-def test_superset_has_a_database_of_its_own_and_enters_no_other(running_home: Path) -> None:
-    assert query(running_home, "select has_schema_privilege('public', 'create')", "superset_metadata_url") == (True,)
-    for database in ("oceanrecords", "warehouse"):
-        with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
-            psycopg2.connect(access(running_home)["superset_metadata_url"], dbname=database)
+@pytest.mark.parametrize("url", ["simulator_url", "warehouse_url", "superset_metadata_url"])
+def test_the_owner_of_a_database_creates_what_it_wants_there(running_home: Path, url: str) -> None:
+    assert query(running_home, "select has_schema_privilege('public', 'create')", url) == (True,)
+    assert query(running_home, "select has_database_privilege(current_database(), 'create')", url) == (True,)
 
 
 def test_luigid_counts_for_prometheus(running_home: Path) -> None:
@@ -252,13 +237,15 @@ def test_secrets_are_their_owners_alone(running_home: Path) -> None:
     assert list(access(running_home)) == [
         "operational_url",
         "warehouse_url",
+        "simulator_url",
+        "bi_reader_url",
+        "bi_analyst_url",
+        "superset_metadata_url",
         "s3_endpoint",
         "s3_access_key",
         "s3_secret_key",
         "luigid_url",
         "risk_api_url",
-        "bi_reader_url",
-        "superset_metadata_url",
     ]
     for name in ("services.json", "postgresql.password"):
         assert stat.S_IMODE((running_home / name).stat().st_mode) == 0o600
@@ -273,12 +260,8 @@ def test_no_secret_is_in_a_command_line_a_log_or_the_output(home: Path) -> None:
     shown = output + errors + "".join(map(str, outcome(command(home, "status"))))
     shown += "".join(" ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"]))
     shown += "".join(log.read_text() for log in (home / "log").iterdir())
-    kept = access(home)
-    password = kept["warehouse_url"].split(":")[2].split("@")[0]
-    owners = (home / "postgresql.password").read_text()
     assert str(home) in shown
-    others = [urlsplit(kept[url]).password or "" for url in ("risk_api_url", "bi_reader_url", "superset_metadata_url")]
-    for secret in (password, owners, kept["s3_secret_key"], kept["s3_access_key"], *others):
+    for secret in secrets_of(home):
         assert len(secret) >= 20
         assert secret not in shown
 
@@ -520,15 +503,81 @@ def test_services_from_before_the_dashboards_get_what_is_missing(home: Path) -> 
     for name in ("bi_reader_url", "superset_metadata_url"):
         del kept[name]
     (home / "services.json").write_text(json.dumps(kept))
-    assert {service.name: service.state for service in services.up(home)} == {
-        "postgresql": "started",
-        "s3": "running",
-        "luigid": "running",
-        "risk": "running",
-    }
+    assert {service.state for service in services.up(home)} == {"started"}
     assert query(home, "select current_user", "bi_reader_url") == ("bi_reader",)
     assert query(home, "select current_user", "superset_metadata_url") == ("superset",)
     assert query(home, "select one from kept") == (1,)
+
+
+# A server as it was when one role had source and warehouse; it has a database beside them, too.
+ONE_ROLE = {
+    "oceanrecords": "drop owned by etl_extract",
+    "warehouse": """
+        drop owned by bi_analyst;
+        drop schema analyst cascade;
+        alter table dwh.dim_address disable row level security;
+        alter table dwh.fact_order disable row level security;
+        alter table dwh.fact_order_line disable row level security;
+        reassign owned by etl_load to ocean;
+        drop owned by etl_load;
+        alter default privileges for role ocean in schema mart grant select on tables to bi_reader;
+        delete from etl.marker where update_id like 'CreateWarehouse(%';
+        drop role etl_extract, etl_load, bi_analyst;
+        grant pg_read_all_stats to ocean;
+    """,
+    "postgres": "create database theirs owner ocean",
+}
+OWNED = """
+select count(*) from (
+    select relowner from pg_class
+    union all select nspowner from pg_namespace
+    union all select defaclrole from pg_default_acl
+) as object (owner)
+where owner = 'ocean'::regrole
+"""
+
+
+def test_a_warehouse_from_when_one_role_had_everything_is_handed_over_as_it_is(home: Path) -> None:
+    services.up(home)
+    embedded(home, **SIMULATED).load(BEFORE)
+    checksum = embedded(home).checksum()
+    for database, statements in ONE_ROLE.items():
+        with closing(psycopg2.connect(admin_url(home), dbname=database)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(statements)
+    kept = access(home)
+    url = kept.pop("simulator_url")
+    del kept["bi_analyst_url"]
+    kept |= {"operational_url": url, "warehouse_url": url.replace("/oceanrecords", "/warehouse")}
+    assert query_url(kept["warehouse_url"], OWNED) != (0,)
+    (home / "services.json").write_text(json.dumps(kept))
+
+    assert {state.state for state in services.up(home)} == {"started"}
+    assert {state.state for state in services.up(home)} == {"running"}
+    assert access(home)["simulator_url"] == url
+    assert query(home, OWNED) == (0,)
+    owners = "select array_agg(datname || ' ' || datdba::regrole order by datname) from pg_database where datallowconn"
+    assert query(home, owners) == (
+        [
+            "oceanrecords ocean",
+            "postgres postgres",
+            "superset superset",
+            "template1 postgres",
+            "theirs ocean",
+            "warehouse etl_load",
+        ],
+    )
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        query_url(kept["warehouse_url"], "select")
+    assert query(home, "select pg_has_role('ocean', 'pg_read_all_stats', 'member')") == (False,)
+
+    world = embedded(home, **SIMULATED)
+    assert world.checksum() == checksum
+    world.load(BEFORE)
+    world.load(BEFORE + dt.timedelta(days=1))
+    assert world.checksum() != checksum
+    assert query(home, "select count(*) > 0 from mart.kpi_monthly", "bi_reader_url") == (True,)
+    assert query(home, "select count(*) > 0 from dim_customer where email = 'masked'", "bi_analyst_url") == (True,)
 
 
 def test_dashboards_without_their_environment_say_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import shop
-from support import ROOT, World, Worlds, create_warehouse
+from support import ROOT, World, Worlds, create_warehouse, secrets_of
 
 from pipeline import postgres
 
@@ -52,9 +52,7 @@ def status(world: World, *words: str, expect: int) -> str:
     )
     assert done.returncode == expect, done.stdout + done.stderr
     assert done.stderr == ""
-    password = urlsplit(world.warehouse_url).password
-    assert password
-    assert password not in done.stdout
+    assert not [secret for secret in secrets_of(world.home) if secret in done.stdout]
     return done.stdout
 
 

@@ -54,7 +54,7 @@ def create_app(services_file: Path) -> FastAPI:
 
     @app.get("/risk-scores", dependencies=[Depends(let_in)])
     def scores() -> StreamingResponse:
-        last = _last_day(_access(services_file)["operational_url"])
+        last = _last_day(_access(services_file)["simulator_url"])
         return StreamingResponse(_json(risk_scores(*last) if last else iter(())), media_type="application/json")
 
     @app.exception_handler(OceanError)
@@ -72,8 +72,8 @@ def _access(services_file: Path) -> dict[str, str]:
 def _last_day(url: str) -> tuple[int, dt.date, int] | None:
     """The shop's seed, its last business day and the customers it then had; None where nothing happened yet."""
     with (
-        postgres.refusals("operational"),
-        closing(postgres.connect(url, "operational", autocommit=True)) as connection,
+        postgres.refusals("simulator"),
+        closing(postgres.connect(url, "simulator", autocommit=True)) as connection,
         connection.cursor() as cursor,
     ):
         found = [] if postgres.value(cursor, NO_SHOP) else postgres.rows(cursor, LAST_DAY)

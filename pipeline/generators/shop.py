@@ -15,7 +15,7 @@ from pipeline.postgres import Connection
 Progress = Callable[[dt.date, int, int], None]
 
 LOCK = "simulated shop"
-OPS = Path(__file__).with_name("ops.sql")
+OPS, ROLES = (Path(__file__).with_name(name) for name in ("ops.sql", "roles.sql"))
 # Tables grow faster than their statistics, and every look-up is by a key: only a plan by index stays cheap.
 # A day that a power cut undoes is simulated again, the same, so that no commit need wait for the disk.
 SESSION = """
@@ -63,7 +63,7 @@ def simulate(
     if scale <= 0:
         raise SimulationError(f"open a shop of scale {scale}", "it is not above 0", "correct shop_scale in luigi.cfg")
     days = rows = 0
-    with postgres.refusals("operational"), closing(postgres.connect(url, "operational")) as connection:
+    with postgres.refusals("simulator"), closing(postgres.connect(url, "simulator")) as connection:
         shop = _open(connection, Shop(seed, scale, opened_on or date))
         books: Books | None = None
         while written := _next_day(connection, shop, date, books):
@@ -79,7 +79,7 @@ def find_shop(url: str) -> Shop | None:
 
     Raises ServiceDown.
     """
-    with postgres.transaction(url, "operational") as cursor:
+    with postgres.transaction(url, "simulator") as cursor:
         found = [] if postgres.value(cursor, NO_SHOP) else postgres.rows(cursor, SHOP)
     return Shop(*found[0]) if found else None
 
@@ -96,6 +96,7 @@ def _open(connection: Connection, wanted: Shop) -> Shop:
                     "set OCEAN_SIMULATE=0, or use an empty database",
                 )
             cursor.execute(OPS.read_text("utf-8"))
+        cursor.execute(ROLES.read_text("utf-8"))
         cursor.execute(OPEN, (wanted.seed, wanted.scale, wanted.opened_on))
         [found] = postgres.rows(cursor, SHOP)
         cursor.execute(SESSION)

@@ -52,13 +52,18 @@ class Dashboards:
 def up(home: Path) -> list[State]:
     """Every service runs and `home`/services.json says how to reach it; the state is `started` or `running`.
 
-    A rerun starts only what does not answer. Two at once are one: the second waits for the first.
+    A rerun starts only what does not answer. Two at once are one: the second waits for the first. Where the services
+    are of an earlier version, with fewer roles in the database, all are started again, with their data.
     Raises ServiceFailed.
     """
     home = home.expanduser().resolve()
     require_passage(home)
     with _locked(home):
-        return [_state(service, "started" if service.up() else "running") for service in _services(home)]
+        found = _services(home)
+        if found[0].access.is_outdated:  # a service that runs the earlier version's code may log in as the wrong role
+            for service in reversed(found):
+                service.down()
+        return [_state(service, "started" if service.up() else "running") for service in found]
 
 
 def dashboards(home: Path, *, again: bool = True) -> Dashboards:

@@ -9,48 +9,67 @@ from urllib.parse import urlsplit
 from pipeline.errors import ServiceFailed
 from pipeline.services.folders import write_secret
 
-ROLE = "ocean"
-READER = "bi_reader"
+# The databases, and the roles, none of which may do more than its work needs: SIMULATOR is the shop's own application,
+# EXTRACT reads the source, LOAD owns the warehouse, READER is the dashboards', ANALYST people's, METADATA Superset's.
 OPERATIONAL, WAREHOUSE, METADATA = "oceanrecords", "warehouse", "superset"
+SIMULATOR, EXTRACT, LOAD, READER, ANALYST = "ocean", "etl_extract", "etl_load", "bi_reader", "bi_analyst"
+
+# Who logs in where, by the name in services.json.
+LOGINS = {
+    "operational_url": (EXTRACT, OPERATIONAL),
+    "warehouse_url": (LOAD, WAREHOUSE),
+    "simulator_url": (SIMULATOR, OPERATIONAL),
+    "bi_reader_url": (READER, WAREHOUSE),
+    "bi_analyst_url": (ANALYST, WAREHOUSE),
+    "superset_metadata_url": (METADATA, METADATA),
+}
+RISK_USER = "ocean"
+
+
+def _new_passwords() -> dict[str, str]:
+    return {role: secrets.token_urlsafe(24) for role, _ in LOGINS.values()}
 
 
 @dataclass
 class Access:
-    """Ports by the services' names, and secrets. Only `save` writes."""
+    """Ports by the services' names, and secrets, those of the database by role. Only `save` writes."""
 
     path: Path
     ports: dict[str, int]
-    database_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    passwords: dict[str, str] = field(default_factory=_new_passwords, repr=False)
     s3_access_key: str = field(default_factory=lambda: secrets.token_hex(10).upper(), repr=False)
     s3_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
     risk_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-    reader_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-    metadata_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    is_outdated: bool = False  # written by an earlier version, which had fewer roles
 
     @classmethod
     def read(cls, home: Path, preferred_ports: dict[str, int]) -> "Access":
         """What `home`/services.json says; with no such file the preferred ports and new secrets.
 
-        A file of an earlier version, without the risk-score service or dashboards, gets what is missing at the next
-        `save`.
+        A file of an earlier version, in which a role, the risk-score service or dashboards are missing, gets what is
+        missing at the next `save`.
         Raises ServiceFailed for a file that cannot be understood.
         """
         path = home / "services.json"
         try:
             kept = json.loads(path.read_text())
-            database = urlsplit(kept["operational_url"])
             urls = {
-                "postgresql": database,
+                "postgresql": urlsplit(kept["operational_url"]),
                 "s3": urlsplit(kept["s3_endpoint"]),
                 "luigid": urlsplit(kept["luigid_url"]),
             }
-            access = cls(path, {}, database.password, kept["s3_access_key"], kept["s3_secret_key"])
+            access = cls(path, {}, s3_access_key=kept["s3_access_key"], s3_secret_key=kept["s3_secret_key"])
+            # By the role that each URL names, not by the URL's name: in earlier versions one role had several.
+            logins = [urlsplit(kept[name]) for name in LOGINS if name in kept]
+            access.passwords |= {
+                login.username: login.password
+                for login in logins
+                if login.username in access.passwords and login.password
+            }
+            access.is_outdated = len(logins) < len(LOGINS)
             if "risk_api_url" in kept:
                 urls["risk"] = urlsplit(kept["risk_api_url"])
                 access.risk_password = urls["risk"].password
-            if "bi_reader_url" in kept:
-                access.reader_password = urlsplit(kept["bi_reader_url"]).password
-                access.metadata_password = urlsplit(kept["superset_metadata_url"]).password
             if "superset_url" in kept:
                 urls["superset"] = urlsplit(kept["superset_url"])
             access.ports = preferred_ports | {name: int(url.port) for name, url in urls.items()}
@@ -64,19 +83,10 @@ class Access:
                 "remove it and run `make up`: the data stays, passwords and keys become new ones",
             ) from None
 
-    def database_url(self, database: str) -> str:
-        """The URL of a database for the pipeline's role."""
-        return self._login(ROLE, self.database_password, database)
-
-    @property
-    def bi_reader_url(self) -> str:
-        """The URL of the warehouse for who may only read schema mart."""
-        return self._login(READER, self.reader_password, WAREHOUSE)
-
-    @property
-    def superset_metadata_url(self) -> str:
-        """The URL of the database in which Superset keeps its own things, for its own role."""
-        return self._login(METADATA, self.metadata_password, METADATA)
+    def url(self, name: str) -> str:
+        """The URL of a database, role and password in it, by its name in services.json."""
+        role, database = LOGINS[name]
+        return f"postgresql://{role}:{self.passwords[role]}@127.0.0.1:{self.ports['postgresql']}/{database}"
 
     @property
     def superset_url(self) -> str:
@@ -86,24 +96,18 @@ class Access:
     @property
     def risk_api_url(self) -> str:
         """The URL of the risk scores, user and password in it."""
-        return f"http://{ROLE}:{self.risk_password}@127.0.0.1:{self.ports['risk']}/risk-scores"
+        return f"http://{RISK_USER}:{self.risk_password}@127.0.0.1:{self.ports['risk']}/risk-scores"
 
     def save(self) -> None:
         """Writes services.json, whole or not at all."""
         kept = {
-            "operational_url": self.database_url(OPERATIONAL),
-            "warehouse_url": self.database_url(WAREHOUSE),
+            **{name: self.url(name) for name in LOGINS},
             "s3_endpoint": f"http://127.0.0.1:{self.ports['s3']}",
             "s3_access_key": self.s3_access_key,
             "s3_secret_key": self.s3_secret_key,
             "luigid_url": f"http://127.0.0.1:{self.ports['luigid']}",
             "risk_api_url": self.risk_api_url,
-            "bi_reader_url": self.bi_reader_url,
-            "superset_metadata_url": self.superset_metadata_url,
         }
         if "superset" in self.ports:  # once there are dashboards to serve
             kept["superset_url"] = self.superset_url
         write_secret(self.path, json.dumps(kept, indent=2) + "\n")
-
-    def _login(self, role: str, password: str, database: str) -> str:
-        return f"postgresql://{role}:{password}@127.0.0.1:{self.ports['postgresql']}/{database}"

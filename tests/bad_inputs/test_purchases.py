@@ -75,7 +75,7 @@ CASES = [
 
 
 def buy(world: World, *cases: Case) -> None:
-    with postgres.session(world.operational_url, "operational") as cursor:
+    with postgres.session(world.simulator_url, "tests") as cursor:
         for case in cases:
             cursor.execute(INSERT, {"number": case.name} | GOOD | case.spoilt)
 

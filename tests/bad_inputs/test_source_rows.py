@@ -268,7 +268,7 @@ def insert(world: World, cases: Sequence[Case]) -> None:
                 sql.SQL(", ").join(map(sql.Literal, row.values())),
             )
         )
-    with postgres.session(world.operational_url, "operational") as cursor:
+    with postgres.session(world.simulator_url, "tests") as cursor:
         cursor.execute(sql.SQL(";").join(statements))
 
 
@@ -305,7 +305,7 @@ def wide(worlds: Worlds) -> World:
     for table, columns in WIDE_TYPES.items():
         for name, type_ in (column.split(" ", 1) for column in columns):
             world.source(f"alter table ops.{table} alter {name} type {type_}")
-    with postgres.session(world.operational_url, "operational") as cursor:
+    with postgres.session(world.simulator_url, "tests") as cursor:
         for name, type_ in OWN_COLUMNS:
             cursor.execute(sql.SQL("alter table ops.suppliers add {} {}").format(sql.Identifier(name), sql.SQL(type_)))
     world.source(f"insert into ops.orders values (1, 1, 1, 1, 1, '{DAY}', null, '{OPENING}', '{OPENING}')")

@@ -5,7 +5,17 @@ from collections.abc import Iterator
 import pytest
 from feeds_world import settings_of
 from shop import date, open_shop
-from support import World, Worlds, admin_url, create_source, create_warehouse, drop_database, extract_date, load_stages
+from support import (
+    World,
+    Worlds,
+    admin_url,
+    create_source,
+    create_source_database,
+    create_warehouse,
+    drop_database,
+    extract_date,
+    load_stages,
+)
 from unconstrained import without_constraints
 
 from pipeline import postgres
@@ -84,7 +94,7 @@ def source(worlds: Worlds) -> World:
 def columns_after(source: World, table: str, change: str) -> dict[str, str]:
     """The columns and types that an extract would read after a change of the table, which is taken back."""
     found = {**SOURCE_TABLES, USER_PURCHASE.name: USER_PURCHASE}[table]
-    with postgres.session(source.operational_url, "operational") as cursor:
+    with postgres.session(source.simulator_url, "tests") as cursor:
         cursor.execute("begin")
         try:
             cursor.execute(f"alter table {table} {change}")
@@ -114,11 +124,11 @@ def encoded(worlds: Worlds, request: pytest.FixtureRequest) -> Iterator[World]:
     """A shop in a database of the encoding that the test names, with settings of its own."""
     world = worlds.new()
     name = f"bad_{request.param.lower()}"
+    url = create_source_database(world.home, name, options=f"encoding '{request.param}' locale 'C'")
     with postgres.session(admin_url(world.home), "tests") as admin:
-        admin.execute(f"create database {name} owner ocean encoding '{request.param}' locale 'C' template template0")
         for setting in ("timezone = 'Asia/Tokyo'", "datestyle = 'German'", "bytea_output = 'escape'"):
             admin.execute(f"alter database {name} set {setting}")
-    found = World(world.home, f"{world.operational_url.rsplit('/', 1)[0]}/{name}", world.warehouse_url, world.lake_url)
+    found = World(world.home, url, world.warehouse_url, world.lake_url)
     open_shop(found)
     yield found
     drop_database(world.home, name)

@@ -13,7 +13,7 @@ import shop
 from feeds_world import classify, deliver_reviews, load_behavior, run
 from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
-from support import World, create_warehouse
+from support import World, create_warehouse, let_extraction_read
 
 from pipeline import extract, postgres, purchases
 from pipeline.tasks.reviews import LoadReviews
@@ -109,6 +109,7 @@ def set_up(world: World, bought: Iterable[Purchase]) -> None:
         world.lake.delete(entry.key for entry in world.lake.objects(folder))
     if world.source("select to_regnamespace('retail') is null") == [(True,)]:
         world.source(TABLE)
+        let_extraction_read(world)
         create_warehouse(world)
     world.source("delete from retail.user_purchase")
     tables = world.warehouse(
@@ -261,6 +262,7 @@ def test_purchases_without_a_customer_are_counted_and_said_so(world: World) -> N
     shop.open_shop(world)
     world.source("drop schema retail cascade")
     world.source(TABLE)
+    let_extraction_read(world)
     shop.add_order(world, 1, shop.at(1), 1)
     buy(world, *TWICE)
     deliver_reviews(world, 1, (1, "good"))

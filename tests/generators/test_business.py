@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import create_database, drop_database
+from support import create_source_database, drop_database, login
 
 from pipeline import postgres
 from pipeline.generators.shop import simulate
@@ -43,7 +43,8 @@ class Business:
 
 @pytest.fixture(scope="module")
 def shop(services_home: Path) -> Iterator[Business]:
-    url = create_database(services_home, "fourteen_months")
+    create_source_database(services_home, "fourteen_months")
+    url = login(services_home, "simulator_url", "fourteen_months")
     simulate(url, OPENED, seed=11, scale=0.3, opened_on=OPENED, progress=None)
     with postgres.session(url, "tests") as cursor:
         cursor.execute(SEEN)

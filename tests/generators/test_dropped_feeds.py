@@ -214,10 +214,10 @@ def test_deliveries_are_of_the_date_or_shortly_before(month: Lake) -> None:
 
 
 def test_most_customers_are_those_that_the_shop_has_by_then(
-    operational_url: str, reviews: list[list[str]], orders: list[list[str]], month: Lake
+    simulator_url: str, reviews: list[list[str]], orders: list[list[str]], month: Lake
 ) -> None:
-    simulate(operational_url, LAST, seed=7, scale=1, opened_on=OPENED, progress=None)
-    with postgres.session(operational_url, "tests") as cursor:
+    simulate(simulator_url, LAST, seed=7, scale=1, opened_on=OPENED, progress=None)
+    with postgres.session(simulator_url, "tests") as cursor:
         query = "select business_date, last_customer_id from simulator.business_day"
         known = dict(postgres.rows(cursor, query))
     assert known[LAST] > customers_at_opening(1) + 150
@@ -246,7 +246,7 @@ def test_the_task_drops_what_is_missing_since_the_opening_without_a_shop(small: 
     assert not task.complete()
     assert luigi.build([task], local_scheduler=True)
     assert [SimulateFeeds(date=date).complete() for date in DATES[:5]] == [True] * 4 + [False]
-    assert find_shop(small.operational_url) is None
+    assert find_shop(small.simulator_url) is None
     dropped = drop_feeds(lake, SMALL, DATES[3], None)
     assert (task.rows, task.bytes) == (dropped.rows, dropped.bytes)
     assert content(small.lake) == content(lake)
@@ -261,8 +261,8 @@ def test_a_date_before_the_opening_has_no_files(small: World) -> None:
 def test_a_shop_that_is_open_counts_for_more_than_the_settings(
     small: World, lake: Killed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    simulate(small.operational_url, DATES[1], seed=9, scale=0.2, opened_on=DATES[1], progress=None)
-    assert find_shop(small.operational_url) == Shop(9, 0.2, DATES[1])
+    simulate(small.simulator_url, DATES[1], seed=9, scale=0.2, opened_on=DATES[1], progress=None)
+    assert find_shop(small.simulator_url) == Shop(9, 0.2, DATES[1])
     assert SimulateFeeds(date=OPENED).complete()
     SimulateFeeds(date=DATES[2]).run()
     drop_feeds(lake, Shop(9, 0.2, DATES[1]), DATES[2], None)

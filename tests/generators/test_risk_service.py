@@ -40,10 +40,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
 
 
 @pytest.fixture
-def get(service: tuple[Path, str], operational_url: str) -> Get:
+def get(service: tuple[Path, str], simulator_url: str) -> Get:
     """Asks the service, which has the test's own database, as a user or (with an empty login) as nobody."""
     path, address = service
-    write(path, address, operational_url)
+    write(path, address, simulator_url)
 
     def ask(page: str = "/risk-scores", login: str = f"{USER}:{PASSWORD}") -> urllib3.BaseHTTPResponse:
         headers = urllib3.make_headers(basic_auth=login) if login else {}
@@ -52,10 +52,10 @@ def get(service: tuple[Path, str], operational_url: str) -> Get:
     return ask
 
 
-def write(path: Path, address: str, operational_url: str) -> None:
+def write(path: Path, address: str, simulator_url: str) -> None:
     url = f"http://{USER}:{PASSWORD}@{address}/risk-scores"
     aside = path.with_suffix(".new")
-    aside.write_text(json.dumps({"operational_url": operational_url, "risk_api_url": url}))
+    aside.write_text(json.dumps({"simulator_url": simulator_url, "risk_api_url": url}))
     aside.replace(path)
 
 
@@ -90,10 +90,10 @@ def test_without_a_shop_the_list_is_empty(get: Get) -> None:
     assert (get().status, get().json()) == (200, [])
 
 
-def test_a_shop_has_the_scores_of_its_customers_in_the_month_of_its_last_day(get: Get, operational_url: str) -> None:
+def test_a_shop_has_the_scores_of_its_customers_in_the_month_of_its_last_day(get: Get, simulator_url: str) -> None:
     customers = {}
     for date in (OPENED, OPENED + dt.timedelta(days=14)):  # the second one is in the next month
-        open_shop(operational_url, date)
+        open_shop(simulator_url, date)
         answer = get()
         assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
         entries: list[dict[str, Any]] = answer.json()
@@ -112,13 +112,13 @@ def test_a_shop_has_the_scores_of_its_customers_in_the_month_of_its_last_day(get
 
 
 def test_a_database_that_does_not_answer_is_said_without_its_password(
-    get: Get, service: tuple[Path, str], operational_url: str
+    get: Get, service: tuple[Path, str], simulator_url: str
 ) -> None:
     path, address = service
     write(path, address, "postgresql://ocean:hidden@127.0.0.1:1/oceanrecords")
     answer = get()
     assert answer.status == 503
-    assert "cannot reach the operational database" in answer.json()["detail"]
+    assert "cannot reach the simulator database" in answer.json()["detail"]
     assert b"hidden" not in answer.data
-    write(path, address, operational_url)
+    write(path, address, simulator_url)
     assert get().status == 200

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import create_database, drop_database
+from support import create_source_database, drop_database, login
 
 from pipeline import postgres
 from pipeline.errors import SimulationError
@@ -61,35 +61,36 @@ def marked(url: str) -> list[dt.date]:
 @pytest.fixture(scope="module")
 def undisturbed(services_home: Path) -> Iterator[dict[str, list[str]]]:
     """What the shop holds when its days were done in one call."""
-    url = create_database(services_home, "undisturbed")
+    create_source_database(services_home, "undisturbed")
+    url = login(services_home, "simulator_url", "undisturbed")
     assert do(url, LAST).days == DAYS
     yield content(url)
     drop_database(services_home, "undisturbed")
 
 
 def test_the_same_days_in_one_call_and_one_by_one_give_the_same_shop(
-    operational_url: str, undisturbed: dict[str, list[str]]
+    simulator_url: str, undisturbed: dict[str, list[str]]
 ) -> None:
-    rows = [do(operational_url, OPENED + dt.timedelta(days=day)).rows for day in range(DAYS)]
-    assert content(operational_url) == undisturbed
+    rows = [do(simulator_url, OPENED + dt.timedelta(days=day)).rows for day in range(DAYS)]
+    assert content(simulator_url) == undisturbed
     assert rows[0] > rows[1] > 0
 
 
 def test_two_processes_at_once_do_each_day_once_and_give_the_same_shop(
-    operational_url: str, undisturbed: dict[str, list[str]]
+    simulator_url: str, undisturbed: dict[str, list[str]]
 ) -> None:
-    processes = [start(operational_url), start(operational_url)]
+    processes = [start(simulator_url), start(simulator_url)]
     outputs = [process.communicate(timeout=120)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert sorted(outputs[0] + outputs[1]) == [str(date) for date in marked(operational_url)]
-    assert content(operational_url) == undisturbed
+    assert sorted(outputs[0] + outputs[1]) == [str(date) for date in marked(simulator_url)]
+    assert content(simulator_url) == undisturbed
 
 
 def test_a_killed_simulation_leaves_whole_days_and_goes_on_to_the_same_shop(
-    operational_url: str, undisturbed: dict[str, list[str]]
+    simulator_url: str, undisturbed: dict[str, list[str]]
 ) -> None:
     for days_before in range(1, 4):
-        killed = start(operational_url, subprocess.PIPE)
+        killed = start(simulator_url, subprocess.PIPE)
         assert killed.stdin
         assert killed.stdout
         for _ in range(days_before):
@@ -97,57 +98,57 @@ def test_a_killed_simulation_leaves_whole_days_and_goes_on_to_the_same_shop(
             print(file=killed.stdin, flush=True)
         killed.kill()  # it had just begun another day
         killed.communicate()
-        with postgres.transaction(operational_url, "tests") as cursor:
+        with postgres.transaction(simulator_url, "tests") as cursor:
             postgres.lock(cursor, LOCK)  # the server has noticed
             last_order = postgres.value(cursor, "select max(created_ts) from ops.orders")
-        days = marked(operational_url)
+        days = marked(simulator_url)
         assert last_order.date() == days[-1]
     assert 6 <= len(days) <= 9
-    assert do(operational_url, LAST).days == DAYS - len(days)
-    assert content(operational_url) == undisturbed
+    assert do(simulator_url, LAST).days == DAYS - len(days)
+    assert content(simulator_url) == undisturbed
 
 
-def test_running_again_does_nothing(operational_url: str) -> None:
-    first = do(operational_url, OPENED + dt.timedelta(days=2))
-    before = content(operational_url)
-    assert (first.days, do(operational_url, OPENED + dt.timedelta(days=2))) == (3, Simulated(0, 0))
-    assert do(operational_url, OPENED) == Simulated(0, 0)
-    assert content(operational_url) == before
+def test_running_again_does_nothing(simulator_url: str) -> None:
+    first = do(simulator_url, OPENED + dt.timedelta(days=2))
+    before = content(simulator_url)
+    assert (first.days, do(simulator_url, OPENED + dt.timedelta(days=2))) == (3, Simulated(0, 0))
+    assert do(simulator_url, OPENED) == Simulated(0, 0)
+    assert content(simulator_url) == before
 
 
-def test_a_date_before_the_opening_has_no_business(operational_url: str) -> None:
-    assert do(operational_url, OPENED - dt.timedelta(days=1)) == Simulated(0, 0)
-    assert marked(operational_url) == []
-    assert not any(content(operational_url).values())
-    assert do(operational_url, OPENED).days == 1
+def test_a_date_before_the_opening_has_no_business(simulator_url: str) -> None:
+    assert do(simulator_url, OPENED - dt.timedelta(days=1)) == Simulated(0, 0)
+    assert marked(simulator_url) == []
+    assert not any(content(simulator_url).values())
+    assert do(simulator_url, OPENED).days == 1
 
 
-def test_without_an_opening_day_the_shop_opens_on_the_first_date_and_remembers(operational_url: str) -> None:
+def test_without_an_opening_day_the_shop_opens_on_the_first_date_and_remembers(simulator_url: str) -> None:
     for later in (0, 2):
-        simulate(operational_url, OPENED + dt.timedelta(later), seed=7, scale=0.3, opened_on=None, progress=None)
-    assert marked(operational_url) == [OPENED + dt.timedelta(days=day) for day in range(3)]
+        simulate(simulator_url, OPENED + dt.timedelta(later), seed=7, scale=0.3, opened_on=None, progress=None)
+    assert marked(simulator_url) == [OPENED + dt.timedelta(days=day) for day in range(3)]
 
 
 @pytest.mark.parametrize(("seed", "scale"), [(8, 0.3), (7, 0.5)])
-def test_another_seed_or_scale_is_refused(operational_url: str, seed: int, scale: float) -> None:
-    do(operational_url, OPENED)
-    before = content(operational_url)
+def test_another_seed_or_scale_is_refused(simulator_url: str, seed: int, scale: float) -> None:
+    do(simulator_url, OPENED)
+    before = content(simulator_url)
     with pytest.raises(SimulationError, match=r"opened with seed 7 and scale 0\.3"):
-        do(operational_url, LAST, seed=seed, scale=scale)
-    assert content(operational_url) == before
+        do(simulator_url, LAST, seed=seed, scale=scale)
+    assert content(simulator_url) == before
 
 
-def test_a_database_of_another_shop_is_refused(operational_url: str) -> None:
-    with postgres.session(operational_url, "tests") as cursor:
+def test_a_database_of_another_shop_is_refused(simulator_url: str) -> None:
+    with postgres.session(simulator_url, "tests") as cursor:
         cursor.execute("create schema ops; create table ops.orders (order_id bigint)")
     with pytest.raises(SimulationError, match="belongs to another shop"):
-        do(operational_url, OPENED)
+        do(simulator_url, OPENED)
 
 
-def test_rows_counts_what_was_written_and_progress_hears_each_day(operational_url: str) -> None:
+def test_rows_counts_what_was_written_and_progress_hears_each_day(simulator_url: str) -> None:
     heard = []
     done = simulate(
-        operational_url,
+        simulator_url,
         OPENED + dt.timedelta(days=2),
         seed=7,
         scale=0.3,
@@ -155,13 +156,13 @@ def test_rows_counts_what_was_written_and_progress_hears_each_day(operational_ur
         progress=lambda *words: heard.append(words),
     )
     assert heard == [(OPENED + dt.timedelta(days=day), day + 1, 3) for day in range(3)]
-    with postgres.session(operational_url, "tests") as cursor:
+    with postgres.session(simulator_url, "tests") as cursor:
         assert done.rows == postgres.value(cursor, "select sum(rows_written) from simulator.business_day")
-    assert done.rows >= sum(len(rows) for rows in content(operational_url).values())
+    assert done.rows >= sum(len(rows) for rows in content(simulator_url).values())
 
 
-def test_scale_multiplies_orders_and_customers(operational_url: str, undisturbed: dict[str, list[str]]) -> None:
-    do(operational_url, OPENED, scale=0.6)
+def test_scale_multiplies_orders_and_customers(simulator_url: str, undisturbed: dict[str, list[str]]) -> None:
+    do(simulator_url, OPENED, scale=0.6)
     first_day = [row for row in undisturbed["ops.orders"] if f'"{OPENED}' in row]
-    assert len(content(operational_url)["ops.orders"]) == pytest.approx(2 * len(first_day), rel=0.5)
-    assert len(content(operational_url)["ops.customers"]) == pytest.approx(900, rel=0.05)
+    assert len(content(simulator_url)["ops.orders"]) == pytest.approx(2 * len(first_day), rel=0.5)
+    assert len(content(simulator_url)["ops.customers"]) == pytest.approx(900, rel=0.05)

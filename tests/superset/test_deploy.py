@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import urllib3
 from superset_site import ASSETS, FOREIGN, Client, Site
-from support import ROOT
+from support import ROOT, secrets_of
 
 from pipeline import services
 from pipeline.errors import ServiceFailed
@@ -308,9 +308,7 @@ def test_the_admins_password_is_shown_once_and_no_other_secret_ever(site: Site) 
     assert again.returncode == 0, again.stderr
     shown = again.stdout + again.stderr + "".join(log.read_text() for log in (site.home / "log").iterdir())
     shown += " ".join(site.server().cmdline())
-    access = (site.home / "services.json").read_text()
-    passwords = [access.partition(f"//{role}:")[2].partition("@")[0] for role in ("bi_reader", "superset")]
-    for secret in (settings.admin_password, settings.viewer_password, settings.secret_key, *passwords):
+    for secret in (settings.admin_password, settings.viewer_password, settings.secret_key, *secrets_of(site.home)):
         assert len(secret) >= 20
         assert secret not in shown
         assert secret == settings.admin_password or secret not in site.output
