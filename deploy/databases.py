@@ -4,8 +4,8 @@
 
 ADMIN_URL is a login that may create roles and databases. Of each of the other variables that is set, the role is
 created with its password, and the database, which belongs to the first role that asks for it; later roles may connect.
-Run it before the first load: CreateWarehouse grants the dashboards' role what it may read. A rerun sets the passwords
-again, which is how they are changed. Exit code 1 and one line that says what is wrong, when something is.
+Run it before the first load: CreateWarehouse grants dashboards and analysts what they may read. A rerun sets the
+passwords again, which is how they are changed. Exit code 1 and one line that says what is wrong, when something is.
 """
 
 import os
@@ -18,8 +18,15 @@ from pipeline import postgres
 from pipeline.errors import ConfigError, OceanError
 from pipeline.postgres import qualified, sql
 
-# OPERATIONAL_URL belongs here only where the shop is simulated: a source of one's own exists.
-VARIABLES = ("OPERATIONAL_URL", "WAREHOUSE_URL", "SUPERSET_WAREHOUSE_URL", "SUPERSET_METADATA_URL")
+# The first two belong here only where the shop is simulated: a source of one's own exists.
+VARIABLES = (
+    "OCEAN_SIMULATOR_URL",
+    "OPERATIONAL_URL",
+    "WAREHOUSE_URL",
+    "SUPERSET_WAREHOUSE_URL",
+    "ANALYST_URL",
+    "SUPERSET_METADATA_URL",
+)
 
 
 def main() -> int:
@@ -31,9 +38,14 @@ def main() -> int:
             for name, parts in wanted.items():
                 _require_role(cursor, parts["user"], parts["password"])
                 _require_database(cursor, parts["dbname"], parts["user"])
+                role, database = qualified(parts["user"]), qualified(parts["dbname"])
                 if name == "OPERATIONAL_URL":
                     # Extraction must see when the transactions of other roles began.
-                    cursor.execute(sql.SQL("grant pg_read_all_stats to {}").format(qualified(parts["user"])))
+                    cursor.execute(sql.SQL("grant pg_read_all_stats to {}").format(role))
+                if name == "ANALYST_URL":
+                    # A name without a schema is the masked view where there is one.
+                    path = sql.SQL("alter role {} in database {} set search_path = analyst, dwh")
+                    cursor.execute(path.format(role, database))
                 print(f"{name}: role {parts['user']}, database {parts['dbname']}", flush=True)
     except OceanError as error:
         print(error, file=sys.stderr)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import luigi
 import pytest
 import yaml  # type: ignore[import-untyped]
-from support import ROOT, World, create_warehouse
+from support import ROOT, World, create_source, create_warehouse, database_of
 
 import pipeline
 from pipeline import checks, config, extract, postgres, reviews
@@ -117,7 +117,7 @@ def variables() -> dict[str, set[str]]:
         found[path.name] = {name for line in lines for name in re.findall(r"(\w+)=", line)}
     for path in GUIDES:
         text = " ".join(code(path))
-        prefixes = r"\b((?:OCEAN|SUPERSET|AWS|RISK|SPARK|LAKE|WAREHOUSE|OPERATIONAL|ADMIN|POSTGRES)_[A-Z_]+)\b"
+        prefixes = r"\b((?:OCEAN|SUPERSET|AWS|RISK|SPARK|LAKE|WAREHOUSE|OPERATIONAL|ADMIN|ANALYST|POSTGRES)_[A-Z_]+)\b"
         found[path.name] = set(re.findall(prefixes, text))
     return found
 
@@ -211,6 +211,50 @@ def test_the_sql_of_the_guide_is_understood_by_a_warehouse(world: World) -> None
     for block in blocks:
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
             cursor.execute(block.replace(r"\gexec", ";"))
+
+
+def test_the_roles_of_the_guide_come_about_as_it_says(world: World, admin: str) -> None:
+    """With other names, as those of the guide are taken. All is undone in the end, so that names are free again."""
+    create_source(world)
+    create_warehouse(world)
+    source, warehouse = database_of(world.operational_url), database_of(world.warehouse_url)
+    reading, analysing, handing_over = re.findall(r"^```psql\n(.*?)^```", GUIDES[0].read_text(), re.M | re.S)
+    server = admin.removesuffix("postgres")
+    with postgres.transaction(server + source, "tests") as cursor:
+        names = {"etl_extract": "guide_reader", "shop_owner": "ocean", "oceanrecords": source}
+        cursor.execute(_renamed(reading, names))
+        cursor.execute("set role ocean; create table ops.later as select 1 as one; set role guide_reader")
+        assert (
+            postgres.value(cursor, "select one from ops.later cross join (select count(*) from ops.orders) as o") == 1
+        )
+        assert postgres.rows(cursor, "select * from retail.user_purchase") == []
+        assert postgres.value(cursor, "select pg_has_role('pg_read_all_stats', 'usage')") is True
+        cursor.connection.rollback()
+    with postgres.transaction(server + warehouse, "tests") as cursor:
+        cursor.execute(_renamed(analysing, {"anna": "guide_analyst", "warehouse": warehouse}))
+        cursor.execute("set session authorization guide_analyst")
+        assert postgres.value(cursor, "select analyst.countries()") == ["Portugal"]
+        assert postgres.value(cursor, "select first_name from analyst.dim_customer") == "Unknown"
+        cursor.connection.rollback()
+    with postgres.transaction(server + warehouse, "tests") as cursor:
+        # Of this database alone: `reassign owned` would take those of other tests along.
+        cursor.execute("create role guide_ocean; create role guide_load; set local client_min_messages = warning")
+        cursor.execute(f"alter database {source} owner to guide_ocean; alter database {warehouse} owner to guide_ocean")
+        cursor.execute("alter schema etl owner to guide_ocean; alter table etl.marker owner to guide_ocean")
+        names = {"ocean": "guide_ocean", "etl_load": "guide_load", "oceanrecords": source}
+        cursor.execute(_renamed(re.sub("^(begin|commit);", "", handing_over, flags=re.M), names))
+        owners = "select datname::text, datdba::regrole::text from pg_database where datname in (%s, %s)"
+        assert dict(postgres.rows(cursor, owners, (source, warehouse))) == {
+            source: "guide_ocean",
+            warehouse: "guide_load",
+        }
+        owner = "select relowner::regrole::text from pg_class where oid = 'etl.marker'::regclass"
+        assert postgres.value(cursor, owner) == "guide_load"
+        cursor.connection.rollback()
+
+
+def _renamed(text: str, names: dict[str, str]) -> str:
+    return re.sub(r"\b\w+\b", lambda word: names.get(word[0], word[0]), text)
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
@@ -331,8 +375,11 @@ class Deployment:
         """The connection strings that are asked for."""
         server = self.owner.split("@")[1].split("/")[0]
         return {
-            "WAREHOUSE_URL": f"postgresql://{self.name}_ocean:{password}@{server}/{self.name}_warehouse",
+            "OCEAN_SIMULATOR_URL": f"postgresql://{self.name}_ocean:{password}@{server}/{self.name}_shop",
+            "OPERATIONAL_URL": f"postgresql://{self.name}_extract:{password}@{server}/{self.name}_shop",
+            "WAREHOUSE_URL": f"postgresql://{self.name}_load:{password}@{server}/{self.name}_warehouse",
             "SUPERSET_WAREHOUSE_URL": f"postgresql://{self.name}_reader:{password}@{server}/{self.name}_warehouse",
+            "ANALYST_URL": f"postgresql://{self.name}_analyst:{password}@{server}/{self.name}_warehouse",
             "SUPERSET_METADATA_URL": f"postgresql://{self.name}_superset:{password}@{server}/{self.name}_superset",
         }
 
@@ -354,11 +401,14 @@ def deployment(admin: str) -> Iterator[Deployment]:
     name = f"deploy_{next(_numbers)}"
     with postgres.session(admin, "tests") as cursor:
         cursor.execute(f"create role {name}_owner login createrole createdb password 'owner'")
+        cursor.execute(f"grant pg_read_all_stats to {name}_owner with admin option")
+        cursor.execute(f"grant connect on database postgres to {name}_owner")
     yield Deployment(re.sub(r"//[^@]*@", f"//{name}_owner:owner@", admin), name)
     with postgres.session(admin, "tests") as cursor:
-        for database in ("warehouse", "superset"):
+        for database in ("shop", "warehouse", "superset"):
             cursor.execute(f"drop database if exists {name}_{database} with (force)")
-        for role in ("ocean", "reader", "superset", "owner"):
+        cursor.execute(f"drop owned by {name}_owner")
+        for role in ("ocean", "extract", "load", "reader", "analyst", "superset", "owner"):
             cursor.execute(f"drop role if exists {name}_{role}")
 
 
@@ -369,8 +419,16 @@ def test_databases_are_made_for_those_who_ask_and_for_nobody_else(deployment: De
         postgres.connect(url, "tests").close()
     with postgres.session(urls["WAREHOUSE_URL"], "tests") as cursor:
         cursor.execute("create schema dwh")
-    with pytest.raises(ServiceDown, match="permission denied for database"):
-        postgres.connect(urls["SUPERSET_WAREHOUSE_URL"].replace("_warehouse", "_superset"), "tests")
+    with postgres.session(urls["OCEAN_SIMULATOR_URL"], "tests") as cursor:
+        cursor.execute("create schema ops")
+    with postgres.session(urls["OPERATIONAL_URL"], "tests") as cursor:
+        assert postgres.value(cursor, "select has_database_privilege(current_database(), 'create')") is False
+        assert postgres.value(cursor, "select pg_has_role('pg_read_all_stats', 'usage')") is True
+    with postgres.session(urls["ANALYST_URL"], "tests") as cursor:
+        assert postgres.value(cursor, "show search_path") == "analyst, dwh"
+    for name, foreign in [("OPERATIONAL_URL", "warehouse"), ("WAREHOUSE_URL", "shop"), ("ANALYST_URL", "superset")]:
+        with pytest.raises(ServiceDown, match="permission denied for database"):
+            postgres.connect(f"{urls[name].rpartition('/')[0]}/{deployment.name}_{foreign}", "tests")
 
 
 def test_databases_run_again_change_passwords_and_nothing_else(deployment: Deployment) -> None:

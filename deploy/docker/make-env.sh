@@ -10,8 +10,8 @@ fi
 random() { od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'; }
 # Written aside: a file that is half written would be taken for a whole one.
 {
-    for name in POSTGRES_PASSWORD OCEAN_PASSWORD READER_PASSWORD METADATA_PASSWORD; do
-        echo "$name=$(random 20)"
+    for name in POSTGRES OCEAN EXTRACT LOAD READER ANALYST METADATA; do
+        echo "${name}_PASSWORD=$(random 20)"
     done
     echo "S3_ACCESS_KEY=$(random 10)"
     echo "S3_SECRET_KEY=$(random 20)"
