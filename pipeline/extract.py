@@ -3,13 +3,17 @@
     extract/<schema>.<table>/date=YYYY-MM-DD/
         data.csv.zst  metadata.json  create_delta.sql  create_stage.sql  _SUCCESS (last)
 
+Nothing on the lake is believed because it can be read: `metadata.json` has the hash of the data, `_SUCCESS` those of
+the files beside it, and `_SUCCESS` and the bound of a date have their own.
+
 A window is half-open, `from <= updated_ts < to`. `from` is the `to` of the table's previous extract; `to` is one
 bound for all tables of a date, below which no row can still appear in the source.
 """
 
 import datetime as dt
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +29,8 @@ from pipeline.postgres import Cursor, identifiers, qualified, sql
 Bytes = bytes  # the class below has a field of that name
 BEGINNING = "-infinity"
 SUCCESS = "_SUCCESS"
+METADATA = "metadata.json"
+SEAL = "seal"
 # What a database says that keeps texts of other encodings than its own, as one of SQL_ASCII may.
 NOT_UTF8 = (postgres.errors.CharacterNotInRepertoire, postgres.errors.UntranslatableCharacter)
 FOLDER = "extract"
@@ -85,17 +91,32 @@ def metadata(lake: Lake, table: str, date: dt.date) -> Metadata | None:
 
 def metadata_in(lake: Lake, where: str) -> Metadata | None:
     """The same by its folder."""
-    if not lake.exists(f"{where}/{SUCCESS}"):
-        return None
-    text = lake.read(f"{where}/metadata.json")
+    text = beside(lake, where, METADATA)
     if text is None:
-        raise BadExtract(
-            f"read {lake.url}/{where}", "it has _SUCCESS but no metadata.json", "delete the folder and rerun"
-        )
+        return None
     try:
-        return Metadata.from_json(text)
+        found = Metadata.from_json(text)
     except (ValueError, TypeError, KeyError):
-        raise _foreign(lake, f"{where}/metadata.json") from None
+        raise _foreign(lake, f"{where}/{METADATA}") from None
+    if f"/{found.table}/date={found.date}" not in where:
+        raise _foreign(lake, f"{where}/{METADATA}", f"it holds the extract of {found.table} of {found.date}")
+    return found
+
+
+def beside(lake: Lake, where: str, name: str) -> "Bytes | None":
+    """A small file of a finished extract, as it was written; None where the extract is not finished.
+
+    An extract of an earlier version, whose `_SUCCESS` does not know the file, is believed. Raises BadExtract.
+    """
+    status = _sealed(lake, f"{where}/{SUCCESS}")
+    if status is None:
+        return None
+    text = lake.read(f"{where}/{name}")
+    if text is None:
+        raise BadExtract(f"read {lake.url}/{where}", f"it has _SUCCESS but no {name}", "delete the folder and rerun")
+    if status.get("sha256", {}).get(name) not in (None, _digest(text)):
+        raise _foreign(lake, f"{where}/{name}")
+    return text
 
 
 def missing(lake: Lake, where: str, task: str) -> BadExtract:
@@ -120,7 +141,7 @@ def choose_bound(cursor: Cursor, lake: Lake, date: dt.date, end: dt.datetime, la
     if chosen is None:
         floor = _latest(lake, BOUNDS, date, lambda day: _bound(lake, day)) or BEGINNING
         chosen = _safe(cursor, end, lag, floor)
-        lake.write(bound_key(date), json.dumps({"date": str(date), "to_watermark": chosen}).encode())
+        lake.write(bound_key(date), _seal({"date": str(date), "to_watermark": chosen}))
     return chosen
 
 
@@ -147,16 +168,44 @@ def _end(lake: Lake, table: str, date: dt.date) -> str | None:
 
 
 def _to_watermark(lake: Lake, key: str) -> str | None:
+    fields = _sealed(lake, key)
+    if fields is None:
+        return None
+    if "to_watermark" not in fields:
+        raise _foreign(lake, key)
+    found: str = fields["to_watermark"]
+    return found
+
+
+def _seal(fields: Mapping[str, Any]) -> "Bytes":
+    """Fields as JSON, with a hash of them."""
+    return json.dumps({**fields, SEAL: _digest(json.dumps(fields).encode())}).encode()
+
+
+def _sealed(lake: Lake, key: str) -> dict[str, Any] | None:
+    """The fields of a file that was sealed, or was written by an earlier version, which had no seals; None: no file.
+
+    Raises BadExtract for any other file.
+    """
     text = lake.read(key)
+    if text is None:
+        return None
     try:
-        return None if text is None else json.loads(text)["to_watermark"]
-    except (ValueError, TypeError, KeyError):
+        fields: dict[str, Any] = json.loads(text)
+        seal = fields.pop(SEAL, None)
+    except (ValueError, TypeError, AttributeError):
         raise _foreign(lake, key) from None
+    if seal not in (None, _digest(json.dumps(fields).encode())):
+        raise _foreign(lake, key)
+    return fields
 
 
-def _foreign(lake: Lake, key: str) -> BadExtract:
-    because, do = "it is not what an extract writes there", "delete that folder and rerun its date"
-    return BadExtract(f"read {lake.url}/{key}", because, do)
+def _digest(text: "Bytes") -> str:
+    return hashlib.sha256(text).hexdigest()
+
+
+def _foreign(lake: Lake, key: str, because: str = "it is not what an extract writes there") -> BadExtract:
+    return BadExtract(f"read {lake.url}/{key}", because, "delete that folder and rerun its date")
 
 
 def extract(
@@ -190,8 +239,9 @@ def write(
     progress: Callable[[int], None] = lambda _: None,
     condition: str | None = None,
     keys: sql.Composable | None = None,
+    more: "Mapping[str, Bytes] | None" = None,
 ) -> Metadata:
-    """Writes the rows of a window to the folder `where`, as `extract` does.
+    """Writes the rows of a window to the folder `where`, as `extract` does, and `more` files beside them.
 
     Of these only what `condition` takes, which the metadata repeats, and only those with one of `keys`.
     """
@@ -226,11 +276,10 @@ def write(
         condition=condition,
     )
     ddl = {schema: create_table(schema, table, columns).as_string(cursor).encode() for schema in ("delta", "stage")}
-    lake.write_all(
-        {f"{where}/create_{schema}.sql": text for schema, text in ddl.items()}
-        | {f"{where}/metadata.json": found.to_json()}
-    )
-    lake.write(f"{where}/{SUCCESS}", json.dumps({"status": "done", "to_watermark": to}).encode())
+    files = {f"create_{schema}.sql": text for schema, text in ddl.items()} | {METADATA: found.to_json(), **(more or {})}
+    lake.write_all({f"{where}/{name}": text for name, text in files.items()})
+    digests = {name: _digest(text) for name, text in files.items()}
+    lake.write(f"{where}/{SUCCESS}", _seal({"status": "done", "to_watermark": to, "sha256": digests}))
     return found
 
 

@@ -264,6 +264,6 @@ def extract_again(source: Cursor, lake: Lake, settings: Settings, date: dt.date,
             for number, name in enumerate(found.table.key)
         )
     )
-    lake.write(f"{where}/{DELETED_KEYS}", json.dumps(found.vanished, default=str).encode())
-    write(source, lake, found.table, where, date, (BEGINNING, bound), settings, keys=keys)
+    vanished = {DELETED_KEYS: json.dumps(found.vanished, default=str).encode()}
+    write(source, lake, found.table, where, date, (BEGINNING, bound), settings, keys=keys, more=vanished)
     return where

@@ -24,7 +24,18 @@ from pipeline.columns import (
 )
 from pipeline.compressed import Source
 from pipeline.errors import BadExtract, TooManyRejected
-from pipeline.extract import REPAIRS, SUCCESS, Metadata, folder, folders, instant, metadata, metadata_in, missing
+from pipeline.extract import (
+    REPAIRS,
+    SUCCESS,
+    Metadata,
+    beside,
+    folder,
+    folders,
+    instant,
+    metadata,
+    metadata_in,
+    missing,
+)
 from pipeline.lake import Lake
 from pipeline.postgres import Cursor, identifiers, qualified, sql
 from pipeline.rejected import LONGEST
@@ -73,7 +84,7 @@ def load_repair(cursor: Cursor, lake: Lake, table: SourceTable, where: str, max_
         raise missing(lake, where, "ReconcileSource --repair")
     load = Load(cursor, lake, table, found, max_rejected, repair=where)
     loaded = load.run()
-    keys = json.loads(lake.read(f"{where}/{DELETED_KEYS}") or b"[]")
+    keys = json.loads(beside(lake, where, DELETED_KEYS) or b"[]")
     deleted = mark_deleted(cursor, table, keys, found, load.batch) if keys else 0
     return replace(loaded, rows=loaded.rows + deleted, changed=loaded.changed + deleted)
 

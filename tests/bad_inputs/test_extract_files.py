@@ -20,6 +20,7 @@ DATA, METADATA = "data.csv.zst", "metadata.json"
 HEADER = "product_id,sku,name,product_subtype_id,supplier_id,unit_price,created_ts,updated_ts"
 TIMES = "2026-01-02 12:00:00+00,2026-01-02 12:00:00+00"
 ROW = f"12,SKU-12,Record 12,1,1,5.000,{TIMES}"
+FOREIGN = "it is not what an extract writes there"
 AS_WRITTEN = "its bytes are not those that were written|not those of its metadata"
 Change = Callable[[bytes], bytes]
 
@@ -58,13 +59,15 @@ DAMAGED: list[tuple[str, str, Change, str]] = [
     ("of more rows", METADATA, metadata(rows=2), "not those of its metadata"),
     ("of fewer rows", METADATA, metadata(rows=-1), "not those of its metadata"),
     ("of a file that is not there", METADATA, metadata(data="other.csv.zst"), "the file is not there"),
-    ("no text", METADATA, lambda text: b"", "it is not what an extract writes there"),
-    ("no JSON", METADATA, lambda text: text[:-9], "it is not what an extract writes there"),
-    ("no UTF-8", METADATA, lambda text: b"\xff" + text, "it is not what an extract writes there"),
-    ("a list", METADATA, lambda text: b"[]", "it is not what an extract writes there"),
-    ("of no columns", METADATA, metadata(columns=None), "it is not what an extract writes there"),
-    ("without the rows", METADATA, without("rows"), "it is not what an extract writes there"),
-    ("of a field that nobody knows", METADATA, metadata(colour="blue"), "it is not what an extract writes there"),
+    ("no text", METADATA, lambda text: b"", FOREIGN),
+    ("no JSON", METADATA, lambda text: text[:-9], FOREIGN),
+    ("no UTF-8", METADATA, lambda text: b"\xff" + text, FOREIGN),
+    ("a list", METADATA, lambda text: b"[]", FOREIGN),
+    ("of no columns", METADATA, metadata(columns=None), FOREIGN),
+    ("without the rows", METADATA, without("rows"), FOREIGN),
+    ("of a field that nobody knows", METADATA, metadata(colour="blue"), FOREIGN),
+    ("of another date", METADATA, metadata(date="2026-01-01"), r"it holds the extract of ops\.products of 2026-01-01"),
+    ("of another table", METADATA, metadata(table="ops.orders"), r"it holds the extract of ops\.orders of 2026-01-02"),
 ]  # fmt: skip
 # The text of an extract whose metadata vouches for it: the line that is refused, or the price that is loaded.
 REWRITTEN: list[tuple[str, bytes, int, str]] = [
@@ -132,9 +135,18 @@ def change(world: World, file: str, how: Change) -> None:
     world.lake.write(key, how(world.lake.read(key) or b""))
 
 
+def vouch(world: World) -> None:
+    """`_SUCCESS` as an earlier version wrote it, which knows nothing of the files beside it."""
+    change(world, "_SUCCESS", lambda text: json.dumps({"to_watermark": json.loads(text)["to_watermark"]}).encode())
+
+
 @pytest.mark.parametrize(("file", "how", "because"), [pytest.param(*case, id=name) for name, *case in DAMAGED])
 def test_a_file_that_is_not_as_it_was_written_is_refused(restored: World, file: str, how: Change, because: str) -> None:
     change(restored, file, how)
+    if file == METADATA:
+        with pytest.raises(BadExtract, match=rf"/{METADATA}, because {FOREIGN}; delete"):
+            load(restored)
+        vouch(restored)
     with pytest.raises(
         BadExtract, match=rf"cannot .*/ops\.products/date=2026-01-02/.*({because}).*; .*delete"
     ) as caught:
@@ -164,6 +176,7 @@ def test_a_text_that_its_metadata_vouches_for_is_loaded_right_or_refused_by_its_
     digest = hashlib.sha256(data).hexdigest()
     change(restored, DATA, lambda _: data)
     change(restored, METADATA, metadata(bytes=len(data), sha256=digest, rows=int(bool(price or line))))
+    vouch(restored)
     if line:
         because = rf"PostgreSQL does not take its line {line} \(\w+\); mend the source"
         with pytest.raises(BadExtract, match=rf"data\.csv\.zst, because {because}") as caught:
@@ -174,7 +187,10 @@ def test_a_text_that_its_metadata_vouches_for_is_loaded_right_or_refused_by_its_
     assert stage(restored) == {(1, "10.000")} | ({(12, price)} if price else set())
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'"x"', b"{}", b"\xff"])
+OTHER_WATERMARK = b'{"to_watermark": "2026-01-05T00:00:00+00:00", "seal": "0"}'
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'"x"', b"1", b"{}", b"\xff", OTHER_WATERMARK])
 @pytest.mark.parametrize("file", ["bound", "_SUCCESS"])
 def test_a_watermark_that_cannot_be_read_is_refused_by_its_file(restored: World, file: str, text: bytes) -> None:
     key = extract.bound_key(date(2)) if file == "bound" else f"{extract.folder('ops.products', date(2))}/_SUCCESS"
@@ -183,7 +199,7 @@ def test_a_watermark_that_cannot_be_read_is_refused_by_its_file(restored: World,
     try:
         with (
             settings_of(restored),
-            pytest.raises(BadExtract, match=rf"{key}, because it is not what an extract writes"),
+            pytest.raises(BadExtract, match=rf"{key}, because {FOREIGN}"),
         ):
             extract_date(restored, date(3), PRODUCTS)
     finally:
