@@ -15,6 +15,7 @@ from typing import Any
 
 import luigi
 from luigi import interface, notifications
+from luigi.rpc import RPCError
 from luigi.worker import Worker
 
 from pipeline import config, postgres, summary
@@ -59,7 +60,7 @@ def _watched(*args: Any, **kwargs: Any) -> Any:
             result = _schedule_and_run(*args, **kwargs)
     except (Exception, KeyboardInterrupt) as error:
         is_interrupted = isinstance(error, KeyboardInterrupt)
-        _cut_short("it was interrupted" if is_interrupted else reason(error))
+        _cut_short("it was interrupted" if is_interrupted else _why(error))
         # After the trace that is still to be printed.
         atexit.register(_end, outcome, tell=not is_interrupted)
         raise
@@ -78,6 +79,13 @@ def _cut_short(why: str) -> None:
     _outcome.cut_short = why
     for task in _running.values():
         run_log.interrupted(task)
+
+
+def _why(error: BaseException) -> str:
+    """Why a command was cut short. What Luigi says of luigid shows its URL, which may hold a password."""
+    if isinstance(error, RPCError):
+        return "luigid does not answer any more; start it again (`make up`), or add --local-scheduler"
+    return reason(error)
 
 
 def _noted(worker: Worker, /, *args: Any, **kwargs: Any) -> None:

@@ -1,0 +1,84 @@
+"""What the tests of faults share: services that may be killed, and the figures of what was done to them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from support import BEFORE, LAST, SIMULATED, World, Worlds, running_services
+
+from faults.disturbed import Case, Tally, undisturbed
+
+FIGURES = ("faults", "reruns", "compared", "different")
+
+
+@pytest.fixture(scope="session")
+def services_home() -> Iterator[Path]:
+    """Services of these tests' own: they are killed, restarted and starved."""
+    with running_services() as home:
+        yield home
+
+
+@pytest.fixture
+def tally(record_property: Callable[[str, object], None]) -> Tally:
+    """The figures of a test."""
+    made = Tally({})
+    record_property("tally", made.counts)
+    return made
+
+
+@pytest.fixture(scope="session")
+def simulated(services_home: Path) -> Worlds:
+    """Worlds of the simulated shop."""
+    return Worlds(services_home, "simulated")
+
+
+@pytest.fixture(scope="session")
+def before(simulated: Worlds) -> World:
+    """Loaded some days ago; the shop has gone on since."""
+    world = simulated.new()
+    world.where(**SIMULATED).load(BEFORE)
+    world.where(**SIMULATED).luigi("SimulateBusinessDay", "--date", str(LAST))
+    return world
+
+
+@pytest.fixture(scope="session")
+def cases(simulated: Worlds, before: World) -> Callable[[str], Case]:
+    """The first load of a shop, and a later one, by these names; each is left alone once."""
+    starts = {"first_load": lambda: simulated.new(before), "later_load": lambda: simulated.copy(before)}
+    return cache(lambda name: undisturbed(name, starts[name]))
+
+
+@pytest.fixture(params=["first_load", "later_load"])
+def case(request: pytest.FixtureRequest, cases: Callable[[str], Case]) -> Case:
+    """Each of these loads."""
+    return cases(request.param)
+
+
+@pytest.fixture
+def first_load(cases: Callable[[str], Case]) -> Case:
+    """The first load alone."""
+    return cases("first_load")
+
+
+@pytest.fixture
+def later_load(cases: Callable[[str], Case]) -> Case:
+    """The later load alone."""
+    return cases("later_load")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was done, by test: the tables of docs/reliability.md are made of it."""
+    kinds: dict[str, Counter[str]] = {}
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        if getattr(report, "when", None) == "call":
+            for counts in (value for name, value in report.user_properties if name == "tally"):
+                kind = report.nodeid.rpartition("::")[2].partition("[")[0].removeprefix("test_").replace("_", " ")
+                kinds.setdefault(kind, Counter()).update(counts)
+    if kinds:
+        terminalreporter.section("faults")
+        width = max(map(len, kinds))
+        terminalreporter.line("  ".join([f"{'test':{width}}", *(f"{name:>9}" for name in FIGURES)]))
+        for kind, counts in [*kinds.items(), ("all", sum(kinds.values(), Counter[str]()))]:
+            terminalreporter.line("  ".join([f"{kind:{width}}", *(f"{counts[name]:>9,}" for name in FIGURES)]))
