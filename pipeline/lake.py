@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 << 20  # of a multipart upload; S3 wants 5 MiB or more for all parts but the last
 MOST_DELETED = 1000  # objects in one request, by S3's own limit
+SECONDS_TO_CONNECT = 1  # to an endpoint that has not answered yet: that there is none must be said at once
+SECONDS_TO_WAIT = 60  # for a connection, a part on its way out, or the next bytes; boto3 then tries twice more
 # Answers after which the same request may do better, besides 429 and every 5xx.
 MAY_PASS = ("SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "RequestLimitExceeded")
 
@@ -142,8 +144,8 @@ class Lake:
 
     @property
     def client(self) -> "S3Client":
-        """boto3's client."""
-        return _client(self.s3)
+        """boto3's client, which is patient once the endpoint has answered."""
+        return _client(self.s3, SECONDS_TO_WAIT if self.s3 in _reached else SECONDS_TO_CONNECT)
 
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
@@ -254,14 +256,15 @@ _reached: set[config.S3] = set()
 
 
 @cache
-def _client(s3: config.S3) -> "S3Client":
+def _client(s3: config.S3, seconds_to_connect: float) -> "S3Client":
     import boto3
     from botocore.config import Config
 
+    # What boto3 calls the timeout of a connection also bounds how long a part may be on its way out to a slow network.
     # The two checksum settings: servers other than AWS fail ranged reads with the newer defaults.
     options = Config(
-        connect_timeout=1,
-        read_timeout=60,
+        connect_timeout=seconds_to_connect,
+        read_timeout=SECONDS_TO_WAIT,
         retries={"mode": "standard", "total_max_attempts": 3},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

@@ -43,9 +43,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class Case:
-    """A load to disturb: where it starts, how long it takes with nothing and with all to do, and where it must end."""
+    """A load to disturb: where it starts, how long it takes with nothing and with all to do, and where it must end.
+
+    `world` was left alone.
+    """
 
     name: str
+    world: World
     start: Callable[[], World]
     words: tuple[str, ...]
     at_rest: float
@@ -61,7 +65,7 @@ def undisturbed(
     if before:
         before(world)
     seconds, at_rest = _timed(world, words), _timed(world, words)
-    return Case(name, start, words, at_rest, seconds, world.checksum())
+    return Case(name, world, start, words, at_rest, seconds, world.checksum())
 
 
 def _timed(world: World, words: tuple[str, ...]) -> float:
