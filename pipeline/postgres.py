@@ -23,6 +23,10 @@ __all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "e
 
 Error = psycopg2.Error
 SECONDS_TO_CONNECT = 2
+# A network that goes silent, of which nobody is told, is given up after a minute: half of it idle, then three probes,
+# by either side. Otherwise a load would wait for its server, or a server keep a lost load's locks, for some two hours.
+IDLE, INTERVAL, PROBES = 30, 10, 3
+MILLISECONDS_SILENT = 60_000
 COPY_BYTES = 1 << 18  # psycopg2 asks the source of a COPY for this much at a time
 OUT_BUFFER = 1 << 20  # a COPY out hands over row by row; this many bytes reach the sink at once
 # SQLSTATEs of what may pass by itself: class 08 is lost connections, 57P01 to 57P03 a server that is restarted.
@@ -71,8 +75,14 @@ def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool
             url,
             connect_timeout=SECONDS_TO_CONNECT,
             application_name=f"oceanrecords {purpose or name}",
+            keepalives_idle=IDLE,
+            keepalives_interval=INTERVAL,
+            keepalives_count=PROBES,
+            tcp_user_timeout=MILLISECONDS_SILENT,
             # A server notices within seconds that its client was killed, and lets go of the client's locks.
-            options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c client_connection_check_interval=2s",
+            options="-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c client_connection_check_interval=2s"
+            f" -c tcp_keepalives_idle={IDLE} -c tcp_keepalives_interval={INTERVAL} -c tcp_keepalives_count={PROBES}"
+            f" -c tcp_user_timeout={MILLISECONDS_SILENT}",
         )
     except psycopg2.OperationalError as error:
         raise _down(url, name, error) from None

@@ -7,6 +7,7 @@ connection is cut are seeded, and within a COPY, an upload or a download.
 import contextlib
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -18,7 +19,7 @@ from support import LAST, World
 
 from faults.disturbed import FAULTS, TASK_FAILED, Case, Tally, pid_of
 from faults.proxy import Fault, Proxy, Way, running_proxy
-from pipeline import extract, lake, retries
+from pipeline import extract, lake, postgres, retries
 from pipeline.config import S3
 from pipeline.errors import ServiceLost
 from pipeline.lake import Lake
@@ -172,6 +173,21 @@ def test_an_s3_that_goes_silent_is_given_up_and_asked_again(
             assert found.read("copy/data.csv.zst") == data
         assert fault.hits == 1
     tally.count("faults")
+
+
+def test_either_end_of_a_connection_to_postgresql_gives_up_a_silent_network_within_a_minute(world: World) -> None:
+    with postgres.session(world.warehouse_url, "warehouse") as cursor:
+        names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
+        server = [int(postgres.value(cursor, f"show {name}")) for name in names]
+        with socket.socket(fileno=cursor.connection.fileno()) as client:
+            found = [
+                client.getsockopt(socket.IPPROTO_TCP, option) for option in (socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            ]
+            assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            client.detach()
+    idle, interval, probes = server
+    assert idle + interval * probes <= 60
+    assert found == [interval, probes]
 
 
 def test_an_s3_with_too_much_to_do_for_a_moment_fails_no_load(
