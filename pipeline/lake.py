@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import email.utils
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,12 +16,14 @@ from pipeline.errors import ServiceDown, ServiceLost
 from pipeline.postgres import Readable
 
 if TYPE_CHECKING:
+    from botocore.exceptions import _ClientErrorResponseTypeDef as ClientErrorResponse
     from mypy_boto3_s3 import S3Client
 
 PART_BYTES = 8 << 20  # of a multipart upload; S3 wants 5 MiB or more for all parts but the last
 MOST_DELETED = 1000  # objects in one request, by S3's own limit
 SECONDS_TO_CONNECT = 1  # to an endpoint that has not answered yet: that there is none must be said at once
 SECONDS_TO_WAIT = 60  # for a connection, a part on its way out, or the next bytes; boto3 then tries twice more
+MOST_SKEW = dt.timedelta(minutes=10)  # of the clocks; S3 wants no more than 15
 # Answers after which the same request may do better, besides 429 and every 5xx.
 MAY_PASS = ("SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "RequestLimitExceeded")
 
@@ -159,7 +162,10 @@ class Lake:
             yield
         except exceptions.ClientError as error:
             status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
-            self._raise(f"it answered {status} {code}", may_pass=status >= 500 or status == 429 or code in MAY_PASS)
+            self._raise(
+                f"it answered {status} {code}{_skew(error.response)}",
+                may_pass=status >= 500 or status == 429 or code in MAY_PASS,
+            )
         except (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError) as error:
             self._raise(str(error), may_pass=self.s3 in _reached)
         except exceptions.BotoCoreError as error:
@@ -172,6 +178,16 @@ class Lake:
             because,
             "start the embedded S3 with `make up`, or correct LAKE_URL, AWS_ENDPOINT_URL and the credentials",
         ) from None
+
+
+def _skew(response: "ClientErrorResponse") -> str:
+    """How far the clocks of S3 and of this machine are apart, where S3 for that reason takes no signature of ours."""
+    said = response["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+    with contextlib.suppress(ValueError):
+        apart = abs(dt.datetime.now(dt.UTC) - email.utils.parsedate_to_datetime(said))
+        if apart > MOST_SKEW:
+            return f", and its clock is {str(apart).partition('.')[0]} from the one of this machine, which must be set"
+    return ""
 
 
 class _Download:
