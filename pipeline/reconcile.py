@@ -21,9 +21,10 @@ from pipeline.config import Settings
 from pipeline.extract import BEGINNING, REPAIRS, write
 from pipeline.lake import Lake
 from pipeline.postgres import Cursor, identifiers, qualified, sql
-from pipeline.stage import DELETED_KEYS
+from pipeline.stage import DELETED_KEYS, repairs
 
 BUCKETS = 4096  # a power of two
+AT = "%Y%m%dT%H%M%S%f%z"  # when a repair was made, in the name of its folder
 IN_MEMORY = 1 << 25  # bytes of keys and hashes on their way, before they go by way of a file
 # Where dwh holds the rows of a stage table, and the columns that are the same in both.
 IN_DWH = {
@@ -256,7 +257,12 @@ def keep(warehouse: Cursor, date: dt.date, found: Difference) -> None:
 
 def extract_again(source: Cursor, lake: Lake, settings: Settings, date: dt.date, found: Difference, bound: str) -> str:
     """Writes the rows that differ, and the keys that vanished, to the lake as a repair, and returns its folder."""
-    where = f"{REPAIRS}/{found.table.name}/date={date}/at={dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}"
+    at = dt.datetime.now(dt.UTC)
+    for where in repairs(lake, found.table)[-1:]:
+        # After the last one, also where its machine had another clock: a rebuild loads them in this order.
+        last = dt.datetime.strptime(f"{where.rpartition('/at=')[2]}+0000", AT)
+        at = max(at, last + dt.timedelta(microseconds=1))
+    where = f"{REPAIRS}/{found.table.name}/date={date}/at={at.replace(tzinfo=None):{AT}}"
     columns = {column.name: column.type for column in read_columns(source, found.table)}
     keys = sql.SQL("select * from unnest({})").format(
         sql.SQL(", ").join(

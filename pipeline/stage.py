@@ -72,9 +72,14 @@ def unloaded(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) ->
 
 def load_repairs(cursor: Cursor, lake: Lake, table: SourceTable, max_rejected: float) -> int:
     """Loads all repairs of a table on the lake, oldest first, for a stage table made anew; returns their rows."""
-    where = f"{REPAIRS}/{table.name}"
-    finished = [found.key.removesuffix(f"/{SUCCESS}") for found in lake.objects(where) if found.key.endswith(SUCCESS)]
-    return sum(load_repair(cursor, lake, table, repair, max_rejected).rows for repair in sorted(finished))
+    return sum(load_repair(cursor, lake, table, where, max_rejected).rows for where in repairs(lake, table))
+
+
+def repairs(lake: Lake, table: SourceTable) -> list[str]:
+    """The folders of a table's finished repairs in the order in which they were made, whichever dates they were for."""
+    found = [file.key for file in lake.objects(f"{REPAIRS}/{table.name}")]
+    finished = [key.removesuffix(f"/{SUCCESS}") for key in found if key.endswith(SUCCESS)]
+    return sorted(finished, key=lambda where: where.rpartition("/at=")[2])
 
 
 def load_repair(cursor: Cursor, lake: Lake, table: SourceTable, where: str, max_rejected: float) -> "Loaded":

@@ -116,3 +116,24 @@ def set_clock(world: World, ahead: dt.timedelta) -> None:
         "create or replace function other_clock.clock_timestamp() returns timestamptz language sql as "
         f"$$ select pg_catalog.clock_timestamp() + '{ahead.total_seconds()} seconds'::interval $$"
     )
+
+
+def test_repairs_are_loaded_again_in_the_order_in_which_they_were_made_whatever_their_dates_and_clocks(
+    worlds: Worlds, tally: Tally
+) -> None:
+    world = worlds.new()
+    shop.open_shop(world)
+    with settings_of(world):
+        create_warehouse(world)
+        for day in (1, 2):
+            load_day(world, shop.date(day))
+    hide = "update ops.addresses set street = '{}'"  # with the updated_ts of before
+    world.source(hide.format("of the first repair"))
+    wrong(world, 1, signatures="right").luigi("ReconcileSource", "--date", str(shop.date(1)), "--repair")
+    for day, street in ((2, "of the second"), (1, "of the last")):
+        world.source(hide.format(street))
+        run(world, ReconcileSource(shop.date(day), repair=True))
+    before = world.warehouse("select street from stage.addresses")
+    world.luigi("RebuildTable", "--table", "ops.addresses")
+    assert world.warehouse("select street from stage.addresses") == before == [("of the last",)]
+    tally.count("faults")
