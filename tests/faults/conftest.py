@@ -10,6 +10,7 @@ from support import BEFORE, LAST, SIMULATED, World, Worlds, running_services
 
 from faults.disturbed import Case, Tally, undisturbed
 
+collect_ignore = ["wrong_clock"]  # it would set the clock of the tests
 FIGURES = ("faults", "reruns", "compared", "different")
 
 

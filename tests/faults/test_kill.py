@@ -5,20 +5,23 @@ undisturbed load takes.
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
+from luigi.rpc import RemoteScheduler
 
-from faults.disturbed import FAULTS, TASK_FAILED, Case, Process, Tally, disturb, kill_command, pid_of
+from faults.disturbed import FAULTS, SECONDS, TASK_FAILED, Case, Process, Tally, disturb, kill_command, pid_of
 from pipeline import services
 
-COMMAND_KILLS, SERVER_KILLS, S3_KILLS, LUIGID_KILLS = FAULTS // 2, FAULTS // 5, FAULTS // 3, FAULTS // 3
+COMMAND_KILLS, SERVER_KILLS, S3_KILLS, LUIGID_KILLS = FAULTS // 2, FAULTS // 5, FAULTS // 5, FAULTS // 5
 
 
 def test_a_load_killed_at_any_moment_ends_in_the_same_warehouse(case: Case, tally: Tally) -> None:
@@ -44,6 +47,26 @@ def test_a_load_whose_luigid_is_killed_says_so_and_ends_in_the_same_warehouse(
 ) -> None:
     says = "It was cut short: luigid does not answer any more; start it again (`make up`)"
     disturb(first_load, LUIGID_KILLS, killer(services_home, "luigid", says=says), tally, local=False)
+
+
+def test_what_a_killed_command_was_running_is_soon_free_for_the_next_one(first_load: Case, tally: Tally) -> None:
+    world = first_load.start()
+    process = world.start(*first_load.words, local=False)
+    assert process.stdout
+    assert any("running   ExtractTable" in line for line in process.stdout)
+    assert kill_command(process)
+    luigid = RemoteScheduler(json.loads((world.home / "services.json").read_text())["luigid_url"])
+    deadline = time.monotonic() + SECONDS / 2
+    while luigid.task_list("RUNNING", ""):
+        assert time.monotonic() < deadline, "luigid still believes that they run"
+        luigid.get_work(worker="nobody")  # which is when it looks who has died
+        time.sleep(0.2)
+    process = world.start(*first_load.words, local=False)
+    output, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, output
+    tally.count("faults")
+    tally.count("reruns")
+    tally.compare(world, first_load.checksum)
 
 
 def killer(
