@@ -54,7 +54,7 @@ test: $(DEV_STAMP) $(SUPERSET_STAMP)  ## formatting, lint, types and the whole t
 	$(VENV)/bin/shellcheck deploy/*.sh deploy/docker/*.sh
 	$(VENV)/bin/pytest -n 2 --dist loadfile
 
-nightly: $(DEV_STAMP)  ## the random kills of the test suite, ten times as many
+nightly: $(DEV_STAMP)  ## the random faults of the test suite, ten times as many
 	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults
 
 format: $(DEV_STAMP)  ## what `make test` checks, mended where a tool can

@@ -53,8 +53,8 @@ def begins(task: luigi.Task) -> None:
 def _watched(*args: Any, **kwargs: Any) -> Any:
     global _outcome, _running
     before = _outcome, _running  # of the command whose task runs this one
-    outcome, running = Outcome(_command()), dict[str, luigi.Task]()
-    _outcome, _running = outcome, running
+    outcome = Outcome(_command())
+    _outcome, _running = outcome, {}
     try:
         with told_to_stop(_stopped):
             result = _schedule_and_run(*args, **kwargs)
