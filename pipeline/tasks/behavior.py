@@ -44,8 +44,8 @@ class ExtractPurchases(_OfPurchases):
     @held_back
     def run(self) -> None:
         with (
-            locked_source(f"extract user_purchase {self.date}") as source,
             postgres.session(settings().warehouse_url, "warehouse") as warehouse,
+            locked_source(f"extract user_purchase {self.date}") as source,
         ):
             if lake().exists(self.output().key):
                 return
