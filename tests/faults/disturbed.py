@@ -126,6 +126,6 @@ def wait_for(condition: Callable[[], Any], process: Process) -> None:
     """Returns once a condition holds, which it must before the command ends."""
     deadline = time.monotonic() + SECONDS
     while not condition():
-        assert process.poll() is None, process.communicate()[0]
+        assert process.poll() is None or condition(), process.communicate()[0]
         assert time.monotonic() < deadline, "it never came to pass"
         time.sleep(0.02)
