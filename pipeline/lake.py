@@ -183,7 +183,7 @@ class Lake:
 def _skew(response: "ClientErrorResponse") -> str:
     """How far the clocks of S3 and of this machine are apart, where S3 for that reason takes no signature of ours."""
     said = response["ResponseMetadata"]["HTTPHeaders"].get("date", "")
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, TypeError):  # no date, or one without a zone
         apart = abs(dt.datetime.now(dt.UTC) - email.utils.parsedate_to_datetime(said))
         if apart > MOST_SKEW:
             return f", and its clock is {str(apart).partition('.')[0]} from the one of this machine, which must be set"
