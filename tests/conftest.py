@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults.figures import pytest_terminal_summary as pytest_terminal_summary  # a hook
 from superset_site import Site, running_site
 from support import (
     World,

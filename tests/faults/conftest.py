@@ -1,6 +1,5 @@
-"""What the tests of faults share: services that may be killed, and the figures of what was done to them."""
+"""What the tests of faults share: services that may be killed, and a tally of what was done to them."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -11,7 +10,6 @@ from support import BEFORE, LAST, SIMULATED, World, Worlds, running_services
 from faults.disturbed import Case, Tally, undisturbed
 
 collect_ignore = ["wrong_clock"]  # it would set the clock of the tests
-FIGURES = ("faults", "reruns", "compared", "different")
 
 
 @pytest.fixture(scope="session")
@@ -67,19 +65,3 @@ def first_load(cases: Callable[[str], Case]) -> Case:
 def later_load(cases: Callable[[str], Case]) -> Case:
     """The later load alone."""
     return cases("later_load")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was done, by test: the tables of docs/reliability.md are made of it."""
-    kinds: dict[str, Counter[str]] = {}
-    for report in (report for reports in terminalreporter.stats.values() for report in reports):
-        if getattr(report, "when", None) == "call":
-            for counts in (value for name, value in report.user_properties if name == "tally"):
-                kind = report.nodeid.rpartition("::")[2].partition("[")[0].removeprefix("test_").replace("_", " ")
-                kinds.setdefault(kind, Counter()).update(counts)
-    if kinds:
-        terminalreporter.section("faults")
-        width = max(map(len, kinds))
-        terminalreporter.line("  ".join([f"{'test':{width}}", *(f"{name:>9}" for name in FIGURES)]))
-        for kind, counts in [*kinds.items(), ("all", sum(kinds.values(), Counter[str]()))]:
-            terminalreporter.line("  ".join([f"{kind:{width}}", *(f"{counts[name]:>9,}" for name in FIGURES)]))
