@@ -75,7 +75,8 @@ class _Link:
                     self._count(data, sink)
                 elif not self.dead:
                     sink.sendall(data)
-            if not self.dead:
+        if not self.dead:
+            with suppress(OSError):
                 sink.shutdown(socket.SHUT_WR)
         with self.proxy.lock:
             self.open -= 1
@@ -141,19 +142,24 @@ def running_proxy(server: tuple[str, int]) -> Iterator[Proxy]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PIECE)
         proxy = Proxy(server, listener.getsockname()[1])
 
+        ended = threading.Event()
+
         def accept() -> None:
-            with suppress(OSError):  # the listener was closed
-                while True:
-                    client, _ = listener.accept()
-                    try:
-                        _Link(proxy, client, socket.create_connection(server)).run()
-                    except OSError:
-                        client.close()
+            while True:
+                client, _ = listener.accept()
+                if ended.is_set():
+                    client.close()
+                    return
+                try:
+                    _Link(proxy, client, socket.create_connection(server)).run()
+                except OSError:
+                    client.close()
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
         try:
             yield proxy
         finally:
-            listener.shutdown(socket.SHUT_RDWR)
+            ended.set()
+            socket.create_connection((HOST, proxy.port)).close()  # wakes it
             thread.join()

@@ -11,11 +11,11 @@ import shop
 from feeds_world import add_customer, classify, deliver_orders, deliver_reviews, running_api
 from support import World, Worlds
 
-from faults.disturbed import Case, Tally, disturb, kill_command, undisturbed, wait_for
+from faults.disturbed import FAULTS, Case, Tally, disturb, kill_command, undisturbed, wait_for
 
 DAY = 2
 LOAD = ("DailyWarehouseLoad", "--date", str(shop.date(DAY)), "--workers", "2")
-KILLS, SPARK_KILLS = 4, 1
+KILLS, SPARK_KILLS = max(1, FAULTS * 2 // 5), max(1, FAULTS // 10)
 SPARK_SECONDS = 8  # that Spark takes, more or less
 
 
