@@ -11,13 +11,12 @@ bound for all tables of a date, below which no row can still appear in the sourc
 """
 
 import datetime as dt
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline import postgres
+from pipeline import postgres, seals
 from pipeline.catalog import SourceTable
 from pipeline.columns import EARLIEST, END, Column, create_table, read_columns
 from pipeline.compressed import Sink
@@ -30,12 +29,10 @@ Bytes = bytes  # the class below has a field of that name
 BEGINNING = "-infinity"
 SUCCESS = "_SUCCESS"
 METADATA = "metadata.json"
-SEAL = "seal"
 # What a database says that keeps texts of other encodings than its own, as one of SQL_ASCII may.
 NOT_UTF8 = (postgres.errors.CharacterNotInRepertoire, postgres.errors.UntranslatableCharacter)
 FOLDER = "extract"
 BOUNDS = f"{FOLDER}/bound"
-REPAIRS = "repair"
 # What our extracts are called in pg_stat_activity: they only read, so no bound has to wait for them.
 PURPOSE = "extract"
 
@@ -97,9 +94,9 @@ def metadata_in(lake: Lake, where: str) -> Metadata | None:
     try:
         found = Metadata.from_json(text)
     except (ValueError, TypeError, KeyError):
-        raise _foreign(lake, f"{where}/{METADATA}") from None
+        raise seals.foreign(lake, f"{where}/{METADATA}") from None
     if f"/{found.table}/date={found.date}" not in where:
-        raise _foreign(lake, f"{where}/{METADATA}", f"it holds the extract of {found.table} of {found.date}")
+        raise seals.foreign(lake, f"{where}/{METADATA}", f"it holds the extract of {found.table} of {found.date}")
     return found
 
 
@@ -108,14 +105,14 @@ def beside(lake: Lake, where: str, name: str) -> "Bytes | None":
 
     An extract of an earlier version, whose `_SUCCESS` does not know the file, is believed. Raises BadExtract.
     """
-    status = _sealed(lake, f"{where}/{SUCCESS}")
+    status = seals.read(lake, f"{where}/{SUCCESS}")
     if status is None:
         return None
     text = lake.read(f"{where}/{name}")
     if text is None:
         raise BadExtract(f"read {lake.url}/{where}", f"it has _SUCCESS but no {name}", "delete the folder and rerun")
-    if status.get("sha256", {}).get(name) not in (None, _digest(text)):
-        raise _foreign(lake, f"{where}/{name}")
+    if status.get("sha256", {}).get(name) not in (None, seals.digest(text)):
+        raise seals.foreign(lake, f"{where}/{name}")
     return text
 
 
@@ -141,7 +138,7 @@ def choose_bound(cursor: Cursor, lake: Lake, date: dt.date, end: dt.datetime, la
     if chosen is None:
         floor = _latest(lake, BOUNDS, date, lambda day: _bound(lake, day)) or BEGINNING
         chosen = _safe(cursor, end, lag, floor)
-        lake.write(bound_key(date), _seal({"date": str(date), "to_watermark": chosen}))
+        lake.write(bound_key(date), seals.seal({"date": str(date), "to_watermark": chosen}))
     return chosen
 
 
@@ -168,44 +165,13 @@ def _end(lake: Lake, table: str, date: dt.date) -> str | None:
 
 
 def _to_watermark(lake: Lake, key: str) -> str | None:
-    fields = _sealed(lake, key)
+    fields = seals.read(lake, key)
     if fields is None:
         return None
     if "to_watermark" not in fields:
-        raise _foreign(lake, key)
+        raise seals.foreign(lake, key)
     found: str = fields["to_watermark"]
     return found
-
-
-def _seal(fields: Mapping[str, Any]) -> "Bytes":
-    """Fields as JSON, with a hash of them."""
-    return json.dumps({**fields, SEAL: _digest(json.dumps(fields).encode())}).encode()
-
-
-def _sealed(lake: Lake, key: str) -> dict[str, Any] | None:
-    """The fields of a file that was sealed, or was written by an earlier version, which had no seals; None: no file.
-
-    Raises BadExtract for any other file.
-    """
-    text = lake.read(key)
-    if text is None:
-        return None
-    try:
-        fields: dict[str, Any] = json.loads(text)
-        seal = fields.pop(SEAL, None)
-    except (ValueError, TypeError, AttributeError):
-        raise _foreign(lake, key) from None
-    if seal not in (None, _digest(json.dumps(fields).encode())):
-        raise _foreign(lake, key)
-    return fields
-
-
-def _digest(text: "Bytes") -> str:
-    return hashlib.sha256(text).hexdigest()
-
-
-def _foreign(lake: Lake, key: str, because: str = "it is not what an extract writes there") -> BadExtract:
-    return BadExtract(f"read {lake.url}/{key}", because, "delete that folder and rerun its date")
 
 
 def extract(
@@ -278,8 +244,8 @@ def write(
     ddl = {schema: create_table(schema, table, columns).as_string(cursor).encode() for schema in ("delta", "stage")}
     files = {f"create_{schema}.sql": text for schema, text in ddl.items()} | {METADATA: found.to_json(), **(more or {})}
     lake.write_all({f"{where}/{name}": text for name, text in files.items()})
-    digests = {name: _digest(text) for name, text in files.items()}
-    lake.write(f"{where}/{SUCCESS}", _seal({"status": "done", "to_watermark": to, "sha256": digests}))
+    digests = {name: seals.digest(text) for name, text in files.items()}
+    lake.write(f"{where}/{SUCCESS}", seals.seal({"status": "done", "to_watermark": to, "sha256": digests}))
     return found
 
 

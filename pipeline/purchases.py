@@ -7,7 +7,7 @@ etl.user_purchase_day knows which days are loaded, with which min_quantity, and 
 import datetime as dt
 from dataclasses import dataclass
 
-from pipeline import config, extract, postgres, stage
+from pipeline import config, extract, intake, postgres
 from pipeline.catalog import USER_PURCHASE
 from pipeline.columns import create_table, existing_columns, faults
 from pipeline.config import Settings
@@ -93,11 +93,11 @@ def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded
     delta = qualified("delta.user_purchase")
     cursor.execute(sql.SQL("drop table if exists {}").format(delta))
     cursor.execute(create_table("delta", USER_PURCHASE, found.columns))
-    stage.copy(cursor, lake, where, found, delta)
+    intake.copy(cursor, lake, where, found, delta)
     why = faults(USER_PURCHASE, found.columns)
-    if stage.any_faulty(cursor, delta, why):
-        reasons = stage.reject(cursor, delta, USER_PURCHASE, found, why, where)
-        stage.check_rejected(USER_PURCHASE, found, reasons, config.settings().max_rejected)
+    if intake.any_faulty(cursor, delta, why):
+        reasons = intake.reject(cursor, delta, USER_PURCHASE, found, why, where)
+        intake.check_rejected(USER_PURCHASE, found, reasons, config.settings().max_rejected)
     variables = {
         "date": date,
         "window_begin": found.from_watermark,

@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline import postgres
+from pipeline import postgres, repairs
 from pipeline.catalog import SourceTable
 from pipeline.columns import BATCH, DELETED, existing_columns, read_columns
 from pipeline.config import Settings
-from pipeline.extract import BEGINNING, REPAIRS, write
+from pipeline.extract import BEGINNING, write
 from pipeline.lake import Lake
 from pipeline.postgres import Cursor, identifiers, qualified, sql
-from pipeline.stage import DELETED_KEYS, repairs
 
 BUCKETS = 4096  # a power of two
 AT = "%Y%m%dT%H%M%S%f%z"  # when a repair was made, in the name of its folder
@@ -258,11 +257,11 @@ def keep(warehouse: Cursor, date: dt.date, found: Difference) -> None:
 def extract_again(source: Cursor, lake: Lake, settings: Settings, date: dt.date, found: Difference, bound: str) -> str:
     """Writes the rows that differ, and the keys that vanished, to the lake as a repair, and returns its folder."""
     at = dt.datetime.now(dt.UTC)
-    for where in repairs(lake, found.table)[-1:]:
+    for where in repairs.folders(lake, found.table)[-1:]:
         # After the last one, also where its machine had another clock: a rebuild loads them in this order.
         last = dt.datetime.strptime(f"{where.rpartition('/at=')[2]}+0000", AT)
         at = max(at, last + dt.timedelta(microseconds=1))
-    where = f"{REPAIRS}/{found.table.name}/date={date}/at={at.replace(tzinfo=None):{AT}}"
+    where = f"{repairs.FOLDER}/{found.table.name}/date={date}/at={at.replace(tzinfo=None):{AT}}"
     columns = {column.name: column.type for column in read_columns(source, found.table)}
     keys = sql.SQL("select * from unnest({})").format(
         sql.SQL(", ").join(
@@ -270,6 +269,6 @@ def extract_again(source: Cursor, lake: Lake, settings: Settings, date: dt.date,
             for number, name in enumerate(found.table.key)
         )
     )
-    vanished = {DELETED_KEYS: json.dumps(found.vanished, default=str).encode()}
+    vanished = {repairs.DELETED_KEYS: json.dumps(found.vanished, default=str).encode()}
     write(source, lake, found.table, where, date, (BEGINNING, bound), settings, keys=keys, more=vanished)
     return where

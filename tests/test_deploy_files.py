@@ -18,7 +18,7 @@ import yaml  # type: ignore[import-untyped]
 from support import ROOT, World, create_source, create_warehouse, database_of
 
 import pipeline
-from pipeline import checks, config, extract, postgres, reviews
+from pipeline import checks, config, extract, postgres, repairs, reviews
 from pipeline.__main__ import main as show
 from pipeline.errors import ServiceDown
 from pipeline.services.postgresql import PROGRAMS
@@ -323,7 +323,7 @@ def test_the_roles_of_aws_may_do_what_the_pipeline_does_and_delete_no_extract() 
             allowed[action] = {found.split("/")[2] for found in _strings(statement["Resource"]) if "/lake/" in found}
     of_spark = {reviews.STAGE.split("/")[0], reviews.WORK.split("/")[0], reviews.MODELS.split("/")[0], "spark"}
     assert allowed["s3:DeleteObject"] == of_spark
-    assert allowed["s3:PutObject"] == {extract.FOLDER, extract.REPAIRS, "code"} | of_spark
+    assert allowed["s3:PutObject"] == {extract.FOLDER, repairs.FOLDER, "code"} | of_spark
 
 
 def _strings(node: Any) -> set[str]:

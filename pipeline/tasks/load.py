@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import luigi
 
-from pipeline import dwh, extract, postgres, stage
+from pipeline import dwh, extract, postgres, repairs, stage
 from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, source_of
 from pipeline.config import settings
 from pipeline.lake import lake
@@ -61,7 +61,7 @@ class LoadStage(MarkedTask):
                 loads.append(stage.Load(cursor, lake(), table, each, settings().max_rejected, progress).run())
                 LoadStage(each.day, self.table).finish(cursor, sum(load.rows for load in loads))
             if wanted[0].from_watermark == extract.BEGINNING:  # a stage table made anew
-                stage.load_repairs(cursor, lake(), table, settings().max_rejected)
+                repairs.load_all(cursor, lake(), table, settings().max_rejected)
         self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
         rejected = sum(load.rejected for load in loads)
         self.say(f"{self.rows:,} of {sum(load.rows for load in loads):,} rows newer, {rejected:,} rejected", 100)

@@ -5,7 +5,7 @@ import os
 
 import luigi
 
-from pipeline import config, dwh, extract, mart, postgres, stage
+from pipeline import config, dwh, extract, mart, postgres, repairs, stage
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
 from pipeline.config import settings
 from pipeline.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
@@ -155,7 +155,7 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
     for name in (table.short, f"{table.short}_version"):
         cursor.execute(postgres.sql.SQL("drop table if exists {}").format(postgres.qualified(f"stage.{name}")))
     rows = sum(stage.Load(cursor, lake(), table, each, settings().max_rejected).run().rows for each in extracts)
-    return rows + stage.load_repairs(cursor, lake(), table, settings().max_rejected)
+    return rows + repairs.load_all(cursor, lake(), table, settings().max_rejected)
 
 
 def _dates() -> list[dt.date]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import luigi
 
-from pipeline import dwh, extract, mart, postgres, reconcile, stage, summary
+from pipeline import dwh, extract, mart, postgres, reconcile, repairs, summary
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
 from pipeline.config import settings
 from pipeline.errors import SourceDiffers
@@ -86,7 +86,7 @@ class ReconcileSource(DatedTask):
             if bound and (difference.to_extract or difference.vanished):
                 self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
                 where = reconcile.extract_again(source, lake(), settings(), self.date, difference, bound)
-                stage.load_repair(warehouse, lake(), table, where, settings().max_rejected)
+                repairs.load(warehouse, lake(), table, where, settings().max_rejected)
             if difference.dwh_missing or difference.dwh_changed:
                 dwh.forget_read(warehouse, IN_DWH[table.short][0])
                 mart.ask_for_refill(warehouse, f"{IN_DWH[table.short][0]} was not as the loads left it")

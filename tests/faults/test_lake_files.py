@@ -21,7 +21,7 @@ from feeds_world import run, settings_of
 from support import World, Worlds, create_warehouse, extract_date, load_day, load_dimensions, load_facts, load_stages
 
 from faults.disturbed import FAULTS, Checksum, Tally
-from pipeline import extract, postgres, stage
+from pipeline import extract, postgres, repairs, seals
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.errors import BadExtract
 from pipeline.tasks.reconcile import ReconcileSource
@@ -168,7 +168,7 @@ def test_keys_of_deleted_rows_that_are_not_those_of_a_repair_delete_nothing(worl
         load_day(source, shop.date(DAY + 1))
     source.source("delete from ops.order_lines where order_id = 21; delete from ops.orders where order_id = 21")
     run(source, ReconcileSource(shop.date(DAY + 1), repair=True))
-    [key] = [file.key for file in source.lake.objects("repair/ops.orders") if file.key.endswith(stage.DELETED_KEYS)]
+    [key] = [file.key for file in source.lake.objects("repair/ops.orders") if file.key.endswith(repairs.DELETED_KEYS)]
     text = source.lake.read(key) or b""
     assert json.loads(text) == [[21]]
     source.lake.write(key, b"[[22]]")
@@ -177,7 +177,7 @@ def test_keys_of_deleted_rows_that_are_not_those_of_a_repair_delete_nothing(worl
         pytest.raises(BadExtract, match=key),
         postgres.transaction(source.warehouse_url, "warehouse") as cursor,
     ):
-        stage.load_repairs(cursor, source.lake, SOURCE_TABLES["ops.orders"], 1)
+        repairs.load_all(cursor, source.lake, SOURCE_TABLES["ops.orders"], 1)
     assert source.warehouse("select order_id from stage.orders where etl_deleted_ts is not null") == [(21,)]
 
 
@@ -208,6 +208,6 @@ def rewrite(world: World, table: str, change: Callable[[Rows], Rows]) -> None:
     new = replace(found, rows=len(changed), bytes=len(data), sha256=hashlib.sha256(data).hexdigest()).to_json()
     status: dict[str, Any] = json.loads(world.lake.read(key_of(table, "_SUCCESS")) or b"")
     status["sha256"]["metadata.json"] = hashlib.sha256(new).hexdigest()
-    del status[extract.SEAL]
-    files = {found.data: data, "metadata.json": new, "_SUCCESS": extract._seal(status)}
+    del status[seals.SEAL]
+    files = {found.data: data, "metadata.json": new, "_SUCCESS": seals.seal(status)}
     world.lake.write_all({key_of(table, name): text for name, text in files.items()})
