@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,9 @@ for variable in (*SET, *config.OTHER_S3):
 
 # Half of what a JVM of a few seconds does is to compile for a long life.
 os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+# A shell has what it starts in the background ignore Ctrl-C, and so has that what it starts itself.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count()
 
