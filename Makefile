@@ -6,6 +6,9 @@ DEV_STAMP := $(VENV)/.installed-dev
 SUPERSET_VENV := .venv-superset
 SUPERSET_STAMP := $(SUPERSET_VENV)/.installed
 
+# The two environments are built side by side.
+MAKEFLAGS += --jobs=2
+
 .PHONY: demo env test nightly format up down status dashboards screenshots bench
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
