@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 SECONDS_TO_START = 300  # the recovery of a database after a crash included
 POLL_SECONDS = 0.02
 PORT_ATTEMPTS = 3
-LOG_LINES_IN_ERROR = 3
+LOG_LINES_IN_ERROR = 10
 
 
 class Service(ABC):
