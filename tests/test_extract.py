@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 import zstandard
 from shop import OPENING, add_order, add_product, at, date, insert, open_shop, update
-from support import World, create_warehouse, extract_date, load_dimensions, load_facts, load_stages
+from support import World, create_warehouse, database_of, extract_date, load_dimensions, load_facts, load_stages
 
 from pipeline import config, extract, postgres
 from pipeline.catalog import SOURCE_TABLES
@@ -145,7 +145,7 @@ def test_a_bound_stays_behind_the_clock_by_the_lag_and_never_goes_back(world: Wo
 
 def test_a_role_that_cannot_see_when_transactions_began_is_told_what_to_grant(world: World, admin: str) -> None:
     open_shop(world)
-    database = world.operational_url.rsplit("/", 1)[1]
+    database = database_of(world.operational_url)
     with postgres.session(admin, "tests") as cursor:
         cursor.execute("drop role if exists reader")
         cursor.execute("create role reader login password 'reader'")

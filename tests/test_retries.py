@@ -9,7 +9,7 @@ from typing import Any
 import luigi
 import pytest
 import shop
-from support import World, admin_url
+from support import World, admin_url, database_of
 
 import pipeline
 from pipeline import postgres, retries
@@ -115,7 +115,7 @@ def test_a_copy_whose_connection_is_lost_may_pass(world: World) -> None:
 
 
 def test_a_server_that_is_full_may_let_in_later(world: World) -> None:
-    database = world.warehouse_url.rsplit("/", 1)[1]
+    database = database_of(world.warehouse_url)
     with postgres.session(admin_url(world.home), "tests") as cursor:
         cursor.execute(f"alter database {database} connection limit 0")
     with pytest.raises(ServiceLost, match="too many connections"):
@@ -181,7 +181,7 @@ def test_a_load_that_loses_its_connection_goes_on(world: World) -> None:
 def test_a_load_waits_for_a_lock_again_and_fails_when_it_never_gets_it(world: World) -> None:
     shop.open_shop(world)
     world.luigi("CreateWarehouse")
-    database = world.warehouse_url.rsplit("/", 1)[1]
+    database = database_of(world.warehouse_url)
     with postgres.session(admin_url(world.home), "tests") as cursor:
         cursor.execute(f"alter database {database} set lock_timeout = '50ms'")
     with held(world, "stage.orders"):
@@ -205,7 +205,7 @@ def held(world: World, name: str) -> Iterator[None]:
 def kill_sessions(world: World) -> None:
     """Ends all connections of the pipeline to the warehouse."""
     with postgres.session(admin_url(world.home), "tests") as cursor:
-        cursor.execute(KILL, (world.warehouse_url.rsplit("/", 1)[1],))
+        cursor.execute(KILL, (database_of(world.warehouse_url),))
 
 
 @contextmanager

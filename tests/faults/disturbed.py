@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from support import LAST, World, drop_database
+from support import LAST, World, database_of, drop_database
 
 from pipeline import services
 
@@ -39,7 +39,7 @@ class Tally:
         self.count("compared")
         self.count("different", found != checksum)
         assert found == checksum
-        drop_database(world.home, world.warehouse_url.rsplit("/", 1)[1])
+        drop_database(world.home, database_of(world.warehouse_url))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 import shop
 from feeds_world import run, settings_of
-from support import World, Worlds, create_warehouse, extract_date, load_day
+from support import World, Worlds, create_warehouse, database_of, extract_date, load_day
 
 from faults.disturbed import FAULTS, Case, Tally
 from pipeline import extract
@@ -107,7 +107,7 @@ def open_shop_with_a_clock(world: World) -> None:
     shop.open_shop(world)
     world.source("create schema other_clock; grant usage on schema other_clock to public")
     set_clock(world, 0 * DAY)
-    database = world.operational_url.rsplit("/", 1)[1]
+    database = database_of(world.operational_url)
     world.source(f"alter database {database} set search_path = other_clock, pg_catalog, public")
 
 

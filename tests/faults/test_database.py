@@ -11,7 +11,7 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from support import World, admin_url
+from support import World, admin_url, database_of
 
 from faults.disturbed import FAULTS, SECONDS, Case, Process, Tally, disturb, pid_of, wait_for
 from pipeline import postgres, services
@@ -58,7 +58,7 @@ def test_a_database_without_a_connection_to_spare_is_waited_for_or_the_next_run_
 @contextmanager
 def full(home: Path, url: str) -> Iterator[Callable[[], bool]]:
     """No connection to a database is left, and none is to be had; tells whether somebody was refused one."""
-    database = url.rsplit("/", 1)[1]
+    database = database_of(url)
     words = f'too many connections for database "{database}"'
     log = home / "log" / "postgresql.log"
     before = log.read_text().count(words)
