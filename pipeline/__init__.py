@@ -20,8 +20,6 @@ from pipeline.tasks.simulate import SimulateBusinessDay, SimulateFeeds
 from pipeline.tasks.worker import run_small_tasks_in_the_worker
 
 scheduler.use_embedded()
-scheduler.without_metrics()
-scheduler.check()
 command.watch()
 run_small_tasks_in_the_worker()
 

@@ -40,7 +40,8 @@ class Access:
     s3_access_key: str = field(default_factory=lambda: secrets.token_hex(10).upper(), repr=False)
     s3_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
     risk_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-    is_outdated: bool = False  # written by an earlier version, which had fewer roles
+    luigid_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    is_outdated: bool = False  # written by an earlier version, which had fewer roles and passwords
 
     @classmethod
     def read(cls, home: Path, preferred_ports: dict[str, int]) -> "Access":
@@ -66,7 +67,8 @@ class Access:
                 for login in logins
                 if login.username in access.passwords and login.password
             }
-            access.is_outdated = len(logins) < len(LOGINS)
+            access.is_outdated = len(logins) < len(LOGINS) or "luigid_password" not in kept
+            access.luigid_password = kept.get("luigid_password", access.luigid_password)
             if "risk_api_url" in kept:
                 urls["risk"] = urlsplit(kept["risk_api_url"])
                 access.risk_password = urls["risk"].password
@@ -106,6 +108,7 @@ class Access:
             "s3_access_key": self.s3_access_key,
             "s3_secret_key": self.s3_secret_key,
             "luigid_url": f"http://127.0.0.1:{self.ports['luigid']}",
+            "luigid_password": self.luigid_password,
             "risk_api_url": self.risk_api_url,
         }
         if "superset" in self.ports:  # once there are dashboards to serve

@@ -5,13 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.services.service import Service, http_request, require_program
+from pipeline import basic_auth
+from pipeline.scheduler import USER
+from pipeline.services.service import HOST, Service, http_request
 
+PROGRAM = "pipeline.luigid"
 CHECKOUT = Path(__file__).parents[2]  # where luigi.cfg is
 
 
 class Luigid(Service):
-    """luigid knows no passwords, so it listens on 127.0.0.1 alone."""
+    """luigid behind a password."""
 
     name = "luigid"
     preferred_port = 8082
@@ -22,21 +25,23 @@ class Luigid(Service):
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts luigid in the checkout, where it finds luigi.cfg."""
-        # Through the interpreter: the kernel refuses a script whose first line is long or has a space in it.
-        luigid = require_program(Path(sys.executable).parent / "luigid", self.name)
-        command = [sys.executable, str(luigid), "--address", "127.0.0.1", "--port", str(self.port)]
-        # A name in luigi.cfg; what else is in our environment, luigid finds too.
-        env = {**os.environ, "OCEAN_TASK_HISTORY": str(self.folder / "history.db")}
-        return self.spawn([*command, "--state-path", str(self._state)], cwd=CHECKOUT, env=env)
+        command = [sys.executable, "-m", PROGRAM, "--address", HOST, "--port", str(self.port)]
+        # The first is a name in luigi.cfg; what else is in our environment, luigid finds too.
+        more = {
+            "OCEAN_TASK_HISTORY": str(self.folder / "history.db"),
+            "OCEAN_LUIGID_PASSWORD": self.access.luigid_password,
+        }
+        return self.spawn([*command, "--state-path", str(self._state)], cwd=CHECKOUT, env={**os.environ, **more})
 
     def answers(self) -> bool:
-        """Whether our own process has the port and answers as Luigi."""
-        return self.listens() and self._is_luigi()
+        """Whether our own process has the port and lets us in."""
+        return self.listens() and self._lets_in()
 
     @property
     def _state(self) -> Path:
         return self.folder / "state.pickle"
 
-    def _is_luigi(self) -> bool:
-        answer = http_request("GET", self.port, "/api/is_paused", {})
-        return answer is not None and answer[0] == 200 and b'"response"' in answer[1]
+    def _lets_in(self) -> bool:
+        login = {"Authorization": basic_auth.header(USER, self.access.luigid_password)}
+        answer = http_request("HEAD", self.port, "/", login)
+        return answer is not None and answer[0] == 204

@@ -21,6 +21,7 @@ from luigi.worker import Worker
 from pipeline import config, postgres, summary
 from pipeline.errors import OceanError, reason, unexpected
 from pipeline.outcome import DAILY, DONE, Outcome, Task
+from pipeline.scheduler import Factory
 from pipeline.tasks import run_log
 from pipeline.tasks.stopping import told_to_stop
 
@@ -50,14 +51,14 @@ def begins(task: luigi.Task) -> None:
     _running[task.task_id] = task
 
 
-def _watched(*args: Any, **kwargs: Any) -> Any:
+def _watched(tasks: Any, worker_scheduler_factory: Any = None, override_defaults: Any = None) -> Any:
     global _outcome, _running
     before = _outcome, _running  # of the command whose task runs this one
     outcome = Outcome(_command())
     _outcome, _running = outcome, {}
     try:
         with told_to_stop(_stopped):
-            result = _schedule_and_run(*args, **kwargs)
+            result = _schedule_and_run(tasks, worker_scheduler_factory or Factory(), override_defaults)
     except (Exception, KeyboardInterrupt) as error:
         is_interrupted = isinstance(error, KeyboardInterrupt)
         _cut_short("it was interrupted" if is_interrupted else _why(error))
@@ -82,7 +83,7 @@ def _cut_short(why: str) -> None:
 
 
 def _why(error: BaseException) -> str:
-    """Why a command was cut short. What Luigi says of luigid shows its URL, which may hold a password."""
+    """Why a command was cut short."""
     if isinstance(error, RPCError):
         return "luigid does not answer any more; start it again (`make up`), or add --local-scheduler"
     return reason(error)

@@ -1,0 +1,184 @@
+"""Luigi's central scheduler behind a password: luigid, with its own options.
+
+OCEAN_LUIGID_PASSWORD=... python -m pipeline.luigid --address 127.0.0.1 --port 8082 --state-path /var/lib/luigid/state
+
+luigid itself answers whoever reaches its port, who may then add tasks, stop loads and read what runs. Here a request
+needs the password (user `luigi`), names this server as its host, does not come from another server's page, and changes
+something by POST alone. The password is no option, since `ps` shows options.
+"""
+
+import base64
+import hashlib
+import hmac
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from luigi import cmdline, server
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.routing import Router
+from tornado.web import Application, OutputTransform, RequestHandler, stream_request_body
+
+from pipeline import basic_auth
+from pipeline.errors import ConfigError
+from pipeline.scheduler import LOOPBACK, USER
+
+PASSWORD, HOSTS = "OCEAN_LUIGID_PASSWORD", "OCEAN_LUIGID_HOSTS"
+SCRIPT = "/static/visualiser/js/luigi.js"
+VISUALISER = Path(server.__file__).parent / "static/visualiser"
+# The page asks by GET, also where that changes something.
+BY_POST = """
+$.ajaxPrefilter(function (options) { if (/\\/api\\//.test(options.url)) { options.type = 'POST'; } });
+"""
+
+
+class Refused(NamedTuple):
+    """Why a request is not answered."""
+
+    status: int
+    why: str
+
+
+class Guard(Router):
+    """Hands on the requests that may be answered.
+
+    `hosts` are the names by which the server is called: a page whose name was made to point here has another one.
+    """
+
+    def __init__(self, app: Application, password: str, hosts: Iterable[str]) -> None:
+        self._app, self._hosts = app, frozenset(hosts)
+        self._login = basic_auth.header(USER, password).encode()
+        self._refusals = Application([(r".*", Refusal, {"judge": self.judge})], transforms=[SecurityHeaders])
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Tornado's question who answers a request."""
+        answers = self._refusals if self.judge(request) else self._app
+        return answers.find_handler(request, **kwargs)
+
+    def judge(self, request: HTTPServerRequest) -> Refused | None:
+        """Why the request is refused; None where it is not."""
+        headers = request.headers
+        if urlsplit(f"//{request.host}").hostname not in self._hosts:
+            return Refused(403, f"luigid is not called that; {HOSTS} names further hosts")
+        if _is_of_another_page(request):
+            return Refused(403, "the request comes from a page of another server")
+        if not hmac.compare_digest(headers.get("Authorization", "").encode(), self._login):
+            return Refused(401, f"luigid asks for the user {USER} and a password")
+        if request.path.startswith("/api/") and request.method != "POST":
+            return Refused(405, "/api/ takes POST alone, since it may change something")
+        return None
+
+
+def _is_of_another_page(request: HTTPServerRequest) -> bool:
+    """Whether a browser sends it in the name of another page; a link to the page itself may be followed."""
+    headers = request.headers
+    if (origin := headers.get("Origin")) and urlsplit(origin).netloc != request.host:
+        return True
+    is_followed = request.method == "GET" and headers.get("Sec-Fetch-Mode") == "navigate"
+    return headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin") and not is_followed
+
+
+@stream_request_body  # what is refused is not read first
+class Refusal(RequestHandler):
+    """Says why a request is not answered."""
+
+    def initialize(self, judge: Callable[[HTTPServerRequest], Refused | None]) -> None:
+        """Takes what it answers by."""
+        self._judge = judge
+
+    def prepare(self) -> None:
+        """Answers before the body has come."""
+        refused = self._judge(self.request)
+        assert refused
+        self.set_status(refused.status)
+        if refused.status == 401:
+            self.set_header("WWW-Authenticate", 'Basic realm="luigid", charset="UTF-8"')
+        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        self.finish(f"{refused.why}\n")
+
+    def data_received(self, chunk: bytes) -> None:
+        """Takes no note of what still comes."""
+
+
+class Script(RequestHandler):
+    """The page's own way to ask luigid, by POST."""
+
+    def get(self) -> None:
+        """The script of Luigi with ours behind it."""
+        self.set_header("Content-Type", "text/javascript; charset=UTF-8")
+        self.finish((VISUALISER / "js/luigi.js").read_text("utf-8") + BY_POST)
+
+
+class SecurityHeaders(OutputTransform):
+    """What browsers are told of every answer: no script and no picture of others, and no frame around it."""
+
+    def transform_first_chunk(
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, _finishing: bool
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        """Adds them to an answer that begins."""
+        for name, value in HEADERS.items():
+            headers[name] = value
+        return status_code, headers, chunk
+
+
+def _policy() -> str:
+    """The content security policy: of the scripts in the page itself those that Luigi's page has."""
+    page = (VISUALISER / "index.html").read_text("utf-8")
+    digests = [hashlib.sha256(script.encode()).digest() for script in re.findall(r"<script>(.*?)</script>", page, re.S)]
+    inline = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    return (
+        f"default-src 'self'; script-src 'self' {inline}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": _policy(),
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def guarded(app: Application, environment: Mapping[str, str]) -> Guard:
+    """The application of luigid behind the password of the environment.
+
+    Raises ConfigError without one.
+    """
+    password = environment.get(PASSWORD)
+    if not password:
+        raise ConfigError(
+            "start luigid",
+            f"{PASSWORD} is not set",
+            "set it, for luigid and for the loads, to a random text of letters and digits",
+        )
+    app.add_transform(SecurityHeaders)
+    app.add_handlers(r".*", [(SCRIPT, Script)])
+    more = [host.strip() for host in environment.get(HOSTS, "").split(",")]
+    return Guard(app, password, {*LOOPBACK, *filter(None, more)})
+
+
+def main() -> int:
+    """Runs luigid until it is told to stop; returns the exit code."""
+    unguarded = server.app
+    try:
+        guarded(unguarded(None), os.environ)  # what is wrong with the environment is said before anything starts
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    server.app = lambda scheduler: guarded(unguarded(scheduler), os.environ)
+    # Who is refused may ask as often as he likes: that fills no disk.
+    for name in ("tornado.access", "tornado.general"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    cmdline.luigid(sys.argv[1:])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
