@@ -9,7 +9,7 @@ SUPERSET_STAMP := $(SUPERSET_VENV)/.installed
 # The two environments are built side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo env test nightly format up down status dashboards screenshots bench
+.PHONY: demo env test nightly format up down status dashboards screenshots bench audit-dependencies
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@$(VENV)/bin/python -m pipeline.services up
@@ -79,3 +79,11 @@ screenshots: $(DEV_STAMP)  ## pictures for docs/images, of the dashboards that `
 
 bench: env  ## seconds, rows/s and memory of each step; figures in docs/benchmarks.md
 	$(VENV)/bin/python -m benchmarks.run
+
+# In an environment of its own, since it is used now and then. --strict: a package of which nothing is known is a failure.
+audit-dependencies:  ## known weaknesses of the locked packages, where the network reaches PyPI's database of them
+	@$(PYTHON) -m venv --clear .venv-audit
+	@.venv-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
+	@for lock in requirements.lock requirements-dev.lock superset/requirements.lock; do \
+	    .venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || failed=1; \
+	done; exit $${failed:-0}

