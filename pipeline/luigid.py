@@ -83,7 +83,7 @@ def _is_of_another_page(request: HTTPServerRequest) -> bool:
     return headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin") and not is_followed
 
 
-@stream_request_body  # what is refused is not read first
+@stream_request_body  # the body of what is refused is not kept
 class Refusal(RequestHandler):
     """Says why a request is not answered."""
 
@@ -91,8 +91,11 @@ class Refusal(RequestHandler):
         """Takes what it answers by."""
         self._judge = judge
 
-    def prepare(self) -> None:
-        """Answers before the body has come."""
+    def data_received(self, chunk: bytes) -> None:
+        """Takes no note of the body."""
+
+    def refuse(self) -> None:
+        """Answers, whatever the method."""
         refused = self._judge(self.request)
         assert refused
         self.set_status(refused.status)
@@ -101,8 +104,7 @@ class Refusal(RequestHandler):
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
         self.finish(f"{refused.why}\n")
 
-    def data_received(self, chunk: bytes) -> None:
-        """Takes no note of what still comes."""
+    get = head = post = put = patch = delete = options = refuse
 
 
 class Script(RequestHandler):

@@ -43,7 +43,9 @@ def use_embedded() -> None:
     # The settings of luigi.rpc share a section with those of luigi.core, which would warn of each.
     core.ignore_unconsumed |= {"rpc_connect_timeout", "rpc_retry_attempts", "rpc_retry_wait", *map(_key, SETTINGS)}
     cfg = get_config()
-    if any(cfg.get("core", name, "") for name in SETTINGS):
+    # A URL of the settings would win over a host of the command line.
+    is_named = any(word.startswith("--scheduler-") for word in sys.argv)
+    if is_named or any(cfg.get("core", name, "") for name in SETTINGS):
         return
     with contextlib.suppress(OceanError):  # no embedded services: Luigi's own default
         cfg.set("core", "default-scheduler-url", config.embedded("luigid_url"))

@@ -57,7 +57,10 @@ def _take_load(browser: Browser) -> None:
         shop = {**SIMULATED, "OCEAN_SHOP_SCALE": "1", "OCEAN_SHOP_OPENED_ON": str(OPENED)}
         world = World(home, known["operational_url"], known["warehouse_url"], "s3://ocean-lake", shop)
         world.luigi("SimulateBusinessDay", "--date", str(LOADED))
-        page = browser.new_page(viewport={"width": 1600, "height": HEIGHT})
+        page = browser.new_page(
+            viewport={"width": 1600, "height": HEIGHT},
+            http_credentials={"username": "luigi", "password": known["luigid_password"]},
+        )
         task = DailyWarehouseLoad(LOADED).task_id
         graph = f"{known['luigid_url']}/static/visualiser/index.html#tab=graph&visType=svg&taskId={task}"
         load = world.start("DailyWarehouseLoad", "--date", str(LOADED), "--workers", "2", local=False)

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from pipeline import dwh, extract, mart, postgres, services, stage, warehouse
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
 from pipeline.config import S3, settings
 from pipeline.lake import Lake
+from pipeline.scheduler import USER, Luigid
 from pipeline.services.access import LOGINS
 
 ROOT = Path(__file__).parents[1]
@@ -265,13 +267,26 @@ def login(home: Path, name: str, database: str) -> str:
     return f"{found.rsplit('/', 1)[0]}/{database}"
 
 
+def luigid(home: Path) -> Luigid:
+    """The embedded luigid, for who knows its password."""
+    found = json.loads((home / "services.json").read_text())
+    return Luigid(found["luigid_url"], (USER, found["luigid_password"]))
+
+
+def closed_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
 def secrets_of(home: Path) -> set[str]:
     """Every password and key of the embedded services."""
     found = json.loads((home / "services.json").read_text())
     passwords = {urlsplit(value).password for name, value in found.items() if name.endswith("_url")}
     owner = (home / "postgresql.password").read_text()
-    secrets = {owner, found["s3_access_key"], found["s3_secret_key"], *(each for each in passwords if each)}
-    assert len(secrets) == len(LOGINS) + 4  # with the risk-score service's
+    keys = (found["s3_access_key"], found["s3_secret_key"], found["luigid_password"])
+    secrets = {owner, *keys, *(each for each in passwords if each)}
+    assert len(secrets) == len(LOGINS) + 5  # with the owner's and the risk-score service's
     return secrets
 
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import socket
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import shop
-from support import BEFORE, LAST, OPENED, SIMULATED, World, Worlds, secrets_of
+from support import BEFORE, LAST, OPENED, SIMULATED, World, Worlds, closed_port, secrets_of
 
 from pipeline import extract
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
@@ -85,12 +84,6 @@ def fresh(worlds: Worlds, in_order: World) -> World:
 def count(world: World, query: str) -> int:
     [(found,)] = world.warehouse(f"select count(*) from {query}")
     return int(found)
-
-
-def closed_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
 
 
 def assert_discreet(world: World, text: str) -> None:

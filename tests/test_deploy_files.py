@@ -1,11 +1,15 @@
 """The operations guide and the files of deploy/ name what exists, hold no secret, and do what they promise."""
 
 import configparser
+import contextlib
+import datetime as dt
 import itertools
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +19,7 @@ from urllib.parse import urlsplit
 import luigi
 import pytest
 import yaml  # type: ignore[import-untyped]
-from support import ROOT, World, create_source, create_warehouse, database_of
+from support import ROOT, SIMULATED, World, closed_port, create_source, create_warehouse, database_of
 
 import pipeline
 from pipeline import checks, config, extract, postgres, repairs, reviews
@@ -132,6 +136,7 @@ def known() -> set[str]:
     """The variables that something of the project reads."""
     sources = [
         ROOT / "pipeline/config.py",
+        ROOT / "pipeline/luigid.py",
         ROOT / "luigi.cfg",
         DEPLOY / "databases.py",
         *(ROOT / "superset").glob("*.py"),
@@ -153,6 +158,84 @@ def test_the_load_of_the_compose_file_has_settings_that_can_be_understood(monkey
     found = config.settings()
     config.settings.cache_clear()
     assert (found.simulate, found.lake_url, found.s3) == (True, "s3://ocean-lake", config.S3())
+
+
+def test_the_compose_file_loads_through_its_luigid(world: World, tmp_path: Path) -> None:
+    """Both commands as the file has them; addresses and passwords are those of the test, and the 14 days are one."""
+    (tmp_path / "date").write_text('#!/bin/sh\n[ "$2" != -d ] || set -- -u -d yesterday +%F\nexec /bin/date "$@"\n')
+    (tmp_path / "date").chmod(0o700)
+    start = compose()["luigid"]["command"]
+    port = closed_port()
+    values = {"python": sys.executable, "0.0.0.0": "127.0.0.1", "8082": str(port), start[-1]: str(tmp_path / "state")}
+    command = [values.get(word, word) for word in start]
+    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    luigid_environment = _environment("luigid") | {"OCEAN_TASK_HISTORY": str(tmp_path / "history.db")}
+    luigid = subprocess.Popen(command, cwd=ROOT, env=luigid_environment)
+    load_environment = {
+        **_environment("load"),
+        **world.environment,
+        **{"OCEAN_HOME": str(tmp_path), "AWS_ENDPOINT_URL": str(world.lake.s3.endpoint), "RISK_API_URL": ""},
+        **{"AWS_ACCESS_KEY_ID": str(world.lake.s3.access_key), "AWS_SECRET_ACCESS_KEY": str(world.lake.s3.secret_key)},
+        **SIMULATED,
+        "OCEAN_SHOP_OPENED_ON": str(yesterday),
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "tests/compose_names"),
+        "OCEAN_TEST_HOSTS": f"luigid:8082=127.0.0.1:{port}",
+    }
+    try:
+        done = _load_once_it_listens(port, compose()["load"]["command"], load_environment)
+        assert done.returncode == 0, done.stdout
+        loaded = "select load_date from etl.marker where target_table = 'mart.kpi_monthly'"
+        assert world.warehouse(loaded) == [(yesterday,)]
+        refused = _load_once_it_listens(
+            port, compose()["load"]["command"], load_environment | {"OCEAN_LUIGID_PASSWORD": "another"}
+        )
+        assert (refused.returncode, "it refuses the password" in refused.stdout) == (40, True)
+    finally:
+        luigid.terminate()
+        luigid.wait()
+
+
+def _environment(service: str) -> dict[str, str]:
+    """What the compose file sets for a service; secrets of .env are the test's own, and what has a default is empty."""
+
+    def value(named: re.Match[str]) -> str:
+        return "" if ":-" in named[0] else f"secret-{named[1]}"
+
+    found = compose()[service]["environment"].items()
+    return {**os.environ, **{name: re.sub(r"\$\{(\w+)[^}]*\}", value, text) for name, text in found}}
+
+
+def _load_once_it_listens(port: int, words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    deadline = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            break
+        assert time.monotonic() < deadline, "luigid does not listen"
+        time.sleep(0.05)
+    return subprocess.run(
+        [ROOT / words[0], *words[1:]],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_the_networks_of_the_compose_file_join_those_alone_that_talk_to_each_other() -> None:
+    networks = {name: set(service.get("networks", ())) for name, service in compose().items()}
+    joined = {frozenset(pair) for pair in itertools.combinations(networks, 2) if networks[pair[0]] & networks[pair[1]]}
+    talk = [
+        ("postgres", "databases"),
+        ("postgres", "load"),
+        ("postgres", "superset"),
+        ("s3", "load"),
+        ("luigid", "load"),
+    ]
+    # The load waits for the roles and databases that the same login to the server could make.
+    assert joined == {frozenset(pair) for pair in [*talk, ("databases", "load")]}
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -28,7 +27,7 @@ import urllib3
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from support import BEFORE, SIMULATED, admin_url, embedded, secrets_of
+from support import BEFORE, SIMULATED, admin_url, embedded, luigid, secrets_of
 
 from pipeline import services
 from pipeline.errors import ServiceFailed
@@ -170,8 +169,7 @@ def test_fresh_services_let_in_who_knows_their_secrets(running_home: Path) -> No
     assert query(running_home, "select current_database()", "operational_url") == ("oceanrecords",)
     assert query(running_home, "select current_database()", "warehouse_url") == ("warehouse",)
     assert [bucket["Name"] for bucket in s3(running_home).list_buckets()["Buckets"]] == ["ocean-lake"]
-    with urllib.request.urlopen(access(running_home)["luigid_url"] + "/api/graph") as answer:
-        assert json.load(answer) == {"response": {}}
+    assert luigid(running_home).graph() == {}
     assert risk_scores(access(running_home)["risk_api_url"]) == (200, [])
 
 
@@ -182,8 +180,10 @@ def test_the_owner_of_a_database_creates_what_it_wants_there(running_home: Path,
 
 
 def test_luigid_counts_for_prometheus(running_home: Path) -> None:
-    with urllib.request.urlopen(f"{access(running_home)['luigid_url']}/metrics") as answer:
-        assert "luigi_task_started_total" in answer.read().decode()
+    found = access(running_home)
+    login = urllib3.make_headers(basic_auth=f"luigi:{found['luigid_password']}")
+    answer = urllib3.request("GET", f"{found['luigid_url']}/metrics", headers=login)
+    assert "luigi_task_started_total" in answer.data.decode()
 
 
 def test_the_server_is_durable_and_keeps_utc(running_home: Path) -> None:
@@ -245,6 +245,7 @@ def test_secrets_are_their_owners_alone(running_home: Path) -> None:
         "s3_access_key",
         "s3_secret_key",
         "luigid_url",
+        "luigid_password",
         "risk_api_url",
     ]
     for name in ("services.json", "postgresql.password"):

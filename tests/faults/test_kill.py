@@ -5,7 +5,6 @@ undisturbed load takes.
 """
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -16,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from luigi.rpc import RemoteScheduler
+from support import luigid
 
 from faults.disturbed import FAULTS, SECONDS, TASK_FAILED, Case, Process, Tally, disturb, kill_command, pid_of
 from pipeline import services
@@ -55,11 +54,11 @@ def test_what_a_killed_command_was_running_is_soon_free_for_the_next_one(first_l
     assert process.stdout
     assert any("running   ExtractTable" in line for line in process.stdout)
     assert kill_command(process)
-    luigid = RemoteScheduler(json.loads((world.home / "services.json").read_text())["luigid_url"])
+    scheduler = luigid(world.home)
     deadline = time.monotonic() + SECONDS / 2
-    while luigid.task_list("RUNNING", ""):
+    while scheduler.task_list("RUNNING", ""):
         assert time.monotonic() < deadline, "luigid still believes that they run"
-        luigid.get_work(worker="nobody")  # which is when it looks who has died
+        scheduler.get_work(worker="nobody")  # which is when it looks who has died
         time.sleep(0.2)
     process = world.start(*first_load.words, local=False)
     output, _ = process.communicate(timeout=SECONDS)
