@@ -71,6 +71,7 @@ def _say_where() -> None:
     home = config.home()
     for state in services.status(home):
         print(f"{state.name:<10}  {state.state:<8}  {state.address}")
+    print(f"Tasks: {config.embedded('luigid_url')} (user luigi, luigid_password in {home / 'services.json'})")
     print(
         f"Connection strings are in {home / 'services.json'}; `make status` and `make down` do what they say.\n"
         "Load a day yourself: .venv/bin/luigi --module pipeline DailyWarehouseLoad --date "
