@@ -510,6 +510,24 @@ def test_services_from_before_the_dashboards_get_what_is_missing(home: Path) -> 
     assert query(home, "select one from kept") == (1,)
 
 
+def test_a_luigid_from_before_it_had_a_password_is_replaced(home: Path) -> None:
+    services.up(home)
+    kept = access(home)
+    os.kill(pids(home)["luigid"] or 0, signal.SIGKILL)
+    del kept["luigid_password"]
+    (home / "services.json").write_text(json.dumps(kept))
+    script, port = Path(sys.executable).parent / "luigid", str(urlsplit(kept["luigid_url"]).port)
+    old = subprocess.Popen(
+        [sys.executable, script, "--port", port, "--state-path", home / "luigid/state.pickle"],
+        env={**os.environ, "OCEAN_TASK_HISTORY": str(home / "luigid/history.db")},
+        stderr=subprocess.DEVNULL,
+    )
+    assert {service.state for service in services.up(home)} == {"started"}
+    old.wait(10)
+    assert luigid(home).graph() == {}
+    assert urllib3.request("POST", f"{kept['luigid_url']}/api/graph").status == 401
+
+
 # A server as it was when one role had source and warehouse; it has a database beside them, too.
 ONE_ROLE = {
     "oceanrecords": "drop owned by etl_extract",
