@@ -11,11 +11,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pipeline import config
+from pipeline import config, listener
 from pipeline.errors import ServiceDown, ServiceLost
 from pipeline.postgres import Readable
 
 if TYPE_CHECKING:
+    from botocore.awsrequest import AWSPreparedRequest
     from botocore.exceptions import _ClientErrorResponseTypeDef as ClientErrorResponse
     from mypy_boto3_s3 import S3Client
 
@@ -274,6 +275,7 @@ _reached: set[config.S3] = set()
 @cache
 def _client(s3: config.S3, seconds_to_connect: float) -> "S3Client":
     import boto3
+    from botocore import exceptions
     from botocore.config import Config
 
     # What boto3 calls the timeout of a connection also bounds how long a part may be on its way out to a slow network.
@@ -305,6 +307,12 @@ def _client(s3: config.S3, seconds_to_connect: float) -> "S3Client":
         elif caught_exception and s3 not in _reached:
             raise caught_exception
 
+    def require_ours(request: "AWSPreparedRequest", **_: object) -> None:
+        parts = urlsplit(request.url)
+        if parts.port and (problem := listener.problem(str(parts.hostname), parts.port)):
+            raise exceptions.ConnectionError(error=ConnectionRefusedError(problem))
+
+    client.meta.events.register_first("before-send.s3", require_ours)
     client.meta.events.register_first("needs-retry.s3", note_answer)
     # A forked worker keeps the client, which takes long to make, and opens connections of its own.
     os.register_at_fork(after_in_child=client.close)

@@ -26,7 +26,8 @@ from tornado.web import Application, OutputTransform, RequestHandler, stream_req
 
 from pipeline import basic_auth
 from pipeline.errors import ConfigError
-from pipeline.scheduler import LOOPBACK, USER
+from pipeline.listener import LOOPBACK
+from pipeline.scheduler import USER
 
 PASSWORD, HOSTS = "OCEAN_LUIGID_PASSWORD", "OCEAN_LUIGID_HOSTS"
 SCRIPT = "/static/visualiser/js/luigi.js"

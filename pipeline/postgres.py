@@ -17,6 +17,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from pipeline import listener
 from pipeline.errors import ConfigError, DatabaseError, ServiceDown, ServiceLost, StatementLost
 
 __all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "errors", "sql", "transaction"]
@@ -57,6 +58,7 @@ def check(url: str, name: str) -> None:
     host, port = _address(url, name)
     if not host or host.startswith("/") or "," in host:  # a Unix socket, or several hosts: left to `connect`
         return
+    _require_ours(url, name)
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
     except OSError as error:
@@ -69,7 +71,7 @@ def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool
     Raises ServiceDown when the server cannot be reached or refuses the login; ServiceLost when that may pass: it is
     busy or starting, or let this command in before.
     """
-    _address(url, name)
+    _require_ours(url, name)
     try:
         connection = psycopg2.connect(
             url,
@@ -260,6 +262,16 @@ def _address(url: str, name: str) -> tuple[str, str]:
             f"correct {_variable(name)}; special characters of a password are written %XX",
         ) from None
     return parts.get("host") or "", parts.get("port") or "5432"
+
+
+def _require_ours(url: str, name: str) -> None:
+    """Returns where the password may go to whoever listens. Raises ServiceDown, or ServiceLost as `connect` does."""
+    host, port = _address(url, name)
+    problem = listener.problem(host, int(port)) if port.isdecimal() else None  # else several, for several hosts
+    if problem == listener.NOTHING:
+        raise _down(url, name, ConnectionRefusedError(problem))
+    if problem:
+        raise ServiceDown(f"trust the {name} database at {host}:{port}", problem, listener.REMEDY)
 
 
 # Classes of errors whose messages quote the rows they are about: data exceptions, violated constraints.

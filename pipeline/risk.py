@@ -1,6 +1,5 @@
 """The risk-score API: one GET that gets its answer in spite of a bad day of the server, and what the answer says."""
 
-import base64
 import contextlib
 import datetime as dt
 import email.utils
@@ -23,6 +22,7 @@ from urllib3.exceptions import TimeoutError as SlowServer
 from urllib3.response import HTTPResponse
 from urllib3.util import Url, parse_url
 
+from pipeline import basic_auth, listener
 from pipeline.errors import BadAnswer, ConfigError, ServiceDown
 from pipeline.rejected import Rejected, storable
 
@@ -169,8 +169,7 @@ class _Request:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "oceanrecords"}
         if self.url.auth:
             user, _, password = self.url.auth.partition(":")
-            login = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode())
-            headers["Authorization"] = f"Basic {login.decode()}"
+            headers["Authorization"] = basic_auth.header(unquote(user), unquote(password))
         return headers
 
     def send(self) -> bytes:
@@ -190,6 +189,12 @@ class _Request:
         return answer
 
     def _exchange(self) -> bytes:
+        # The login goes in clear; an embedded service is ours, or it is none.
+        problem = listener.problem(str(self.url.host), self.url.port or 0)
+        if problem and problem != listener.NOTHING:
+            raise ServiceDown(f"trust the risk scores of {self.shown}", problem, listener.REMEDY)
+        if problem:
+            raise _Again(f"no connection could be made: {problem}")
         kind = HTTPSConnection if self.url.scheme == "https" else HTTPConnection
         connection = kind(str(self.url.host), self.url.port, timeout=self.connect)
         with contextlib.closing(connection):

@@ -23,15 +23,15 @@ from luigi.rpc import RemoteScheduler
 from luigi.scheduler import DISABLED, DONE, FAILED, PENDING, UNKNOWN, Scheduler
 from luigi.worker import Worker
 
-from pipeline import basic_auth, config
+from pipeline import basic_auth, config, listener
 from pipeline.errors import ConfigError, OceanError, ServiceDown
+from pipeline.listener import LOOPBACK
 
 logger = logging.getLogger("luigi-interface")
 
 USER = "luigi"  # whom luigid lets in
 UNHANDLED = 40  # the exit code that luigi.cfg gives what no task is to blame for
 SETTINGS = {"default-scheduler-url", "default-scheduler-host", "default-scheduler-port"}
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SECONDS_TO_CONNECT = 1
 MOST_REFUSED = 100  # tasks of others in a row, before a worker takes it that there is nothing for it to do
 # What luigid says beside the task to run.
@@ -181,8 +181,11 @@ class _Fetcher:
         request = Request(url, body, method=method)  # noqa: S310 (the scheme was looked at)
         if self._login:
             request.add_unredirected_header("Authorization", basic_auth.header(*self._login))
+        parts = urlsplit(url)
+        if problem := listener.problem(str(parts.hostname), parts.port or 0):
+            raise ConnectionRefusedError(problem)
         # What listens on this machine is never asked by way of a proxy.
-        opener = build_opener(*[ProxyHandler({})] * (urlsplit(url).hostname in LOOPBACK))
+        opener = build_opener(*[ProxyHandler({})] * (parts.hostname in LOOPBACK))
         with opener.open(request, timeout=timeout) as answer:
             text: str = answer.read().decode()
         return text

@@ -257,14 +257,14 @@ def keep_mart(world: World) -> None:
 def admin_url(home: Path) -> str:
     """The URL of the embedded server's superuser, for what the pipeline's own roles may not do."""
     password = (home / "postgresql.password").read_text().strip()
-    server = login(home, "warehouse_url", "postgres").rsplit("@", 1)[1]
-    return f"postgresql://postgres:{password}@{server}"
+    port = urlsplit(login(home, "warehouse_url", "postgres")).port
+    return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
 
 
 def login(home: Path, name: str, database: str) -> str:
     """The URL of a database for the role that has this name in services.json."""
-    found = json.loads((home / "services.json").read_text())[name]
-    return f"{found.rsplit('/', 1)[0]}/{database}"
+    known: str = json.loads((home / "services.json").read_text())[name]
+    return urlsplit(known)._replace(path=f"/{database}").geturl()
 
 
 def luigid(home: Path) -> Luigid:
@@ -292,7 +292,7 @@ def secrets_of(home: Path) -> set[str]:
 
 def database_of(url: str) -> str:
     """The name of the database in a URL."""
-    return url.rsplit("/", 1)[1]
+    return urlsplit(url).path.removeprefix("/")
 
 
 def create_source_database(home: Path, name: str, like: str | None = None, options: str = "") -> str:

@@ -24,6 +24,8 @@ LOGINS = {
     "superset_metadata_url": (METADATA, METADATA),
 }
 RISK_USER = "ocean"
+# A server that asks for the password itself, or for none, is not ours.
+REQUIRE_SCRAM = "require_auth=scram-sha-256"
 
 
 def _new_passwords() -> dict[str, str]:
@@ -67,7 +69,8 @@ class Access:
                 for login in logins
                 if login.username in access.passwords and login.password
             }
-            access.is_outdated = len(logins) < len(LOGINS) or "luigid_password" not in kept
+            is_complete = len(logins) == len(LOGINS) and "luigid_password" in kept
+            access.is_outdated = not is_complete or any(login.query != REQUIRE_SCRAM for login in logins)
             access.luigid_password = kept.get("luigid_password", access.luigid_password)
             if "risk_api_url" in kept:
                 urls["risk"] = urlsplit(kept["risk_api_url"])
@@ -85,10 +88,23 @@ class Access:
                 "remove it and run `make up`: the data stays, passwords and keys become new ones",
             ) from None
 
+    def renew(self, service: str) -> None:
+        """What opens a service becomes new; the service takes it when it starts."""
+        new = Access(self.path, {})
+        if service == "postgresql":
+            self.passwords = new.passwords
+        elif service == "s3":
+            self.s3_access_key, self.s3_secret_key = new.s3_access_key, new.s3_secret_key
+        elif service == "risk":
+            self.risk_password = new.risk_password
+        elif service == "luigid":
+            self.luigid_password = new.luigid_password
+
     def url(self, name: str) -> str:
         """The URL of a database, role and password in it, by its name in services.json."""
         role, database = LOGINS[name]
-        return f"postgresql://{role}:{self.passwords[role]}@127.0.0.1:{self.ports['postgresql']}/{database}"
+        server = f"127.0.0.1:{self.ports['postgresql']}"
+        return f"postgresql://{role}:{self.passwords[role]}@{server}/{database}?{REQUIRE_SCRAM}"
 
     @property
     def superset_url(self) -> str:

@@ -33,15 +33,12 @@ class Luigid(Service):
         }
         return self.spawn([*command, "--state-path", str(self._state)], cwd=CHECKOUT, env={**os.environ, **more})
 
-    def answers(self) -> bool:
-        """Whether our own process has the port and lets us in."""
-        return self.listens() and self._lets_in()
+    def lets_in(self) -> bool:
+        """Whether our own process has the port and takes our password."""
+        login = {"Authorization": basic_auth.header(USER, self.access.luigid_password)}
+        answer = http_request("HEAD", self.port, "/", login) if self.listens() else None
+        return answer is not None and answer[0] == 204
 
     @property
     def _state(self) -> Path:
         return self.folder / "state.pickle"
-
-    def _lets_in(self) -> bool:
-        login = {"Authorization": basic_auth.header(USER, self.access.luigid_password)}
-        answer = http_request("HEAD", self.port, "/", login)
-        return answer is not None and answer[0] == 204

@@ -19,10 +19,10 @@ from typing import Any
 
 import psutil
 
-from pipeline import postgres
+from pipeline import listener, postgres
 from pipeline.errors import DatabaseError, ServiceDown, ServiceFailed
 from pipeline.services import roles
-from pipeline.services.access import LOGINS, Access
+from pipeline.services.access import LOGINS, REQUIRE_SCRAM, Access
 from pipeline.services.folders import make_folder, write_secret
 from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service, require_program
 
@@ -75,7 +75,8 @@ class PostgreSQL(Service):
         """The server runs. One that recovers or is full is given the time: a restart would do harm."""
         deadline = time.monotonic() + SECONDS_TO_START
         while self.processes() and time.monotonic() < deadline:
-            if not postgres.WILL_PASS.search(_refusal(self.access.url("warehouse_url")) or ""):
+            is_ours = listener.foreign(self.port, self.users) is None
+            if not (is_ours and postgres.WILL_PASS.search(_refusal(self.access.url("warehouse_url")) or "")):
                 break
             time.sleep(POLL_SECONDS)
         return super().up()
@@ -114,9 +115,9 @@ class PostgreSQL(Service):
 
     def has_started(self) -> bool:
         """Whether the server's owner can log in."""
-        return _refusal(self._owner_url()) is None
+        return listener.foreign(self.port, self.users) is None and _refusal(self._owner_url()) is None
 
-    def answers(self) -> bool:
+    def lets_in(self) -> bool:
         """Whether each role can log in to its databases."""
         return all(_refusal(self.access.url(name)) is None for name in LOGINS)
 
@@ -132,7 +133,7 @@ class PostgreSQL(Service):
                 f"{self.owner_password}, the password of its owner, is lost",
                 f"restore that file, or give up the data and remove {self.data}",
             ) from None
-        return f"postgresql://postgres:{password}@{HOST}:{self.port}/{database}"
+        return f"postgresql://postgres:{password}@{HOST}:{self.port}/{database}?{REQUIRE_SCRAM}"
 
     def _settings(self) -> dict[str, object]:
         memory = psutil.virtual_memory().total // MEGABYTE
@@ -225,12 +226,7 @@ def _installed() -> Path:
 
 def _user() -> pwd.struct_passwd | None:
     """The user that runs the server: None is our own; the server refuses to run as root."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam("postgres")
-    except KeyError:
-        return pwd.getpwnam("nobody")
+    return pwd.getpwuid(listener.server_user()) if os.geteuid() == 0 else None
 
 
 def _user_name() -> str:

@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-from base64 import b64encode
 
+from pipeline import basic_auth
 from pipeline.services.access import RISK_USER
 from pipeline.services.luigid import CHECKOUT
 from pipeline.services.service import Service, http_request
@@ -25,8 +25,8 @@ class Risk(Service):
         """Starts the service."""
         return self.spawn([sys.executable, "-m", PROGRAM, str(self.access.path)], cwd=CHECKOUT)
 
-    def answers(self) -> bool:
+    def lets_in(self) -> bool:
         """Whether the service lets us in; one with another services.json has another password."""
-        login = b64encode(f"{RISK_USER}:{self.access.risk_password}".encode()).decode()
-        answer = http_request("GET", self.port, "/health", {"Authorization": f"Basic {login}"})
+        login = basic_auth.header(RISK_USER, self.access.risk_password)
+        answer = http_request("GET", self.port, "/health", {"Authorization": login})
         return answer is not None and answer[0] == 204

@@ -40,7 +40,7 @@ class S3(Service):
         }
         return self.spawn([str(rclone), "serve", "s3", str(self.folder), "--addr", self.address], env=env)
 
-    def answers(self) -> bool:
+    def lets_in(self) -> bool:
         """Whether a signed request finds the bucket."""
         request = AWSRequest("HEAD", f"http://{self.address}/{BUCKET}")
         credentials = Credentials(self.access.s3_access_key, self.access.s3_secret_key)

@@ -1,6 +1,7 @@
 """What the embedded services share: how one is found, started, waited for and stopped."""
 
 import http.client
+import os
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 
 import psutil
 
+from pipeline import listener
 from pipeline.errors import ServiceFailed
 from pipeline.services.access import Access
 from pipeline.services.folders import make_folder
@@ -50,8 +52,8 @@ class Service(ABC):
         """Starts the server at `self.port` and does not wait for it."""
 
     @abstractmethod
-    def answers(self) -> bool:
-        """Whether the server at our port is ours and lets our client in."""
+    def lets_in(self) -> bool:
+        """Whether the server at our port, which is one of our own user, is this one and lets our client in."""
 
     def has_started(self) -> bool:
         """Whether a server that was launched is ready for what `start` still has to do."""
@@ -69,11 +71,23 @@ class Service(ABC):
 
     def processes(self) -> list[psutil.Process]:
         """The server's processes; a zombie has no command line and is none."""
-        return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] and self.is_ours(p.info["cmdline"])]
+        every = psutil.process_iter(["cmdline", "uids"])
+        return [
+            p for p in every if p.info["cmdline"] and self._is_own(p.info["uids"]) and self.is_ours(p.info["cmdline"])
+        ]
+
+    @property
+    def users(self) -> frozenset[int]:
+        """Whose processes and sockets the server's are; anybody may start a program with the same arguments."""
+        return listener.users(self.name, os.geteuid())
 
     def runs(self) -> bool:
         """Whether the server does its work."""
         return bool(self.processes()) and self.answers()
+
+    def answers(self) -> bool:
+        """Whether the server at our port is ours and lets our client in. A foreign one hears no password."""
+        return listener.foreign(self.port, self.users) is None and self.lets_in()
 
     def listens(self) -> bool:
         """Whether our process has the port, for servers that no password tells from another one there."""
@@ -100,6 +114,8 @@ class Service(ABC):
         for _ in range(PORT_ATTEMPTS):
             if not _is_free(self.port):
                 self.access.ports[self.name] = _free_port()
+                # Who has the old port may have been told them, by an earlier version that did not look who it is.
+                self.access.renew(self.name)
             self.access.save()
             problem = self._wait_for(self.launch())
             if problem is None:
@@ -142,6 +158,9 @@ class Service(ABC):
                 cwd=cwd,
                 **user,
             )
+
+    def _is_own(self, uids: Any) -> bool:
+        return uids is not None and uids.real in self.users
 
     def _wait_for(self, process: subprocess.Popen[bytes]) -> str | None:
         """None once the server has started, else what went wrong."""

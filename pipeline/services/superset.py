@@ -136,7 +136,7 @@ class Superset(Service):
             [*command, "superset.app:create_app()"], env=self._environment(Settings.read(self.secrets_file))
         )
 
-    def answers(self) -> bool:
+    def lets_in(self) -> bool:
         """Whether our own process has the port and can show the login page, for which it asks its database."""
         return self._is_whole() and self.listens() and self._shows_login()
 

@@ -1,11 +1,10 @@
 """What dashboards read: KPIs, sales, operations and customers, against the facts and the bookkeeping themselves."""
 
-import json
 from dataclasses import replace
 
 import pytest
 from shop import add_order, add_product, at, date, insert, open_shop, update
-from support import World, create_warehouse, load_day
+from support import World, create_warehouse, database_of, load_day, login
 
 from pipeline.errors import DatabaseError
 
@@ -135,8 +134,7 @@ def test_customers_are_banded_by_risk_and_by_what_they_think(shop: World) -> Non
 def test_who_reads_for_the_dashboards_reads_the_mart_alone(shop: World) -> None:
     add_order(shop, 1, at(2), 1)
     load(shop, 2)
-    reader = json.loads((shop.home / "services.json").read_text())["bi_reader_url"].rsplit("/", 1)[0]
-    as_reader = replace(shop, warehouse_url=f"{reader}/{shop.warehouse_url.rsplit('/', 1)[1]}")
+    as_reader = replace(shop, warehouse_url=login(shop.home, "bi_reader_url", database_of(shop.warehouse_url)))
     for view in {view for view, _ in shop.rows(VIEWS)}:
         as_reader.warehouse(f"select * from mart.{view}")
     for statement in (
