@@ -5,11 +5,12 @@ And what their values must be, since a source's types may hold more than the war
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline import postgres
 from pipeline.catalog import SourceTable
 from pipeline.errors import SchemaDrift
+from pipeline.forms import TYPE, column_type
 from pipeline.postgres import Cursor, identifiers, qualified, sql
 
 # Stage's own columns: the load that wrote a row last, and since when the source does not have it any more.
@@ -33,7 +34,8 @@ def read_columns(cursor: Cursor, table: SourceTable) -> list[Column]:
     Raises SchemaDrift when the table or a column that the warehouse needs is not there or of a type that it cannot
     use, and when a column has the name of stage's own.
     """
-    columns = existing_columns(cursor, table.name)
+    found = existing_columns(cursor, table.name)
+    columns = [replace(column, type=column_type(column.type)) for column in found]
     names = {column.name for column in columns}
     if missing := [name for name in (*table.key, table.watermark, *table.columns) if name not in names]:
         raise SchemaDrift(
@@ -53,13 +55,20 @@ def read_columns(cursor: Cursor, table: SourceTable) -> list[Column]:
     return columns
 
 
+def are_of(table: SourceTable, columns: Sequence[Column]) -> bool:
+    """Whether an extract of a table may have these columns: its key and watermark, none twice, none of stage's own."""
+    names = [column.name for column in columns]
+    needed = {*table.key, table.watermark}
+    return needed <= set(names) and len(names) == len(set(names)) and not {BATCH, DELETED} & set(names)
+
+
 def existing_columns(cursor: Cursor, table: str) -> list[Column]:
     """The columns of a table or view, in order; none where there is no such table."""
     found = postgres.rows(cursor, COLUMNS, {"table": table})
     return [Column(*row) for row in found]
 
 
-# A type that only the source knows is read as what it is made of (a domain) or as text (an enum, an extension's).
+# A type that only the source knows is what it is made of (a domain) or text (an enum, an extension's).
 COLUMNS = """
 with recursive made_of as (
     select attnum, attname, attnotnull, atttypid as type, atttypmod as modifier
@@ -143,6 +152,8 @@ def fits(narrow: str, wide: str) -> bool:
     (False, False, False)
     """
     (base, limits), (wide_base, wide_limits) = _parts(narrow), _parts(wide)
+    if wide == "text" and not TYPE.fullmatch(narrow):  # an earlier version made such a column of stage
+        return True
     if base == wide_base:
         return not wide_limits or (bool(limits) and _within(base, limits, wide_limits))
     return not wide_limits and any(
@@ -263,8 +274,8 @@ def _within(base: str, limits: list[int], wide: list[int]) -> bool:
 
 
 def _parts(type_: str) -> tuple[str, list[int]]:
-    limits = re.search(r"\(([\d,]+)\)", type_)
-    return re.sub(r"\([\d,]+\)", "", type_), [int(limit) for limit in limits[1].split(",")] if limits else []
+    limits = re.search(r"\(([-\d,]+)\)", type_)
+    return re.sub(r"\([-\d,]+\)", "", type_), [int(limit) for limit in limits[1].split(",")] if limits else []
 
 
 def _declaration(column: Column) -> sql.Composed:

@@ -16,7 +16,20 @@ class OceanError(Exception):
 
     def __str__(self) -> str:
         cannot, because, do = self.args
-        return f"cannot {cannot}, because {because}; {do}"
+        return printable(f"cannot {cannot}, because {because}; {do}")
+
+
+def printable(text: str) -> str:
+    r"""A text as one line that does no more than show itself: what a terminal would obey, or end a line at, is escaped.
+
+    Names on the lake and in the source are others' to choose.
+
+    >>> print(printable("a.csv\n\x1b[31mERROR"))
+    a.csv\n\x1b[31mERROR
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 class ConfigError(OceanError):

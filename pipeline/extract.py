@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline import postgres, seals
-from pipeline.catalog import SourceTable
-from pipeline.columns import EARLIEST, END, Column, create_table, read_columns
+from pipeline import forms, postgres, seals
+from pipeline.catalog import SOURCE_TABLES, USER_PURCHASE, SourceTable
+from pipeline.columns import EARLIEST, END, Column, are_of, create_table, read_columns
 from pipeline.compressed import Sink
 from pipeline.config import Settings
 from pipeline.errors import BadExtract, SourceUnsafe
@@ -33,6 +33,7 @@ METADATA = "metadata.json"
 NOT_UTF8 = (postgres.errors.CharacterNotInRepertoire, postgres.errors.UntranslatableCharacter)
 FOLDER = "extract"
 BOUNDS = f"{FOLDER}/bound"
+TABLES = {**SOURCE_TABLES, USER_PURCHASE.name: USER_PURCHASE}
 # What our extracts are called in pg_stat_activity: they only read, so no bound has to wait for them.
 PURPOSE = "extract"
 
@@ -65,9 +66,10 @@ class Metadata:
         return json.dumps(asdict(self), indent=1).encode()
 
     @classmethod
-    def from_json(cls, text: "Bytes") -> "Metadata":
-        """The reverse of `to_json`; raises ValueError, TypeError or KeyError for any other text."""
-        fields: dict[str, Any] = json.loads(text)
+    def form(cls, found: Any) -> "Metadata":
+        """The reverse of `to_json`, for `forms.parse`; raises ValueError for what no extract writes."""
+        is_purchases = isinstance(found, dict) and found.get("table") == USER_PURCHASE.name
+        fields = (forms.METADATA_OF_PURCHASES if is_purchases else forms.METADATA)(found)
         return cls(**fields | {"columns": [Column(**column) for column in fields["columns"]]})
 
 
@@ -91,12 +93,12 @@ def metadata_in(lake: Lake, where: str) -> Metadata | None:
     text = beside(lake, where, METADATA)
     if text is None:
         return None
-    try:
-        found = Metadata.from_json(text)
-    except (ValueError, TypeError, KeyError):
-        raise seals.foreign(lake, f"{where}/{METADATA}") from None
+    key = f"{where}/{METADATA}"
+    found: Metadata = seals.parse(lake, key, text, Metadata.form)
     if f"/{found.table}/date={found.date}" not in where:
-        raise seals.foreign(lake, f"{where}/{METADATA}", f"it holds the extract of {found.table} of {found.date}")
+        raise seals.foreign(lake, key, f"it holds the extract of {found.table} of {found.date}")
+    if not are_of(TABLES[found.table], found.columns):
+        raise seals.foreign(lake, key, "its columns are not those of an extract")
     return found
 
 
@@ -105,10 +107,10 @@ def beside(lake: Lake, where: str, name: str) -> "Bytes | None":
 
     An extract of an earlier version, whose `_SUCCESS` does not know the file, is believed. Raises BadExtract.
     """
-    status = seals.read(lake, f"{where}/{SUCCESS}")
+    status = seals.read(lake, f"{where}/{SUCCESS}", forms.SUCCESS)
     if status is None:
         return None
-    text = lake.read(f"{where}/{name}")
+    text = seals.read_small(lake, f"{where}/{name}")
     if text is None:
         raise BadExtract(f"read {lake.url}/{where}", f"it has _SUCCESS but no {name}", "delete the folder and rerun")
     if status.get("sha256", {}).get(name) not in (None, seals.digest(text)):
@@ -156,22 +158,17 @@ def bound(lake: Lake, date: dt.date) -> str:
 
 
 def _bound(lake: Lake, date: dt.date) -> str | None:
-    return _to_watermark(lake, bound_key(date))
+    return _to_watermark(lake, bound_key(date), forms.BOUND)
 
 
 def _end(lake: Lake, table: str, date: dt.date) -> str | None:
     """Up to where a finished extract goes."""
-    return _to_watermark(lake, f"{folder(table, date)}/{SUCCESS}")
+    return _to_watermark(lake, f"{folder(table, date)}/{SUCCESS}", forms.SUCCESS)
 
 
-def _to_watermark(lake: Lake, key: str) -> str | None:
-    fields = seals.read(lake, key)
-    if fields is None:
-        return None
-    if "to_watermark" not in fields:
-        raise seals.foreign(lake, key)
-    found: str = fields["to_watermark"]
-    return found
+def _to_watermark(lake: Lake, key: str, form: forms.Form) -> str | None:
+    fields = seals.read(lake, key, form)
+    return None if fields is None else str(fields["to_watermark"])
 
 
 def extract(

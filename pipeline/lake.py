@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pipeline import config, listener
 from pipeline.errors import ServiceDown, ServiceLost
+from pipeline.forms import date_of
 from pipeline.postgres import Readable
 
 if TYPE_CHECKING:
@@ -96,16 +97,15 @@ class Lake:
     def dates(self, folder: str) -> list[dt.date]:
         """The dates of all `date=YYYY-MM-DD/` folders below a folder, in order."""
         prefix = self._key(folder) + "/date="
-        dates = []
+        dates: list[dt.date | None] = []
         with self.errors():
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=prefix, Delimiter="/"
             )
             for page in pages:
-                for entry in page.get("CommonPrefixes", []):
-                    with contextlib.suppress(ValueError):  # a folder of somebody else's
-                        dates.append(dt.date.fromisoformat(entry["Prefix"].removeprefix(prefix).rstrip("/")))
-        return sorted(dates)
+                found = (entry["Prefix"].removeprefix(prefix) for entry in page.get("CommonPrefixes", []))
+                dates += [date_of(name.removesuffix("/")) for name in found]
+        return sorted(date for date in dates if date)  # none: a folder of somebody else's
 
     def objects(self, folder: str) -> list[Object]:
         """All objects below a folder, however deep, ordered by key: one listing.

@@ -5,10 +5,11 @@ the files of an extract, and deleted.json
 """
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
-from pipeline import stage
+from pipeline import forms, seals, stage
 from pipeline.catalog import SourceTable
 from pipeline.columns import BATCH, DELETED
 from pipeline.extract import SUCCESS, Metadata, beside, metadata_in, missing
@@ -17,6 +18,7 @@ from pipeline.postgres import Cursor, identifiers, qualified, sql
 
 FOLDER = "repair"
 DELETED_KEYS = "deleted.json"
+OF_A_REPAIR = re.compile(rf"{FOLDER}/[a-z_.]+/date=\d{{4}}-\d\d-\d\d/at=\d{{8}}T\d{{12}}", re.ASCII)
 
 
 def load_all(cursor: Cursor, lake: Lake, table: SourceTable, max_rejected: float) -> int:
@@ -28,6 +30,9 @@ def folders(lake: Lake, table: SourceTable) -> list[str]:
     """The folders of a table's finished repairs in the order in which they were made, whichever dates they were for."""
     found = [file.key for file in lake.objects(f"{FOLDER}/{table.name}")]
     finished = [key.removesuffix(f"/{SUCCESS}") for key in found if key.endswith(SUCCESS)]
+    for where in finished:
+        if not OF_A_REPAIR.fullmatch(where):
+            raise seals.foreign(lake, f"{where}/{SUCCESS}", "no repair has such a folder", "delete that folder")
     return sorted(finished, key=lambda where: where.rpartition("/at=")[2])
 
 
@@ -38,7 +43,8 @@ def load(cursor: Cursor, lake: Lake, table: SourceTable, where: str, max_rejecte
         raise missing(lake, where, "ReconcileSource --repair")
     one = stage.Load(cursor, lake, table, found, max_rejected, repair=where)
     loaded = one.run()
-    keys = json.loads(beside(lake, where, DELETED_KEYS) or b"[]")
+    text = beside(lake, where, DELETED_KEYS) or b"[]"
+    keys = seals.parse(lake, f"{where}/{DELETED_KEYS}", text, forms.deleted_keys(len(table.key)))
     deleted = mark_deleted(cursor, table, keys, found, one.batch) if keys else 0
     return replace(loaded, rows=loaded.rows + deleted, changed=loaded.changed + deleted)
 

@@ -8,10 +8,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline import forms
 from pipeline.errors import BadExtract
+from pipeline.forms import Form
 from pipeline.lake import Lake
 
 SEAL = "seal"
+LONGEST = 64 << 20  # bytes of a file that is read as a whole
+DELETE = "delete that folder and rerun its date"
 
 
 def seal(fields: Mapping[str, Any]) -> bytes:
@@ -19,21 +23,42 @@ def seal(fields: Mapping[str, Any]) -> bytes:
     return json.dumps({**fields, SEAL: digest(json.dumps(fields).encode())}).encode()
 
 
-def read(lake: Lake, key: str) -> dict[str, Any] | None:
+def read(lake: Lake, key: str, form: Form) -> dict[str, Any] | None:
     """The fields of a file that was sealed, or was written by an earlier version, which had no seals; None: no file.
 
-    Raises BadExtract for any other file.
+    Raises BadExtract for any other file, and for one whose fields are not of the form.
     """
-    text = lake.read(key)
-    if text is None:
+    text = read_small(lake, key)
+    return None if text is None else parse(lake, key, text, lambda found: form(_unsealed(found)))
+
+
+def read_small(lake: Lake, key: str, longest: int = LONGEST) -> bytes | None:
+    """The bytes of a file of no more than `longest`; None: no file. Raises BadExtract for a longer one."""
+    body = lake.open(key)
+    if body is None:
         return None
+    text = bytearray()
+    while data := body.read(1 << 20):
+        text += data
+        if len(text) > longest:
+            raise foreign(lake, key, f"it is longer than {longest:,} bytes")
+    return bytes(text)
+
+
+def parse(lake: Lake, key: str, text: bytes, form: Form, do: str = DELETE) -> Any:
+    """What the text of a file says, in a form. Raises BadExtract for any other text."""
     try:
-        fields: dict[str, Any] = json.loads(text)
-        found = fields.pop(SEAL, None)
-    except (ValueError, TypeError, AttributeError):
-        raise foreign(lake, key) from None
+        return forms.parse(text, form)
+    except ValueError:
+        raise foreign(lake, key, do=do) from None
+
+
+def _unsealed(fields: Any) -> Any:
+    if not isinstance(fields, dict):
+        raise ValueError("it is no object")
+    found = fields.pop(SEAL, None)
     if found not in (None, digest(json.dumps(fields).encode())):
-        raise foreign(lake, key)
+        raise ValueError("its seal is not its own")
     return fields
 
 
@@ -42,6 +67,8 @@ def digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def foreign(lake: Lake, key: str, because: str = "it is not what an extract writes there") -> BadExtract:
+def foreign(
+    lake: Lake, key: str, because: str = "it is not what an extract writes there", do: str = DELETE
+) -> BadExtract:
     """The error of whoever reads what no extract has written."""
-    return BadExtract(f"read {lake.url}/{key}", because, "delete that folder and rerun its date")
+    return BadExtract(f"read {lake.url}/{key}", because, do)

@@ -15,7 +15,7 @@ LAYERS = [
     {"errors", "outcome", "basic_auth"},
     {"config", "catalog"},
     {"listener"},
-    {"postgres", "lake", "sql", "rejected", "retries"},
+    {"postgres", "lake", "sql", "rejected", "retries", "forms"},
     {"columns", "compressed", "seals", "parquet", "vendor_csv", "landing", "risk", "engines"},
     {
         "extract",

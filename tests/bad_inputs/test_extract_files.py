@@ -58,7 +58,7 @@ DAMAGED: list[tuple[str, str, Change, str]] = [
     ("of another hash", METADATA, metadata(sha256="0" * 64), "not those of its metadata"),
     ("of more rows", METADATA, metadata(rows=2), "not those of its metadata"),
     ("of fewer rows", METADATA, metadata(rows=-1), "not those of its metadata"),
-    ("of a file that is not there", METADATA, metadata(data="other.csv.zst"), "the file is not there"),
+    ("of a file that is not there", METADATA, metadata(data="data.csv.gz"), "the file is not there"),
     ("no text", METADATA, lambda text: b"", FOREIGN),
     ("no JSON", METADATA, lambda text: text[:-9], FOREIGN),
     ("no UTF-8", METADATA, lambda text: b"\xff" + text, FOREIGN),
