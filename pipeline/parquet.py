@@ -3,7 +3,7 @@
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from pipeline.errors import BadExtract
@@ -13,14 +13,17 @@ ROWS = 1 << 16  # that are turned into CSV at a time
 
 
 class ParquetCsv:
-    """The rows of some files as one CSV with a header; each value of `constants` is a column more, by file.
+    """The rows of some files as one CSV with a header; each value of a file's `constants` is a column more.
 
-    Memory does not grow with the files. Raises BadExtract for a file that is gone or no Parquet; `failure` is that
-    error too, since COPY hides it.
+    `schema` has the type of each column of a file, as pyarrow writes it. Memory does not grow with the files. Raises
+    BadExtract for a file that is gone, no Parquet, or of another schema; `failure` is that error too, since COPY hides
+    it.
     """
 
-    def __init__(self, lake: Lake, files: Iterable[tuple[str, dict[str, str]]], columns: list[str]) -> None:
-        self.lake, self.columns = lake, columns
+    def __init__(
+        self, lake: Lake, files: Iterable[tuple[str, dict[str, str]]], schema: Mapping[str, str], columns: list[str]
+    ) -> None:
+        self.lake, self.schema, self.columns = lake, schema, columns
         self.failure: BadExtract | None = None
         self._blocks = self._written(files)
         self._rest = b""
@@ -46,7 +49,12 @@ class ParquetCsv:
             with tempfile.TemporaryFile() as file:
                 self._fetch(key, file)
                 try:
-                    for batch in parquet.ParquetFile(file).iter_batches(ROWS):
+                    found = parquet.ParquetFile(file)
+                    if sorted((each.name, str(each.type)) for each in found.schema_arrow) != sorted(
+                        self.schema.items()
+                    ):
+                        raise self._bad(key, "its columns are not those that were written there")
+                    for batch in found.iter_batches(ROWS):
                         table = pa.Table.from_batches([batch])
                         for name, value in constants.items():
                             table = table.append_column(name, pa.repeat(value, len(table)))

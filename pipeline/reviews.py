@@ -4,7 +4,7 @@
     work/movie_review/date=D/reviews.csv  of it what can be kept, for the engine, while it runs
     stage/movie_review/date=D/*.parquet   what the classifier says
     stage/movie_review/date=D/_SUCCESS-<version>
-    models/review_classifier/<hash>/      a trained model with its metrics; current.json names the one in use
+    models/review_classifier/<hash>/      a trained model with its metrics (review_models.py)
 
 The version of a date says from which files and by which classifier it came, so that one listing tells what is to do.
 """
@@ -13,28 +13,27 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
+from pipeline import forms, seals
 from pipeline.config import Settings
 from pipeline.engines import Say, engine
-from pipeline.engines.reviews import classify, train
+from pipeline.engines.reviews import classify
 from pipeline.errors import ConfigError
 from pipeline.feeds import Part, check_rejected
+from pipeline.forms import date_of
 from pipeline.lake import Lake
 from pipeline.landing import REVIEWS, Delivery, accepted, read, write_csv
 from pipeline.rejected import Rejected
-from pipeline.summary import table
+from pipeline.review_models import Model, trusted
 
 STAGE = f"stage/{REVIEWS.name}"
 WORK = f"work/{REVIEWS.name}"
-MODELS = "models/review_classifier"
-CURRENT = f"{MODELS}/current.json"
 AT_ONCE = 8  # deliveries that are on their way to or from the lake
 OF_A_DATE = re.compile(
-    rf"{STAGE}/date=(?P<date>\d{{4}}-\d\d-\d\d)/(?:_SUCCESS-(?P<version>[0-9a-f]+-[a-z]+)|[^/]+\.parquet)"
+    rf"{STAGE}/date=(?P<date>\d{{4}}-\d\d-\d\d)/(?:_SUCCESS-(?P<version>[0-9a-f]+-[a-z]+)|[\w.=-]+\.parquet)", re.ASCII
 )
 
 
@@ -61,8 +60,9 @@ def classified(lake: Lake) -> dict[dt.date, Classified]:
     found: dict[dt.date, Classified] = {}
     for entry in lake.objects(STAGE):
         match = OF_A_DATE.fullmatch(entry.key)
-        if match:
-            of_date = found.setdefault(dt.date.fromisoformat(match["date"]), Classified())
+        date = date_of(match["date"]) if match else None
+        if match and date:
+            of_date = found.setdefault(date, Classified())
             if match["version"]:
                 of_date.version = match["version"]
             else:
@@ -87,16 +87,22 @@ def unclassified(
 
 
 def classify_deliveries(
-    lake: Lake, settings: Settings, deliveries: Sequence[Delivery], classifier: str | None, say: Say
+    lake: Lake,
+    settings: Settings,
+    deliveries: Sequence[Delivery],
+    classifier: str | None,
+    models: Mapping[str, str],
+    say: Say,
 ) -> list[Part]:
     """Classifies deliveries in one application; `classifier` None is the trained one where there is a model.
 
-    A rerun after a kill begins anew, and on EMR finds the steps of the run before it. Raises TooManyRejected,
-    SparkFailed, and ConfigError for the classifier `trained` without a model.
+    `models` are the hashes of those that the warehouse knows. A rerun after a kill begins anew, and on EMR finds the
+    steps of the run before it. Raises TooManyRejected, SparkFailed, and ConfigError for the classifier `trained`
+    without a model, or with one that is not known.
     """
-    model = current_model(lake)
-    classifier = classifier or ("trained" if model else "lexicon")
-    if classifier == "trained" and not model:
+    model = trusted(lake, models) if classifier in (None, "trained") else Model()
+    classifier = classifier or ("trained" if model.folder else "lexicon")
+    if classifier == "trained" and not model.folder:
         raise ConfigError(
             "classify reviews with a trained model", "there is none on the lake", "run TrainReviewClassifier first"
         )
@@ -105,11 +111,11 @@ def classify_deliveries(
     # From here on nothing vouches for what these folders hold.
     lake.delete(_leftovers(lake, parts))
     wanted = [part for part in parts if part.rows]
-    name = f"classify-reviews-{_hash((classifier, model, [(str(part.date), part.version) for part in wanted]))}"
+    name = f"classify-reviews-{_hash((classifier, model.folder, [(str(part.date), part.version) for part in wanted]))}"
     dates = tuple(str(part.date) for part in wanted)
     if wanted:
         say(f"{sum(part.rows for part in wanted):,} reviews of {len(wanted)} dates, by {classifier}")
-        engine(settings, lake).run(classify(name, WORK, dates, STAGE, classifier, model), say)
+        engine(settings, lake).run(classify(name, WORK, dates, STAGE, classifier, model.folder, model.sha256), say)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda part: _mark(lake, part, classifier), parts))
     lake.delete(_clean_copy(part.date) for part in parts)
@@ -123,44 +129,9 @@ def _mark(lake: Lake, part: Part, classifier: str) -> None:
 
 def part(lake: Lake, date: dt.date, version: str) -> Part:
     """What was left of a date when it was classified."""
-    body = json.loads(lake.read(f"{STAGE}/date={date}/_SUCCESS-{version}") or b"{}")
+    key = f"{STAGE}/date={date}/_SUCCESS-{version}"
+    body = seals.parse(lake, key, seals.read_small(lake, key) or b"", forms.CLASSIFIED)
     return Part(date, version, body["rows"], [Rejected(**rejected) for rejected in body["rejected"]])
-
-
-def train_classifier(lake: Lake, settings: Settings, labelled: bytes, say: Say) -> dict[str, Any]:
-    """Trains on a labelled CSV file, makes the model the current one, and returns its metrics."""
-    name = model_name(labelled)
-    lake.write(f"work/train/{name}/labelled.csv", labelled)
-    engine(settings, lake).run(train(f"train-{name}", f"work/train/{name}", f"{MODELS}/{name}"), say)
-    metrics: dict[str, Any] = json.loads(lake.read(f"{MODELS}/{name}/metrics.json") or b"{}")
-    lake.write(CURRENT, json.dumps({"model": f"{MODELS}/{name}"}).encode())
-    lake.delete([f"work/train/{name}/labelled.csv"])
-    return metrics
-
-
-def report(metrics: dict[str, Any]) -> str:
-    """The metrics of a training as a table: each classifier on the reviews that were held out."""
-    lines = []
-    for name, found in metrics["held_out"].items():
-        counts = found["confusion_matrix"]
-        shares = [
-            "-" if found[share] is None else f"{found[share]:.3f}" for share in ("accuracy", "precision", "recall")
-        ]
-        lines.append([name, *shares, *(f"{count:,}" for count in counts.values())])
-    header = ["classifier", "accuracy", "precision", "recall", *(name.replace("_", " ") for name in counts)]
-    seen = f"trained on {metrics['trained_on']:,} reviews, measured on {found['rows']:,} others"
-    return f"\n{seen}; {metrics['refused_rows']:,} rows refused\n{table(header, lines)}"
-
-
-def model_name(labelled: bytes) -> str:
-    """What a model is called: after what it was trained on."""
-    return hashlib.sha256(labelled).hexdigest()[:12]
-
-
-def current_model(lake: Lake) -> str:
-    """The folder of the model in use; empty where there is none."""
-    text = lake.read(CURRENT)
-    return "" if text is None else json.loads(text)["model"]
 
 
 def _clean(lake: Lake, delivery: Delivery, max_rejected: float) -> Part:

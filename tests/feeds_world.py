@@ -56,7 +56,7 @@ def classify(world: World, day: int, classifier: str | None = "keyword") -> None
         patch.setattr(reviews, "engine", lambda _, lake: _Engine(lake))
         deliveries = landing.deliveries(world.lake, REVIEWS, shop.date(day))
         missing = reviews.unclassified(world.lake, deliveries, shop.date(day), classifier)
-        reviews.classify_deliveries(world.lake, found, missing, classifier, lambda _: None)
+        reviews.classify_deliveries(world.lake, found, missing, classifier, {}, lambda _: None)
 
 
 def run(world: World, task: luigi.Task) -> Exception | None:

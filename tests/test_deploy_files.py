@@ -22,7 +22,7 @@ import yaml  # type: ignore[import-untyped]
 from support import ROOT, SIMULATED, World, closed_port, create_source, create_warehouse, database_of
 
 import pipeline
-from pipeline import checks, config, extract, postgres, repairs, reviews
+from pipeline import checks, config, extract, postgres, repairs, review_models, reviews
 from pipeline.__main__ import main as show
 from pipeline.errors import ServiceDown
 from pipeline.services.postgresql import PROGRAMS
@@ -404,7 +404,7 @@ def test_the_roles_of_aws_may_do_what_the_pipeline_does_and_delete_no_extract() 
     for statement in role["PolicyDocument"]["Statement"]:
         for action in [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]:
             allowed[action] = {found.split("/")[2] for found in _strings(statement["Resource"]) if "/lake/" in found}
-    of_spark = {reviews.STAGE.split("/")[0], reviews.WORK.split("/")[0], reviews.MODELS.split("/")[0], "spark"}
+    of_spark = {reviews.STAGE.split("/")[0], reviews.WORK.split("/")[0], review_models.MODELS.split("/")[0], "spark"}
     assert allowed["s3:DeleteObject"] == of_spark
     assert allowed["s3:PutObject"] == {extract.FOLDER, repairs.FOLDER, "code"} | of_spark
 

@@ -29,6 +29,7 @@ LAYERS = [
         "reconcile",
         "feeds",
         "purchases",
+        "review_models",
         "reviews",
         "targets",
         "warehouse",

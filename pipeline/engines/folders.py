@@ -8,7 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.errors import ServiceDown
+from pipeline.errors import BadExtract, ServiceDown
+from pipeline.forms import path_inside
 from pipeline.lake import Lake, Object
 
 T = TypeVar("T")
@@ -27,17 +28,19 @@ def objects(lake: Lake, folders: Iterable[str]) -> list[Object]:
 
 
 def fetch(lake: Lake, entries: Iterable[Object], folder: Path) -> None:
-    """Each object becomes a file below `folder` by its key."""
-    _in_threads(lambda entry: _fetch(lake, entry.key, folder / entry.key), entries)
+    """Each object becomes a file below `folder` by its key. Raises BadExtract for a key that leads elsewhere."""
+    found = [_inside(lake, entry.key) for entry in entries]
+    _in_threads(lambda key: _fetch(lake, key, folder / key), found)
 
 
 def publish(lake: Lake, target: str, writers: Mapping[str, Callable[[str], None]]) -> None:
     """The folders of `writers` hold what these write, and nothing else.
 
     `writers` has a function for each file by its path below `target`, which is called with the object's key. A file
-    that was there before is removed only once all new ones are there.
+    that was there before is removed only once all new ones are there. Raises BadExtract for a path that leads
+    elsewhere.
     """
-    written = {f"{target}/{RUN_ID.sub('', path)}": write for path, write in writers.items()}
+    written = {f"{target}/{RUN_ID.sub('', _inside(lake, path))}": write for path, write in writers.items()}
     _in_threads(lambda item: item[1](item[0]), written.items())
     folders = {key.rpartition("/")[0] for key in written}
     lake.delete(
@@ -65,6 +68,15 @@ def copy(lake: Lake, source: str) -> Callable[[str], None]:
             lake.client.copy({"Bucket": lake.bucket, "Key": _absolute(lake, source)}, lake.bucket, _absolute(lake, key))
 
     return write
+
+
+def _inside(lake: Lake, path: str) -> str:
+    try:
+        return path_inside(path)
+    except ValueError:
+        raise BadExtract(
+            f"use {path} on the lake {lake.url}", "its name leads out of its folder", "see who wrote it, and delete it"
+        ) from None
 
 
 def _fetch(lake: Lake, key: str, path: Path) -> None:

@@ -20,6 +20,14 @@ from pipeline.errors import ConfigError, SparkFailed
 from pipeline.lake import Lake
 
 LOOPBACK = "127.0.0.1"
+# What Spark is told of our environment. Of all else, which holds passwords and keys, a program of a model or a library
+# that it loads is to learn nothing.
+INHERITED = re.compile(
+    "PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
+    "|JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS"
+)
+# Of Java's own, which it keeps in the common temporary folder whatever it is told.
+NO_COUNTERS = "-XX:-UsePerfData"
 LEASH = Path(__file__).with_name("leash.py")
 KILLED = 128 + signal.SIGKILL
 # What a log says of the reason: the one line of a script of ours, or the first line of an exception.
@@ -35,7 +43,8 @@ class LocalEngine:
     """Runs a job by spark-submit as a child process, on copies of the lake's folders in a temporary folder.
 
     `logs` keeps the log of each job's last run. The master may be `local[...]` or `spark://host:port`; the workers of
-    the latter must see the temporary folder (TMPDIR) under the same path.
+    the latter must see the temporary folder (TMPDIR) under the same path, and a secret that they share with it is for
+    the user's own spark-defaults.conf (SPARK_CONF_DIR) to name.
     """
 
     def __init__(self, spark: config.Spark, lake: Lake, logs: Path) -> None:
@@ -127,25 +136,37 @@ class LocalEngine:
             "spark.ui.showConsoleProgress": "false",
             "spark.log.level": "WARN",
             "spark.local.dir": str(scratch / "spark"),
+            "spark.driver.extraJavaOptions": f'"-Djava.io.tmpdir={scratch / "tmp"}" {NO_COUNTERS}',
+            # Within this machine Spark draws the secret itself, and shows it to nobody.
+            **({} if self._is_cluster else {"spark.authenticate": "true"}),
             **({"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK} if self._stays_here else {}),
         }
 
     def _environment(self, scratch: Path) -> dict[str, str]:
-        """Ours, less what would change where Spark is found and how it runs."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
+        """What Spark needs, and of ours no more than INHERITED."""
+        (scratch / "tmp").mkdir()
+        inherited = {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}
+        if self._is_cluster and (found := os.environ.get("SPARK_CONF_DIR")):
+            inherited["SPARK_CONF_DIR"] = found
         return {
             **inherited,
+            "TMPDIR": str(scratch / "tmp"),
             "JAVA_HOME": str(java_home(scratch)),
             "SPARK_HOME": str(spark_home()),
+            "SPARK_LAUNCHER_OPTS": NO_COUNTERS,
             "PYSPARK_PYTHON": sys.executable,
             **({"SPARK_LOCAL_IP": LOOPBACK} if self._stays_here else {}),
         }
 
     @property
+    def _is_cluster(self) -> bool:
+        """Whether the executors are processes of somebody else's."""
+        return self.spark.master.startswith("spark://")
+
+    @property
     def _stays_here(self) -> bool:
         """Whether no other machine takes part."""
-        master = self.spark.master
-        return not master.startswith("spark://") or urlsplit(master).hostname in (LOOPBACK, "localhost")
+        return not self._is_cluster or urlsplit(self.spark.master).hostname in (LOOPBACK, "localhost")
 
 
 def spark_home() -> Path:

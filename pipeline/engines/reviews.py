@@ -7,7 +7,7 @@ from pipeline.engines.job import Job
 from pipeline.errors import ConfigError
 
 SCRIPTS = Path(__file__).parents[1] / "spark"
-MODULES = (SCRIPTS / "classifiers.py", SCRIPTS / "reviews.py")
+MODULES = (SCRIPTS / "classifiers.py", SCRIPTS / "models.py", SCRIPTS / "reviews.py")
 
 
 def lexicon_files() -> tuple[Path, ...]:
@@ -26,10 +26,19 @@ def lexicon_files() -> tuple[Path, ...]:
     return folder / "vader_lexicon.txt", folder / "emoji_utf8_lexicon.txt"
 
 
-def classify(name: str, landing: str, dates: tuple[str, ...], target: str, classifier: str, model: str = "") -> Job:
+def classify(
+    name: str,
+    landing: str,
+    dates: tuple[str, ...],
+    target: str,
+    classifier: str,
+    model: str = "",
+    sha256: str = "",
+) -> Job:
     """Classifies the reviews in `landing`/date=D/ for some dates (YYYY-MM-DD) to `target`/date=D/.
 
-    `model` is the folder that `train` had for its target; it is needed for the classifier `trained` alone.
+    `model` is the folder that `train` had for its target, and `sha256` the hash that the files of the model must have;
+    they are needed for the classifier `trained` alone.
     """
     folders = tuple(f"{landing}/date={date}" for date in dates)
     arguments: tuple[str, ...] = (
@@ -42,7 +51,7 @@ def classify(name: str, landing: str, dates: tuple[str, ...], target: str, class
     )
     if classifier == "trained":
         folders += (f"{model}/model",)
-        arguments += ("--model", f"{{source}}/{model}/model")
+        arguments += ("--model", f"{{source}}/{model}/model", "--model-sha256", sha256)
     lexicon = lexicon_files() if classifier == "lexicon" else ()
     return Job(
         name=name,

@@ -12,8 +12,8 @@ import json
 import re
 from zlib import crc32
 
+from models import open_model
 from pyspark.errors import AnalysisException
-from pyspark.ml import PipelineModel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from reviews import END, NEGATED_PREFIX, START, refuse, words
@@ -36,9 +36,9 @@ def lexicon(rows: DataFrame, files: list[str]) -> DataFrame:
     return rows.withColumn("words", words(F.col("cleaned"))).withColumn("positive_review", total > 0)
 
 
-def trained(rows: DataFrame, folder: str) -> DataFrame:
-    """What the model in the folder says."""
-    rows = open_model(folder).transform(rows.withColumn("words", words(F.col("cleaned"))))
+def trained(rows: DataFrame, folder: str, sha256: str) -> DataFrame:
+    """What the model in the folder says, whose files have that hash."""
+    rows = open_model(rows.sparkSession, folder, sha256).transform(rows.withColumn("words", words(F.col("cleaned"))))
     return rows.withColumn("positive_review", F.col("prediction") == 1)
 
 
@@ -64,18 +64,6 @@ def scores(spark: SparkSession, files: list[str]) -> dict[str, float]:
     if not any(known.values()):
         refuse("use the lexicon", f"there are no scores in {' or '.join(files)}", "correct --lexicon")
     return {word: score for word, score in known.items() if score}
-
-
-def open_model(folder: str) -> PipelineModel:
-    """The model that training left in the folder."""
-    try:
-        return PipelineModel.load(folder)
-    except Exception as error:  # each Spark has its own classes for "no such path"
-        return refuse(
-            f"open the model {folder}",
-            f"it cannot be read as one ({type(error).__name__})",
-            "train one with train_classifier.py and name its folder model/ in --model",
-        )
 
 
 def _total(score_of: dict[str, float]) -> Column:

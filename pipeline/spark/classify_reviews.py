@@ -1,6 +1,7 @@
-"""Says of each review whether it is positive.
+r"""Says of each review whether it is positive.
 
-spark-submit --py-files classifiers.py,reviews.py classify_reviews.py --input DIR --output DIR --classifier NAME
+spark-submit --py-files classifiers.py,models.py,reviews.py classify_reviews.py \
+    --input DIR --output DIR --classifier NAME
 
 Reads the CSV files (header cid,review_str; RFC 4180) in the folders date=YYYY-MM-DD below --input and writes Parquet to
 folders of the same names below --output:
@@ -70,7 +71,7 @@ def classified(rows: DataFrame, options: argparse.Namespace) -> DataFrame:
     """With positive_review, by the classifier of the options."""
     rows = rows.withColumn("cleaned", clean(F.coalesce("review_str", F.lit(""))))
     if options.classifier == "trained":
-        return trained(rows, options.model)
+        return trained(rows, options.model, options.model_sha256)
     if options.classifier == "lexicon":
         return lexicon(rows, options.lexicon)
     return keyword(rows)
@@ -114,10 +115,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--classifier", required=True, choices=["keyword", "lexicon", "trained"])
     parser.add_argument("--lexicon", nargs="+", help="files of word and score, or emoji and meaning; for lexicon")
     parser.add_argument("--model", help="folder model/ that train_classifier.py wrote; for trained")
+    parser.add_argument("--model-sha256", help="the hash of the model that train_classifier.py printed; for trained")
     options = parser.parse_args()
-    needed = {"lexicon": "lexicon", "trained": "model"}.get(options.classifier)
-    if needed and not getattr(options, needed):
-        refuse(f"classify by {options.classifier}", f"--{needed} is missing", f"name it with --{needed}")
+    for needed in {"lexicon": ["lexicon"], "trained": ["model", "model-sha256"]}.get(options.classifier, []):
+        if not getattr(options, needed.replace("-", "_")):
+            refuse(f"classify by {options.classifier}", f"--{needed} is missing", f"name it with --{needed}")
     return options
 
 

@@ -1,6 +1,7 @@
-"""Trains the classifier of reviews, and measures it on reviews that it has not seen.
+r"""Trains the classifier of reviews, and measures it on reviews that it has not seen.
 
-spark-submit --py-files classifiers.py,reviews.py train_classifier.py --input PATH --output DIR [--lexicon FILE...]
+spark-submit --py-files classifiers.py,models.py,reviews.py train_classifier.py \
+    --input PATH --output DIR [--lexicon FILE...]
 
 Reads labelled reviews (CSV, header review_str,positive; true or false) from a file or a folder of *.csv files and
 writes below --output:
@@ -22,25 +23,14 @@ import argparse
 import json
 
 from classifiers import keyword, lexicon
+from models import digest, stages
 from pyspark.errors import AnalysisException
 from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.classification import LogisticRegression
-from pyspark.ml.feature import IDF, HashingTF, NGram, Normalizer, SQLTransformer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from reviews import clean, refuse, session, words
 
 HELD_OUT = 5  # one review in so many
-FEATURES = 1 << 18
-# Found by cross-validation; docs/classifiers.md says on what.
-REGULARIZATION = 2e-5
-ITERATIONS = 60
-# Endings that are cut off, so that "enjoyed" and "enjoyable" count as one.
-ENDINGS = "ingly|edly|ings|ing|ness|ment|able|ed|es|ly|er|s|y|e"
-STEMS = f"""
-    select *, transform(words, word -> regexp_replace(word, '(?<=[a-z0-9_]{{3}})(?:{ENDINGS})$', '')) as stems
-    from __THIS__
-"""  # noqa: S608 (what is put in are the endings above)
 
 
 def main() -> None:
@@ -72,6 +62,7 @@ def main() -> None:
         "held_out": {name: measured(rows) for name, rows in answers.items()},
     }
     save(spark, metrics, f"{options.output}/metrics.json")
+    print(f"the SHA-256 of the model is {digest(spark, f'{options.output}/model')}", flush=True)
     for name, figures in metrics["held_out"].items():
         print(f"{name}: {figures['accuracy']:.3f} of {figures['rows']:,} held-out reviews are right", flush=True)
 
@@ -107,18 +98,7 @@ def train(rows: DataFrame) -> PipelineModel:
 
     One partition in one order: sums of floating-point numbers depend on the order of their parts.
     """
-    pipeline = Pipeline(
-        stages=[
-            SQLTransformer(statement=STEMS),
-            NGram(n=2, inputCol="stems", outputCol="pairs"),
-            SQLTransformer(statement="select *, concat(stems, pairs) as terms from __THIS__"),
-            HashingTF(numFeatures=FEATURES, binary=True, inputCol="terms", outputCol="counts"),
-            IDF(inputCol="counts", outputCol="weights"),
-            Normalizer(inputCol="weights", outputCol="features"),
-            LogisticRegression(regParam=REGULARIZATION, maxIter=ITERATIONS, standardization=False),
-        ]
-    )
-    return pipeline.fit(rows.repartition(1).sortWithinPartitions("cleaned", "label"))
+    return Pipeline(stages=stages()).fit(rows.repartition(1).sortWithinPartitions("cleaned", "label"))
 
 
 def measured(rows: DataFrame) -> dict[str, object]:

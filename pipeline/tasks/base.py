@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import functools
+import html
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -14,7 +15,7 @@ from luigi.rpc import RPCError
 
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.config import settings
-from pipeline.errors import OceanError, reason
+from pipeline.errors import OceanError, printable, reason
 from pipeline.postgres import Cursor
 from pipeline.retries import patiently
 from pipeline.targets import Marker
@@ -42,7 +43,7 @@ class DatedTask(luigi.Task):
         now = time.monotonic()
         if now - self._said >= every:
             self._said = now
-            _show(self, message, percentage)
+            show(self, message, percentage)
 
     _said = 0.0
 
@@ -92,7 +93,7 @@ def retried(run: Callable[[Any], None]) -> Callable[[Any], None]:
     def patient(task: Any) -> None:
         def tell(message: str) -> None:
             logger.warning("%s: %s", task, message)
-            _show(task, message)
+            show(task, message)
 
         patiently(lambda: run(task), settings().retries, tell)
 
@@ -119,12 +120,15 @@ def held_back(run: Callable[[Any], None]) -> Callable[[Any], None]:
     return guarded
 
 
-def _show(task: luigi.Task, message: str, percentage: float | None = None) -> None:
-    """A luigid that does not answer is no reason to fail a load."""
+def show(task: luigi.Task, message: str, percentage: float | None = None) -> None:
+    """Shows a message in luigid, whose page takes it for HTML.
+
+    A luigid that does not answer is no reason to fail a load.
+    """
     if task.set_status_message is None:  # no worker runs this task
         return
     with contextlib.suppress(RPCError):
-        task.set_status_message(message)
+        task.set_status_message(html.escape(printable(message), quote=False))
         if percentage is not None:
             task.set_progress_percentage(round(percentage))
 

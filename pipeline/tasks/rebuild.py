@@ -5,13 +5,14 @@ import os
 
 import luigi
 
-from pipeline import config, dwh, extract, mart, postgres, repairs, stage
+from pipeline import config, dwh, extract, mart, postgres, repairs, review_models, stage, warehouse
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
 from pipeline.config import settings
 from pipeline.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.lake import lake
 from pipeline.postgres import Cursor
-from pipeline.tasks.base import logger, retried
+from pipeline.tasks.base import logger, retried, show
+from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad
 from pipeline.tasks.risk import SOURCE as RISK_SCORES
 from pipeline.tasks.risk import LoadRiskScores
@@ -45,7 +46,7 @@ class RebuildWarehouse(luigi.Task):
         dates = _dates()
         self._empty()
         newest = dates[-1]
-        self.set_status_message(f"loading up to {newest}")
+        show(self, f"loading up to {newest}")
         scores = [LoadRiskScores(date) for date in lake().dates(extract.folders(RISK_SCORES)) if date < newest]
         # The tasks are those of every day. They are scheduled here, now that nothing in the warehouse calls them done.
         done = luigi.build(
@@ -71,8 +72,12 @@ class RebuildWarehouse(luigi.Task):
                     "there is one already",
                     "give --replace to drop it, or name an empty database with WAREHOUSE_URL",
                 )
+            models = review_models.known(cursor)
             names = postgres.sql.SQL(", ").join(postgres.sql.Identifier(schema) for schema in SCHEMAS)
             cursor.execute(postgres.sql.SQL("drop schema if exists {} cascade").format(names))
+            # What a model must be is the one thing here that the lake, which may hold others, must not say.
+            warehouse.create(cursor, **CreateWarehouse.variables())
+            review_models.remember(cursor, models)
 
 
 class RebuildTable(luigi.Task):
@@ -105,7 +110,7 @@ class RebuildTable(luigi.Task):
             else:
                 postgres.lock_tables(cursor, f"dwh.{self.table}")
                 rows = dwh.rebuild_fact(cursor, FACTS[self.table])
-        self.set_status_message(f"{rows:,} rows written")
+        show(self, f"{rows:,} rows written")
         logger.info("%s: %s rows written", self.table, f"{rows:,}")
 
 

@@ -1,13 +1,14 @@
 """Reviews: lake -> Spark -> lake -> stage."""
 
 import datetime as dt
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import luigi
 
-from pipeline import feeds, postgres, reviews
+from pipeline import feeds, postgres, review_models, reviews
 from pipeline.config import settings
 from pipeline.errors import ConfigError
 from pipeline.feeds import Part
@@ -15,14 +16,15 @@ from pipeline.lake import Lake, lake
 from pipeline.landing import REVIEWS, Delivery
 from pipeline.parquet import ParquetCsv
 from pipeline.postgres import Cursor
-from pipeline.tasks.base import WaitingTask, held_back, retried
+from pipeline.tasks.base import WaitingTask, held_back, retried, show
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.feeds import LoadFeed, deliveries, list_again
 from pipeline.tasks.simulate import simulated_feeds
 
 CLASSIFIERS = ("auto", "keyword", "lexicon", "trained")
 # What the Parquet files hold; the date is in the names of their folders.
-COLUMNS = ("review_id", "cid", "positive_review", "classifier", "review_date")
+SCHEMA = {"review_id": "string", "cid": "int64", "positive_review": "bool", "classifier": "string"}
+COLUMNS = (*SCHEMA, "review_date")
 
 
 class ClassifyReviews(WaitingTask):
@@ -52,7 +54,8 @@ class ClassifyReviews(WaitingTask):
             postgres.lock_session(cursor, "classify reviews")
             missing = self._missing()
             if missing:
-                parts = reviews.classify_deliveries(lake(), settings(), missing, self._chosen, self.say)
+                models = review_models.known(cursor)
+                parts = reviews.classify_deliveries(lake(), settings(), missing, self._chosen, models, self.say)
                 self.rows = sum(part.rows for part in parts)
                 self.say(f"{self.rows:,} reviews of {len(parts)} dates classified", 100)
 
@@ -98,7 +101,7 @@ class LoadReviews(LoadFeed):
             return [], 0
         parts = [reviews.part(lake(), date, found.version) for date, found in done.items()]
         named = [(key, {"review_date": str(date)}) for date, found in done.items() for key in found.files]
-        feeds.fill(cursor, self.feed.name, COLUMNS, ParquetCsv(lake(), named, list(COLUMNS)))
+        feeds.fill(cursor, self.feed.name, COLUMNS, ParquetCsv(lake(), named, SCHEMA, list(COLUMNS)))
         return parts, feeds.finish(cursor, self.feed.name, parts)
 
 
@@ -106,20 +109,34 @@ class TrainReviewClassifier(luigi.Task):
     """Trains the classifier `trained` on labelled reviews, and makes it the one that is used from then on.
 
     The file is CSV with the header review_str,positive (true or false). What it reaches on reviews that it has not
-    seen is printed and kept beside the model.
+    seen is printed and kept beside the model, whose hash the warehouse keeps: a model of another hash is not used.
 
     luigi --module pipeline TrainReviewClassifier --labelled reviews.csv --local-scheduler
     """
 
     labelled = luigi.Parameter(description="the labelled reviews: a path, or s3://bucket/key")
 
+    def requires(self) -> luigi.Task:
+        return CreateWarehouse()
+
     def complete(self) -> bool:
-        return reviews.current_model(lake()).endswith(f"/{reviews.model_name(self._read())}")
+        """Whether the model in use was trained on this file, and is as it was trained."""
+        folder = review_models.current(lake())
+        if folder.rpartition("/")[2] != review_models.name_of(self._read()):
+            return False
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            known = review_models.known(cursor)
+        return known.get(folder.rpartition("/")[2]) == review_models.digest(lake(), folder)
 
     @retried
     def run(self) -> None:
-        metrics = reviews.train_classifier(lake(), settings(), self._read(), self.set_status_message)
-        print(reviews.report(metrics), flush=True)
+        say = functools.partial(show, self)
+        name, metrics = review_models.train_classifier(lake(), settings(), self._read(), say)
+        sha256 = review_models.digest(lake(), f"{review_models.MODELS}/{name}")
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            review_models.remember(cursor, {name: sha256})
+        review_models.use(lake(), name)
+        print(review_models.report(metrics), flush=True)
 
     def _read(self) -> bytes:
         if self.labelled.startswith("s3://"):

@@ -20,6 +20,7 @@ from emr_double import emr_double
 from engine_support import SPARK, new_lake, silent
 from labelled import labelled
 
+from pipeline import review_models
 from pipeline.engines.emr import EmrEngine
 from pipeline.engines.java import java_home
 from pipeline.engines.job import Engine, Job
@@ -68,8 +69,8 @@ def land(lake: Lake) -> None:
     lake.write(f"{LANDING}/date={LATER}/a.csv", csv_file([("1", "not asked for")]))
 
 
-def job(classifier: str = "lexicon", *, dates: tuple[str, ...] = (DAY, NEXT), model: str = "") -> Job:
-    return classify("classify reviews", LANDING, dates, TARGET, classifier, model)
+def job(classifier: str = "lexicon", *, dates: tuple[str, ...] = (DAY, NEXT), model: str = "", sha256: str = "") -> Job:
+    return classify("classify reviews", LANDING, dates, TARGET, classifier, model, sha256)
 
 
 def rows(lake: Lake, date: str) -> list[Row]:
@@ -237,7 +238,8 @@ def test_a_model_that_was_trained_on_the_lake_classifies(local: tuple[Lake, Engi
         "keyword",
         "lexicon",
     }
-    engine.run(job("trained", dates=(NEXT,), model="models/first"), silent)
+    sha256 = review_models.digest(lake, "models/first")
+    engine.run(job("trained", dates=(NEXT,), model="models/first", sha256=sha256), silent)
     # What so few reviews teach is no matter here; that the model was found and used is.
     assert {(cid, classifier) for cid, _, _, classifier in rows(lake, NEXT)} == {(1, "trained"), (-1, "trained")}
 

@@ -10,6 +10,7 @@ SCRIPTS = Path(pipeline.__file__).parent / "spark"
 sys.path.insert(0, str(SCRIPTS))
 
 reviews = import_module("reviews")
+models = import_module("models")
 classifiers = import_module("classifiers")
 classify_reviews = import_module("classify_reviews")
 train_classifier = import_module("train_classifier")

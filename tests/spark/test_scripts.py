@@ -11,7 +11,7 @@ import pytest
 from labelled import COUNT, ROWS, labelled
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from shipped import SCRIPTS, classifiers, classify_reviews, reviews, train_classifier
+from shipped import SCRIPTS, classifiers, classify_reviews, models, reviews, train_classifier
 
 from pipeline.engines.java import java_home
 from pipeline.engines.reviews import lexicon_files
@@ -115,7 +115,7 @@ def test_a_lexicon_without_scores_is_refused(session: SparkSession, tmp_path: Pa
 
 def test_a_model_that_is_not_there_is_refused_in_one_line(session: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"^cannot open the model [^\n]+$"):
-        classifiers.open_model(str(tmp_path / "none"))
+        models.open_model(session, str(tmp_path / "none"), "0" * 64)
 
 
 @pytest.mark.parametrize(("option", "classifier"), [("--lexicon", "lexicon"), ("--model", "trained")])
@@ -179,7 +179,8 @@ def test_training_again_on_the_same_reviews_in_another_order_gives_the_same_mode
     assert train(session, tmp_path / "in", tmp_path / "out")["held_out"] == trained[1]["held_out"]
 
     def weights(folder: Path) -> Any:
-        return classifiers.open_model(str(folder / "model")).stages[-1].coefficients
+        model = str(folder / "model")
+        return models.open_model(session, model, models.digest(session, model)).stages[-1].coefficients
 
     assert weights(tmp_path / "out") == weights(trained[0] / "out")
 

@@ -78,6 +78,14 @@ create table if not exists etl.feed_date (
 comment on table etl.feed_date is
 'What was loaded of each date of a vendor''s feed; the version changes when a file comes late or is replaced.';
 
+create table if not exists etl.review_model (
+    model text primary key,
+    sha256 text not null,
+    trained_ts timestamptz not null default now()
+);
+comment on table etl.review_model is
+'The classifiers of reviews that were trained, each with the hash over its files on the lake: no other is used.';
+
 create table if not exists etl.user_purchase_day (
     day date primary key,
     min_quantity integer not null,
