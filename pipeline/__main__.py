@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 from pipeline import config, postgres, services, status
-from pipeline.errors import OceanError
+from pipeline.errors import OceanError, printable
 from pipeline.status import ERROR, WARN, Finding, Status
 
 # As monitoring tools know them: all well, a warning, an error.
@@ -63,7 +63,7 @@ def _text(found: Status, running: list[services.State]) -> str:
     parts = [status.text(found)] if found.days else []
     if running:
         parts.append("\n".join(f"{state.name:<11}{state.state:<9}{state.address}" for state in running))
-    findings = [f"{each.severity}: {each.what}\n    {each.do}" for each in found.findings]
+    findings = [f"{each.severity}: {printable(each.what)}\n    {printable(each.do)}" for each in found.findings]
     parts.append("\n".join(["Needs attention", *findings]) if findings else "Nothing needs attention.")
     return "\n\n".join(parts)
 

@@ -3,11 +3,12 @@
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
 from pipeline.errors import BadExtract
+from pipeline.forms import date_of
 from pipeline.lake import Lake, Object
 from pipeline.postgres import Readable
 from pipeline.rejected import Rejected
@@ -41,6 +42,8 @@ PARTNER_ORDERS = Feed(
     ),
 )
 CSV_OF_A_DATE = re.compile(r"/date=([0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+\.csv")
+# Names are shown in logs, errors and on pages, and looked for by people.
+FILE_NAME = re.compile(r"[\w .,:()+=@-]+")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Delivery:
     feed: Feed
     date: dt.date
     files: tuple[Object, ...]
+
+    @property
+    def misnamed(self) -> list[str]:
+        """The keys of files whose names are no vendor's."""
+        return [file.key for file in self.files if not FILE_NAME.fullmatch(file.key.rpartition("/")[2])]
 
     @property
     def fingerprint(self) -> str:
@@ -71,13 +79,28 @@ def deliveries(lake: Lake, feed: Feed, until: dt.date) -> list[Delivery]:
     found = []
     for file in lake.objects(folder(feed)):
         match = CSV_OF_A_DATE.fullmatch(file.key.removeprefix(folder(feed)))
-        date = _date(match[1]) if match else None
+        date = date_of(match[1]) if match else None
         if date and date <= until:
             found.append((date, file))
     return [
         Delivery(feed, date, tuple(file for _, file in files))
         for date, files in groupby(sorted(found, key=lambda each: each[0]), key=lambda each: each[0])
     ]
+
+
+def well_named(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Those of which every file has a name of letters, digits and a few signs: others are not read."""
+    return [delivery for delivery in deliveries if not delivery.misnamed]
+
+
+def refuse_others(lake: Lake, deliveries: Iterable[Delivery]) -> None:
+    """Raises BadExtract for the first of the others."""
+    for key in (key for delivery in deliveries for key in delivery.misnamed):
+        raise BadExtract(
+            f"read {lake.url}/{key!r}",
+            "its name has other signs than letters, digits and the signs .,:()+=@_-",
+            "have it delivered under another name, and delete it",
+        )
 
 
 def read(lake: Lake, delivery: Delivery) -> Iterator[Row | Rejected]:
@@ -115,10 +138,3 @@ def _changed(lake: Lake, file: Object) -> BadExtract:
     return BadExtract(
         f"read {lake.url}/{file.key}", "it was replaced or deleted meanwhile", "run the same command again"
     )
-
-
-def _date(text: str) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:  # a folder of somebody else's
-        return None

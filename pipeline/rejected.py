@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+from pipeline.errors import TooManyRejected
+
 LONGEST = 10_000  # characters of a rejected row that are kept
 MOST_COUNTED = 1 << 20  # bytes; the length of a longer row is given as "more than" this
+# Of a date, whatever share of its rows they are: they are kept in memory until the date is read.
+MOST_ROWS, MOST_CHARACTERS = 100_000, 64 << 20
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,26 @@ class Rejected:
     line: int
     reason: str
     row: str
+
+
+class Rejections(list[Rejected]):
+    """The rejected rows of a date of a feed; `append` raises TooManyRejected beyond what memory is given for them."""
+
+    def __init__(self, feed: str, date: object) -> None:
+        super().__init__()
+        self.of, self.characters = f"{feed} of {date}", 0
+
+    def append(self, rejected: Rejected, /) -> None:
+        """Takes one more."""
+        super().append(rejected)
+        self.characters += len(rejected.row)
+        if len(self) > MOST_ROWS or self.characters > MOST_CHARACTERS:
+            raise TooManyRejected(
+                f"load {self.of}",
+                f"of the rows that were read so far {len(self):,} cannot be kept, and no date may have more "
+                f"({self[0].reason})",
+                f"have {self[0].file} delivered again",
+            )
 
 
 def storable(raw: bytes) -> str:

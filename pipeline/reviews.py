@@ -26,7 +26,7 @@ from pipeline.feeds import Part, check_rejected
 from pipeline.forms import date_of
 from pipeline.lake import Lake
 from pipeline.landing import REVIEWS, Delivery, accepted, read, write_csv
-from pipeline.rejected import Rejected
+from pipeline.rejected import Rejected, Rejections
 from pipeline.review_models import Model, trusted
 
 STAGE = f"stage/{REVIEWS.name}"
@@ -136,7 +136,7 @@ def part(lake: Lake, date: dt.date, version: str) -> Part:
 
 def _clean(lake: Lake, delivery: Delivery, max_rejected: float) -> Part:
     """Copies what can be kept of a delivery to where the engine reads it."""
-    rejected: list[Rejected] = []
+    rejected = Rejections(REVIEWS.name, delivery.date)
     with lake.upload(_clean_copy(delivery.date)) as copy:
         rows = write_csv(REVIEWS, accepted(read(lake, delivery), rejected.append), copy)
     found = Part(delivery.date, delivery.fingerprint, rows, rejected)

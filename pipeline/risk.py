@@ -24,9 +24,11 @@ from urllib3.util import Url, parse_url
 
 from pipeline import basic_auth, listener
 from pipeline.errors import BadAnswer, ConfigError, ServiceDown
-from pipeline.rejected import Rejected, storable
+from pipeline.rejected import Rejected, Rejections, storable
 
-LONGEST_ANSWER = 256 << 20  # bytes
+LONGEST_ANSWER = 16 << 20  # bytes
+# Signs that begin or end a value: at most as many values there are. An answer of that length has three for each score.
+MOST_SIGNS, SIGNS = 1_500_000, (b",", b"{", b"[")
 LONGEST_WAIT = 60.0  # seconds between attempts, whatever Retry-After says
 BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 0.5)
 MOST_DIGITS = 4000  # of a number; Python reads a few hundred more
@@ -84,7 +86,7 @@ def parse(answer: bytes, file: str = "") -> tuple[list[Score], list[Rejected]]:
     """The scores of an answer, one per customer, the last one, and the entries that cannot be kept.
 
     `file` is what rejected entries bear as their file; their line is their place in the list, from 1.
-    Raises BadAnswer where the answer is not a JSON list.
+    Raises BadAnswer where the answer is not a JSON list, TooManyRejected where too many entries cannot be kept.
     """
     try:
         entries = _json(answer)
@@ -97,7 +99,7 @@ def parse(answer: bytes, file: str = "") -> tuple[list[Score], list[Rejected]]:
             'have the service answer [{"customer_id": 1, "risk_score": 50}, ...], or correct RISK_API_URL',
         )
     scores: dict[int, Score] = {}
-    rejected = []
+    rejected = Rejections("risk_score", "this answer")
     for place, entry in enumerate(entries, 1):
         try:
             score = Score.model_validate(entry)
@@ -110,7 +112,14 @@ def parse(answer: bytes, file: str = "") -> tuple[list[Score], list[Rejected]]:
 
 
 def _json(answer: bytes) -> Any:
-    """What the answer says, a number of thousands of digits as a text; raises ValueError where it is no JSON."""
+    """What the answer says, a number of thousands of digits as a text; raises ValueError where it is no JSON.
+
+    Raises BadAnswer, before anything is made of it, for one of so many values that they would fill the memory.
+    """
+    # A longer answer was kept by an earlier version, and is as large as its scores are many.
+    most = MOST_SIGNS * max(len(answer), LONGEST_ANSWER) // LONGEST_ANSWER
+    if sum(map(answer.count, SIGNS)) > most:
+        raise BadAnswer("read the risk scores", f"the answer has more than {most:,} values", "correct RISK_API_URL")
     try:
         return json.loads(answer)
     except RecursionError:

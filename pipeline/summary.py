@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from pipeline import postgres
 from pipeline.config import settings
+from pipeline.errors import printable
 from pipeline.outcome import Outcome, Task
 from pipeline.postgres import Cursor
 
@@ -80,7 +81,7 @@ def of_failure(outcome: Outcome) -> str:
     lines = [f"\n{headline(outcome)}"]
     if outcome.failed:
         first, *others = outcome.failed
-        lines += [f"First failed {first.name}:", f"    {first.error}"]
+        lines += [f"First failed {first.name}:", f"    {printable(first.error)}"]
         if kept := outcome.kept_by_first:
             lines.append(f"Not run because of it: {_names(kept)}")
         if others:
@@ -164,14 +165,14 @@ def kpis(cursor: Cursor, date: dt.date, months: int) -> str:
 
 
 def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A plain table: the first column to the left, the others to the right.
+    """A plain table: the first column to the left, the others to the right; names in it end no line.
 
     >>> print(table(["table", "rows"], [["orders", "12"]]))
     table   rows
     ------  ----
     orders    12
     """
-    lines = [header, *lines]
+    lines = [header, *([printable(cell) for cell in line] for line in lines)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(

@@ -27,7 +27,7 @@ ANY_FIELD = re.compile(FIELD)
 FIELD_OF_ONE_LINE = re.compile(FIELD.replace('[^"]', r'[^"\r\n]'))
 LINE = re.compile(rf"[^\r\n]*+{END}")
 LINE_END = re.compile(END)
-BLANK_LINE = re.compile(rf"[ \t]*+{END}")
+BLANK_LINES = re.compile(r"(?:[ \t]*+[\r\n]++)++|[ \t]*+\Z")
 NUL = "NUL byte"
 LONGEST_KEY = 1200  # bytes; a character takes 6 at most. An index of PostgreSQL holds 2,704, and a key has two texts
 INTEGER = re.compile(r"([+-]?)(?=[0-9])0*+([0-9]{0,19})")
@@ -185,7 +185,7 @@ def _blocks(source: Readable) -> Iterator[bytes]:
 
 
 def _records(feed: Feed, text: str, *, last: bool) -> Iterator[tuple[int, int, re.Match[str] | None, str]]:
-    """Start and end of each record in `text`, its match or what is wrong with it; neither for a blank line.
+    """Start and end of each record in `text`, its match or what is wrong with it; neither for blank lines, all at once.
 
     Unless the text is the `last`, a record at its end that may go on is left out.
     """
@@ -196,6 +196,9 @@ def _records(feed: Feed, text: str, *, last: bool) -> Iterator[tuple[int, int, r
         end = record.end() if record else size + LONGEST_RECORD
         if end - at <= LONGEST_RECORD:
             yield at, end, record, ""
+        elif blank := BLANK_LINES.match(text, at):
+            end = blank.end()
+            yield at, end, None, ""
         elif last or size - at > LONGEST_RECORD:
             end, fault = _look_closely(feed, text, at)
             yield at, end, None, fault
@@ -209,8 +212,6 @@ def _look_closely(feed: Feed, text: str, at: int) -> tuple[int, str]:
     line_end = LINE.match(text, at).end()  # type: ignore[union-attr]  # takes whatever there is
     if line_end - at > LONGEST_RECORD:
         return line_end, f"the line is longer than {LONGEST_RECORD:,} bytes"
-    if BLANK_LINE.match(text, at):
-        return line_end, ""
     columns, end = 0, at - 1
     while columns == 0 or text[end : end + 1] == ",":
         # What is too much must be found in its line: else a file of open quotes would be searched through for each.

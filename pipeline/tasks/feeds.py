@@ -13,7 +13,7 @@ from pipeline.feeds import Part
 from pipeline.lake import lake
 from pipeline.landing import PARTNER_ORDERS, CleanCsv, Delivery, Feed, Row, accepted
 from pipeline.postgres import Cursor
-from pipeline.rejected import Rejected
+from pipeline.rejected import Rejections
 from pipeline.tasks.base import DatedTask, held_back
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.simulate import simulated_feeds
@@ -37,7 +37,8 @@ def list_again() -> None:
 class LoadFeed(DatedTask):
     """Loads into stage what a vendor delivered up to a date, files that came late or were replaced too.
 
-    Complete when all of it is loaded as it is now: there is no marker. A failure is held back.
+    Complete when all of it is loaded as it is now: there is no marker. A failure is held back. A date with a file whose
+    name is not one of a vendor's is an error, once all others are loaded.
     """
 
     feed: ClassVar[Feed]
@@ -67,6 +68,7 @@ class LoadFeed(DatedTask):
             parts, self.rows = self.load(cursor, feeds.versions(cursor, self.feed.name))
         rows, rejected = sum(part.rows for part in parts), sum(len(part.rejected) for part in parts)
         self.say(f"{self.rows:,} of {rows:,} rows of {len(parts)} dates are news, {rejected:,} rejected", 100)
+        landing.refuse_others(lake(), deliveries(self.feed, self.date))
 
     def load(self, cursor: Cursor, loaded: dict[dt.date, str]) -> tuple[Sequence[Part], int]:
         """Loads what is not in `loaded`; returns what came of each date, and how many rows of stage changed."""
@@ -87,7 +89,7 @@ class LoadPartnerOrders(LoadFeed):
     def load(self, cursor: Cursor, loaded: dict[dt.date, str]) -> tuple[Sequence[Part], int]:
         parts: list[Part] = []
         columns = [field.name for field in self.feed.fields]
-        new = self._late(loaded)
+        new = landing.well_named(self._late(loaded))
         if not new:
             return [], 0
         feeds.fill(cursor, self.feed.name, columns, CleanCsv(self.feed, self._rows(new, parts)))
@@ -96,7 +98,7 @@ class LoadPartnerOrders(LoadFeed):
     def _rows(self, new: Sequence[Delivery], parts: list[Part]) -> Iterator[Row]:
         for number, delivery in enumerate(new):
             self.say(f"reading {delivery.date}", 100 * number / len(new), every=1)
-            rejected: list[Rejected] = []
+            rejected = Rejections(self.feed.name, delivery.date)
             count = 0
             for row in accepted(landing.read(lake(), delivery), rejected.append):
                 count += 1

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import luigi
 
-from pipeline import feeds, postgres, review_models, reviews
+from pipeline import feeds, landing, postgres, review_models, reviews
 from pipeline.config import settings
 from pipeline.errors import ConfigError
 from pipeline.feeds import Part
@@ -52,12 +52,13 @@ class ClassifyReviews(WaitingTask):
         # Two processes at once: the second one waits and finds the work done.
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
             postgres.lock_session(cursor, "classify reviews")
-            missing = self._missing()
+            missing = landing.well_named(self._missing())
             if missing:
                 models = review_models.known(cursor)
                 parts = reviews.classify_deliveries(lake(), settings(), missing, self._chosen, models, self.say)
                 self.rows = sum(part.rows for part in parts)
                 self.say(f"{self.rows:,} reviews of {len(parts)} dates classified", 100)
+        landing.refuse_others(lake(), deliveries(REVIEWS, self.date))
 
     def _missing(self) -> list[Delivery]:
         return reviews.unclassified(lake(), deliveries(REVIEWS, self.date), self.date, self._chosen)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import luigi
 
-from pipeline import extract, feeds, postgres
+from pipeline import extract, feeds, postgres, seals
 from pipeline.config import settings
 from pipeline.feeds import Part
 from pipeline.lake import lake
@@ -16,6 +16,7 @@ from pipeline.tasks.simulate import simulated_business
 
 SOURCE = "api.risk_score"
 ANSWER = "answer.json"
+LONGEST = 256 << 20  # bytes of an answer that an earlier version kept
 
 
 class ExtractRiskScores(WaitingTask):
@@ -70,7 +71,8 @@ class LoadRiskScores(MarkedTask):
         from pipeline import risk
 
         folder = ExtractRiskScores(self.date).folder
-        answer = lake().read(f"{folder}/{ANSWER}") if lake().exists(f"{folder}/{extract.SUCCESS}") else None
+        is_done = lake().exists(f"{folder}/{extract.SUCCESS}")
+        answer = seals.read_small(lake(), f"{folder}/{ANSWER}", LONGEST) if is_done else None
         if answer is None:
             raise extract.missing(lake(), folder, "ExtractRiskScores")
         scores, rejected = risk.parse(answer, f"{folder}/{ANSWER}")

@@ -224,7 +224,7 @@ def test_the_longest_keys_fit_where_they_have_to_wait(delivered: World) -> None:
 @pytest.mark.parametrize("feed", [PARTNER_ORDERS, REVIEWS], ids=lambda feed: feed.name)
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in REFUSED])
 def test_a_file_of_something_else_is_refused_by_its_name(opened: World, feed: Feed, data: str | bytes) -> None:
-    key = f'landing/{feed.name}/date={shop.date(9)}/it\'s; "odd".csv'
+    key = f"landing/{feed.name}/date={shop.date(9)}/it is (very) odd, é+=@.csv"
     opened.lake.write(key, data if isinstance(data, bytes) else data.encode())
     try:
         failure = refusal(opened, feed)
