@@ -90,6 +90,7 @@ def _line(lake: Lake, root: str, key: str) -> str:
 def train_classifier(lake: Lake, settings: Settings, labelled: bytes, say: Say) -> tuple[str, dict[str, Any]]:
     """Trains on a labelled CSV file; returns the name of the model that is then on the lake, and its metrics."""
     name = name_of(labelled)
+    lake.delete(entry.key for entry in lake.objects(f"{MODELS}/{name}"))
     lake.write(f"work/train/{name}/labelled.csv", labelled)
     engine(settings, lake).run(train(f"train-{name}", f"work/train/{name}", f"{MODELS}/{name}"), say)
     lake.delete([f"work/train/{name}/labelled.csv"])
