@@ -10,6 +10,8 @@ from pipeline.extract import METADATA, SUCCESS
 from pipeline.lake import Lake
 
 SQL = "text; create schema if not exists pwned; grant select on dwh.dim_customer to bi_analyst; commit; begin; --"
+# The same for a place within parentheses.
+SQL_INSIDE = "text); create schema if not exists pwned; commit; begin; create temporary table rest (a text"
 OPEN = """
 select
     to_regnamespace('pwned') is not null or has_table_privilege('bi_analyst', 'dwh.dim_customer', 'select')
