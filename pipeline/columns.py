@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pipeline import postgres
 from pipeline.catalog import SourceTable
 from pipeline.errors import SchemaDrift
-from pipeline.forms import TYPE, column_type
+from pipeline.forms import type_or_text
 from pipeline.postgres import Cursor, identifiers, qualified, sql
 
 # Stage's own columns: the load that wrote a row last, and since when the source does not have it any more.
@@ -35,7 +35,7 @@ def read_columns(cursor: Cursor, table: SourceTable) -> list[Column]:
     use, and when a column has the name of stage's own.
     """
     found = existing_columns(cursor, table.name)
-    columns = [replace(column, type=column_type(column.type)) for column in found]
+    columns = [replace(column, type=type_or_text(column.type)) for column in found]
     names = {column.name for column in columns}
     if missing := [name for name in (*table.key, table.watermark, *table.columns) if name not in names]:
         raise SchemaDrift(
@@ -152,7 +152,7 @@ def fits(narrow: str, wide: str) -> bool:
     (False, False, False)
     """
     (base, limits), (wide_base, wide_limits) = _parts(narrow), _parts(wide)
-    if wide == "text" and not TYPE.fullmatch(narrow):  # an earlier version made such a column of stage
+    if wide == type_or_text(narrow):  # the same; or one that is read as text, of which an earlier version made such a column of stage
         return True
     if base == wide_base:
         return not wide_limits or (bool(limits) and _within(base, limits, wide_limits))

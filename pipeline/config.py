@@ -67,6 +67,7 @@ class Settings:
     simulator_url: str = field(repr=False)
     warehouse_url: str = field(repr=False)
     lake_url: str
+    lake_lock_days: int
     s3: S3
     from_lake: bool
     simulate: bool
@@ -123,6 +124,7 @@ def settings() -> Settings:
         simulator_url="" if from_lake else _get("simulator_url") or operational or embedded("simulator_url"),
         warehouse_url=warehouse or embedded("warehouse_url"),
         lake_url=_parsed("LAKE_URL", _lake_url, "s3://ocean-lake"),
+        lake_lock_days=_parsed("lake_lock_days", int, "0"),
         s3=S3()
         if any(os.environ.get(name) for name in OTHER_S3)
         else S3(embedded("s3_endpoint"), embedded("s3_access_key"), embedded("s3_secret_key")),

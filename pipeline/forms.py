@@ -131,11 +131,13 @@ def column_type(value: Any) -> Any:
     >>> column_type("numeric(10,-2)"), column_type("regclass")
     ('numeric(10,-2)', 'text')
     """
-    _taken(value, isinstance(value, str) and len(value) <= LONGEST_TYPE)
-    if TYPE.fullmatch(value):
-        return value
-    _taken(value, LIKE_A_TYPE.fullmatch(value))
-    return "text"
+    _taken(value, isinstance(value, str) and len(value) <= LONGEST_TYPE and LIKE_A_TYPE.fullmatch(value))
+    return type_or_text(value)
+
+
+def type_or_text(type_: str) -> str:
+    """A type that an extract may have, as it is; any other one is read as text."""
+    return type_ if TYPE.fullmatch(type_) else "text"
 
 
 def date(value: Any) -> Any:

@@ -1,8 +1,10 @@
 """Objects on S3 under LAKE_URL. The only module that imports boto3, and only once an object is asked for."""
 
+import base64
 import contextlib
 import datetime as dt
 import email.utils
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import _ClientErrorResponseTypeDef as ClientErrorResponse
     from mypy_boto3_s3 import S3Client
 
+LOCKED = ("extract/", "repair/")  # what is written once and believed from then on
 PART_BYTES = 8 << 20  # of a multipart upload; S3 wants 5 MiB or more for all parts but the last
 MOST_DELETED = 1000  # objects in one request, by S3's own limit
 SECONDS_TO_CONNECT = 1  # to an endpoint that has not answered yet: that there is none must be said at once
@@ -43,14 +46,16 @@ class Object:
 class Lake:
     """The objects below one `s3://bucket/prefix`; keys are relative to it.
 
+    What is written below LOCKED is locked for `lock_days` (S3 Object Lock, governance mode), where that is above 0.
+
     Raises ServiceDown when the endpoint does not answer or refuses the credentials; ServiceLost when that may pass: it
     is busy, or answered this command before. boto3 by then has made three attempts, but one where it never answered.
     """
 
-    def __init__(self, url: str, s3: config.S3) -> None:
+    def __init__(self, url: str, s3: config.S3, lock_days: int = 0) -> None:
         parts = urlsplit(url)
         self.url, self.bucket, self.prefix = url, parts.netloc, parts.path.strip("/")
-        self.s3 = s3
+        self.s3, self.lock_days = s3, lock_days
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
@@ -80,7 +85,10 @@ class Lake:
     def write(self, key: str, data: bytes) -> None:
         """Puts an object in one piece, replacing what was there."""
         with self.errors():
-            self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data)
+            lock = self._retention(key)
+            self.client.put_object(
+                Bucket=self.bucket, Key=self._key(key), Body=data, **lock, **(_checked(data) if lock else {})
+            )
 
     def write_all(self, objects: Mapping[str, bytes]) -> None:
         """Puts some small objects side by side: most of the time of each is waiting."""
@@ -90,7 +98,10 @@ class Lake:
     @contextlib.contextmanager
     def upload(self, key: str) -> Iterator["Upload"]:
         """A sink that becomes the object when the block ends; an error leaves no object and no parts behind."""
-        with self.errors(), contextlib.closing(Upload(self.client, self.bucket, self._key(key))) as upload:
+        with (
+            self.errors(),
+            contextlib.closing(Upload(self.client, self.bucket, self._key(key), self._retention(key))) as upload,
+        ):
             yield upload
             upload.complete()
 
@@ -151,6 +162,13 @@ class Lake:
         """boto3's client, which is patient once the endpoint has answered."""
         return _client(self.s3, SECONDS_TO_WAIT if self.s3 in _reached else SECONDS_TO_CONNECT)
 
+    def _retention(self, key: str) -> dict[str, Any]:
+        """What a request says to lock the object that it writes; nothing where it is not to be locked."""
+        if not self.lock_days or not key.startswith(LOCKED):
+            return {}
+        until = dt.datetime.now(dt.UTC) + dt.timedelta(days=self.lock_days)
+        return {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
+
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
@@ -208,8 +226,8 @@ class Upload:
     Memory: three parts. Small objects go in one put. Nothing is visible before `complete`.
     """
 
-    def __init__(self, client: "S3Client", bucket: str, key: str) -> None:
-        self.client = client
+    def __init__(self, client: "S3Client", bucket: str, key: str, lock: Mapping[str, Any]) -> None:
+        self.client, self.lock = client, lock
         self.where: Any = {"Bucket": bucket, "Key": key}
         self.buffer = bytearray()
         self.upload_id = ""
@@ -227,7 +245,8 @@ class Upload:
     def complete(self) -> None:
         """Makes the object visible."""
         if not self.upload_id:
-            self.client.put_object(**self.where, Body=bytes(self.buffer))
+            body = bytes(self.buffer)
+            self.client.put_object(**self.where, Body=body, **self.lock, **self._checked(body))
             return
         if self.buffer:
             self._send()
@@ -247,15 +266,20 @@ class Upload:
 
     def _send(self) -> None:
         if not self.upload_id:
-            self.upload_id = self.client.create_multipart_upload(**self.where)["UploadId"]
+            self.upload_id = self.client.create_multipart_upload(**self.where, **self.lock)["UploadId"]
         self._wait()
         part, self.buffer = bytes(self.buffer), bytearray()
         self.sending = self.sender.submit(self._send_part, part)
 
     def _send_part(self, part: bytes) -> None:
         number = len(self.parts) + 1
-        answer = self.client.upload_part(**self.where, UploadId=self.upload_id, PartNumber=number, Body=part)
+        answer = self.client.upload_part(
+            **self.where, UploadId=self.upload_id, PartNumber=number, Body=part, **self._checked(part)
+        )
         self.parts.append({"ETag": answer["ETag"], "PartNumber": number})
+
+    def _checked(self, body: bytes) -> dict[str, Any]:
+        return _checked(body) if self.lock else {}
 
     def _wait(self) -> None:
         if self.sending is not None:
@@ -265,7 +289,12 @@ class Upload:
 def lake() -> Lake:
     """The lake of the settings."""
     settings = config.settings()
-    return Lake(settings.lake_url, settings.s3)
+    return Lake(settings.lake_url, settings.s3, settings.lake_lock_days)
+
+
+def _checked(body: bytes) -> dict[str, Any]:
+    """What S3 wants beside the bytes of an object that is to be locked."""
+    return {"ContentMD5": base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()}
 
 
 # The endpoints that answered this command. One that then does not is likely to come back.

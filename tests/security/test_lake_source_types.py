@@ -33,7 +33,7 @@ AS_BEFORE = {
     "a_number": ("numeric(10,-2)", "1200"),
     "numbers": ("bigint[]", "{1,2}"),
     "bits": ("bit varying(5)", "101"),
-    "an_address": ("inet", "10.0.0.1"),
+    "an_address": ("inet", "10.0.0.1/32"),
 }
 
 
