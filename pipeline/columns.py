@@ -152,7 +152,7 @@ def fits(narrow: str, wide: str) -> bool:
     (False, False, False)
     """
     (base, limits), (wide_base, wide_limits) = _parts(narrow), _parts(wide)
-    if wide == type_or_text(narrow):  # the same; or one that is read as text, of which an earlier version made such a column of stage
+    if wide == type_or_text(narrow):  # the same, or what an earlier version kept as it was and is read as text now
         return True
     if base == wide_base:
         return not wide_limits or (bool(limits) and _within(base, limits, wide_limits))
