@@ -284,13 +284,21 @@ class _Run:
         return ["bash", "-c", f"{shlex.join(self._clear())} && {shlex.join(copy)}"]
 
     def _submit(self, driver_memory: str) -> list[str]:
+        """Fetches the code, and runs it if it is what was sent: EMR keeps this line, the lake is not ours alone."""
+        code = [self.job.script, *self.job.modules]
+        sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in code)
+        fetch = ["hadoop", "fs", "-get", *(self._url(f"{self.code}/{path.name}") for path in code), "."]
+        check = f"printf %s {shlex.quote(sums)} | sha256sum --check --strict --quiet >&2"
+        script = f'cd "$(mktemp -d)" && {shlex.join(fetch)} && {check} && exec {shlex.join(self._spark(driver_memory))}'
+        return ["bash", "-c", script]
+
+    def _spark(self, driver_memory: str) -> list[str]:
         options = ["--name", self.job.name, "--master", "yarn", "--deploy-mode", "client"]
         options += ["--driver-memory", driver_memory]
         if self.job.modules:
-            options += ["--py-files", ",".join(self._url(f"{self.code}/{path.name}") for path in self.job.modules)]
+            options += ["--py-files", ",".join(path.name for path in self.job.modules)]
         inside = {"source": f"{self.hdfs}/source", "target": f"{self.hdfs}/target", "files": self._url(self.code)}
-        script = self._url(f"{self.code}/{self.job.script.name}")
-        return ["spark-submit", *options, script, *self.job.filled(inside)]
+        return ["spark-submit", *options, self.job.script.name, *self.job.filled(inside)]
 
     def _copy_out(self) -> list[str]:
         copy = ["s3-dist-cp", f"--src={self.hdfs}/target/", f"--dest={self._url(self.output)}/"]

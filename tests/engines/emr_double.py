@@ -69,7 +69,7 @@ class EmrDouble:
         step.state = "RUNNING"
         arguments = list(step.args)
         self.commands.append(arguments)
-        program = arguments[0] if arguments[0] != "bash" else "s3-dist-cp"
+        program = "spark-submit" if step.name.endswith("spark-submit") else "s3-dist-cp"
         if program in self.instead:
             arguments = ["bash", "-c", self.instead[program]]
         done = subprocess.run(
@@ -92,7 +92,7 @@ def emr_double(folder: Path, s3: S3) -> Iterator[EmrDouble]:
     programs, hdfs = folder / "bin", folder / "hdfs"
     for path in (programs, hdfs):
         path.mkdir()
-    for name in ("s3-dist-cp", "hdfs", "spark-submit"):
+    for name in ("s3-dist-cp", "hdfs", "hadoop", "spark-submit"):
         script = programs / name
         script.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(PROGRAMS), name])} "$@"\n')
         script.chmod(0o700)

@@ -57,6 +57,14 @@ def hdfs(arguments: list[str]) -> None:
     shutil.rmtree(local(arguments[-1]), ignore_errors=True)
 
 
+def hadoop(arguments: list[str]) -> None:
+    """`hadoop fs -get URL... FOLDER`."""
+    assert arguments[:2] == ["fs", "-get"], arguments
+    for url in map(urlsplit, arguments[2:-1]):
+        target = Path(arguments[-1]) / Path(url.path).name
+        boto3.client("s3").download_file(url.netloc, url.path.lstrip("/"), str(target))
+
+
 def spark_submit(arguments: list[str]) -> None:
     """The real one, with a local master for YARN, folders for hdfs:/// and copies for s3://."""
     s3 = boto3.client("s3")
@@ -84,4 +92,4 @@ def spark_submit(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     name, *rest = sys.argv[1:]
-    {"s3-dist-cp": s3_dist_cp, "hdfs": hdfs, "spark-submit": spark_submit}[name](rest)
+    {"s3-dist-cp": s3_dist_cp, "hdfs": hdfs, "hadoop": hadoop, "spark-submit": spark_submit}[name](rest)
