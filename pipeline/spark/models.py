@@ -107,4 +107,12 @@ def saved_stages(spark: SparkSession, folder: str) -> list[tuple[str, str | None
 
 def _metadata(spark: SparkSession, folder: str) -> dict[str, Any]:
     [line] = spark.read.text(f"{folder}/metadata").collect()
-    return json.loads(line.value)
+    return json.loads(line.value, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are each there once: of two values Spark may take the other one."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
