@@ -254,7 +254,8 @@ def test_spark_is_told_no_secret_authenticates_and_leaves_nothing_when_its_paren
     assert process.stdout is not None
     told = json.loads(next(line for line in process.stdout if "told" in line).partition("told ")[2])
     jvm = psutil.Process(told["pid"])
-    family = [jvm, *jvm.children(recursive=True), *jvm.parents()[:1]]
+    relatives = [jvm, *jvm.children(recursive=True), *jvm.parents()[:1]]
+    family = [each for each in relatives if each.status() != psutil.STATUS_ZOMBIE]
     arguments = " ".join(word for each in family for word in each.cmdline())
     counters = list(Path("/tmp").glob(f"hsperfdata_*/{jvm.pid}"))
     environments = " ".join(str(each.environ()) for each in family)
