@@ -1,12 +1,13 @@
 """PostgreSQL: connect, transaction, lock, COPY in and out. The only module that imports psycopg2."""
 
 import io
+import logging
 import os
 import re
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Protocol, cast
 
 import psycopg2
@@ -19,8 +20,11 @@ from psycopg2.extensions import cursor as Cursor
 
 from pipeline import listener
 from pipeline.errors import ConfigError, DatabaseError, ServiceDown, ServiceLost, StatementLost
+from pipeline.waiting import attended
 
 __all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "errors", "sql", "transaction"]
+
+logger = logging.getLogger("luigi-interface")
 
 Error = psycopg2.Error
 SECONDS_TO_CONNECT = 2
@@ -177,13 +181,16 @@ def _answers(connection: Connection) -> bool:
 
 
 def lock(cursor: Cursor, name: str) -> None:
-    """Waits until no other transaction holds the lock called `name`, and holds it until this one ends."""
-    cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+    """Waits until no other transaction holds the lock called `name`, and holds it until this one ends.
+
+    As all three, it says in the log whom it waits for, and can be interrupted meanwhile.
+    """
+    _wait_for(name, cursor, sql.SQL("select pg_advisory_xact_lock(hashtextextended({}, 0))").format(sql.Literal(name)))
 
 
 def lock_session(cursor: Cursor, name: str) -> None:
     """The same lock, held until the session ends: for work that is no transaction of this database."""
-    cursor.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (name,))
+    _wait_for(name, cursor, sql.SQL("select pg_advisory_lock(hashtextextended({}, 0))").format(sql.Literal(name)))
 
 
 def lock_tables(cursor: Cursor, *tables: str) -> None:
@@ -193,7 +200,44 @@ def lock_tables(cursor: Cursor, *tables: str) -> None:
     catalogue.
     """
     for table in tables:
-        cursor.execute(sql.SQL("lock table {} in share row exclusive mode").format(qualified(table)))
+        statement = sql.SQL("lock table {} in share row exclusive mode").format(qualified(table))
+        _wait_for(table, cursor, statement)
+
+
+HOLDERS = """
+select coalesce(holder.usename, 'nobody'), coalesce(holder.application_name, ''), blocking.pid,
+    coalesce(holder.xact_start, holder.query_start, holder.backend_start)
+from unnest(pg_blocking_pids(%s)) as blocking (pid) left join pg_stat_activity as holder using (pid)
+"""
+
+
+def _wait_for(name: str, cursor: Cursor, statement: sql.Composable) -> None:
+    """Runs a statement that takes the lock called `name`: one round trip where it is free.
+
+    The statement itself waits, so that whoever came first is served first, deadlocks are found, and the lock_timeout of
+    the role is respected.
+    """
+
+    def tell() -> None:
+        for holder in _holders(cursor.connection):
+            logger.info("waits for the lock %s: %s", name, holder)
+
+    attended(lambda: cursor.execute(statement), tell, cursor.connection.cancel)
+
+
+def _holders(waiting: Connection) -> list[str]:
+    """Who holds what a connection waits for; asked by another one, as the first cannot."""
+    info = waiting.info
+    address = psycopg2.extensions.make_dsn(**{**info.dsn_parameters, "password": info.password})
+    try:
+        with closing(connect(address, "waiting", purpose="lock watch")) as connection, connection.cursor() as cursor:
+            found = rows(cursor, HOLDERS, (info.backend_pid,))
+    except (psycopg2.Error, ServiceDown) as error:
+        return [f"who holds it cannot be asked ({type(error).__name__})"]
+    return [
+        f"{application!r} of role {role!r} holds it, pid {pid}, since {since or 'a time that is hidden'}"
+        for role, application, pid, since in found
+    ]
 
 
 def rows(cursor: Cursor, query: str | sql.Composable, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:

@@ -15,7 +15,7 @@ LAYERS = [
     {"errors", "outcome", "basic_auth"},
     {"config", "catalog"},
     {"listener"},
-    {"postgres", "lake", "sql", "rejected", "retries", "forms"},
+    {"postgres", "lake", "sql", "rejected", "retries", "forms", "waiting"},
     {"columns", "compressed", "seals", "parquet", "vendor_csv", "landing", "risk", "engines"},
     {
         "extract",
@@ -35,6 +35,7 @@ LAYERS = [
         "warehouse",
         "summary",
         "scheduler",
+        "limits",
     },
     {"status"},
     {"alerts"},
