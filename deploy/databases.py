@@ -6,16 +6,19 @@ ADMIN_URL is a login that may create roles and databases. Of each of the other v
 created with its password, and the database, which belongs to the first role that asks for it; later roles may connect.
 Run it before the first load: CreateWarehouse grants dashboards and analysts what they may read. A rerun sets the
 passwords again, which is how they are changed. Exit code 1 and one line that says what is wrong, when something is.
+
+It also limits what each role may execute and use (pipeline/limits.py), and keeps all of them out of the databases
+`postgres` and `template1`. What ADMIN_URL may not do, as on RDS, where it is no superuser's, it says on one line.
 """
 
 import os
 import sys
 
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extensions import encrypt_password, parse_dsn
+from psycopg2.extensions import encrypt_password, make_dsn, parse_dsn
 
-from pipeline import postgres
-from pipeline.errors import ConfigError, OceanError
+from pipeline import limits, postgres
+from pipeline.errors import ConfigError, OceanError, ServiceDown
 from pipeline.postgres import qualified, sql
 
 # The first two belong here only where the shop is simulated: a source of one's own exists.
@@ -27,6 +30,13 @@ VARIABLES = (
     "ANALYST_URL",
     "SUPERSET_METADATA_URL",
 )
+LIMITS = {
+    "OPERATIONAL_URL": limits.EXTRACT,
+    "SUPERSET_WAREHOUSE_URL": limits.READER,
+    "ANALYST_URL": limits.ANALYST,
+}
+# Whoever else has connections, loads and Superset get theirs.
+RESERVED = ("OCEAN_SIMULATOR_URL", "OPERATIONAL_URL", "WAREHOUSE_URL", "SUPERSET_METADATA_URL")
 
 
 def main() -> int:
@@ -47,6 +57,10 @@ def main() -> int:
                     path = sql.SQL("alter role {} in database {} set search_path = analyst, dwh")
                     cursor.execute(path.format(role, database))
                 print(f"{name}: role {parts['user']}, database {parts['dbname']}", flush=True)
+            if refused := [*_limit_roles(cursor, wanted), *_close_to_public(cursor), *_limit_functions(wanted)]:
+                print(
+                    f"Not allowed here (docs/operations.md, Roles, says what to do): {'; '.join(refused)}", flush=True
+                )
     except OceanError as error:
         print(error, file=sys.stderr)
         return 1
@@ -85,6 +99,44 @@ def _require_database(cursor: Cursor, database: str, role: str) -> None:
         cursor.execute(sql.SQL("create database {} owner {}").format(name, qualified(role)))
         cursor.execute(sql.SQL("revoke all on database {} from public").format(name))
     cursor.execute(sql.SQL("grant connect on database {} to {}").format(name, qualified(role)))
+
+
+def _limit_roles(cursor: Cursor, wanted: dict[str, dict[str, str]]) -> list[str]:
+    """Sets what each role may use; returns what is not allowed."""
+    refused = []
+    # A role that owns a database as well is not one that only reads.
+    owners = {wanted[name]["user"] for name in ("OCEAN_SIMULATOR_URL", "WAREHOUSE_URL") if name in wanted}
+    for name, parts in wanted.items():
+        if name in LIMITS and parts["user"] not in owners:
+            refused += limits.limit_role(cursor, parts["user"], LIMITS[name])
+        if name in RESERVED:
+            refused += limits.reserve_connections(cursor, parts["user"])
+    return refused
+
+
+def _close_to_public(cursor: Cursor) -> list[str]:
+    """Keeps everybody but their owner out of the server's own databases; returns what is not allowed."""
+    refused = []
+    for database in ("postgres", "template1"):
+        # A revoke of somebody else than the owner would do nothing, with a warning.
+        owned = "select pg_has_role(datdba, 'usage') from pg_database where datname = %s"
+        if postgres.rows(cursor, owned, (database,)) == [(True,)]:
+            cursor.execute(sql.SQL("revoke connect on database {} from public").format(qualified(database)))
+        else:
+            refused.append(f"revoke connect on database {database} from public")
+    return refused
+
+
+def _limit_functions(wanted: dict[str, dict[str, str]]) -> list[str]:
+    """Runs warehouse/server/limits.sql in warehouse and simulated shop; returns what is not allowed."""
+    refused = []
+    for database in sorted({wanted[name]["dbname"] for name in ("OPERATIONAL_URL", "WAREHOUSE_URL") if name in wanted}):
+        try:
+            with postgres.session(make_dsn(os.environ["ADMIN_URL"], dbname=database), "admin") as cursor:
+                refused += [f"in {database} {said}" for said in limits.limit_functions(cursor)]
+        except ServiceDown:
+            refused.append(f"connect to {database}, and so run warehouse/server/limits.sql in it")
+    return refused
 
 
 if __name__ == "__main__":

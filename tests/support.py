@@ -9,14 +9,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline import dwh, extract, mart, postgres, services, stage, warehouse
+from pipeline import dwh, extract, limits, mart, postgres, services, stage, warehouse
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
 from pipeline.config import S3, settings
 from pipeline.lake import Lake
@@ -313,8 +313,26 @@ def create_warehouse_database(home: Path, name: str, like: str | None = None) ->
 def _create_database(home: Path, name: str, owner: str, like: str | None, options: str = "") -> None:
     # A database with sessions cannot be copied; those that lie idle are our own.
     _run(admin_url(home), "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (like,))
-    _run(admin_url(home), f"create database {name} owner {owner} template {like or 'template0'} {options}")
+    template = like or ("template0" if options else _template(home, owner))
+    _run(admin_url(home), f"create database {name} owner {owner} template {template} {options}")
+    if options:
+        _limit_functions(home, name)
     _run(admin_url(home), f"revoke all on database {name} from public")
+
+
+def _template(home: Path, owner: str) -> str:
+    """An empty database in which roles may execute no more than in the embedded ones."""
+    name = f"template_{owner}"
+    if not _run(admin_url(home), "select 1 from pg_database where datname = %s", (name,)):
+        _run(admin_url(home), f"create database {name} owner {owner} template template0")
+        _limit_functions(home, name)
+    return name
+
+
+def _limit_functions(home: Path, name: str) -> None:
+    url = urlsplit(admin_url(home))._replace(path=f"/{name}").geturl()
+    with closing(postgres.connect(url, "tests", autocommit=True)) as connection, connection.cursor() as cursor:
+        assert limits.limit_functions(cursor) == []
 
 
 def drop_database(home: Path, name: str) -> None:

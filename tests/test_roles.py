@@ -70,6 +70,7 @@ def as_role(world: World, name: str, query: str) -> list[Any]:
     own = {OPERATIONAL: database_of(world.operational_url), WAREHOUSE: database_of(world.warehouse_url)}
     url = login(world.home, name, own.get(database, database))
     with postgres.session(url, "tests") as cursor:
+        cursor.execute("set default_transaction_read_only = off")  # a default, behind which are the privileges
         cursor.execute(query)
         return cursor.fetchall() if cursor.description else []
 
@@ -182,7 +183,8 @@ def test_no_role_is_anything_like_a_superuser_or_another_role(loaded: World) -> 
     assert {(role, True, *[False] * 5) for role in ROLES.values()} <= found
     members = loaded.rows("select member::regrole::text, roleid::regrole::text from pg_auth_members")
     assert {(member, of) for member, of in members if member in ROLES.values()} == {
-        ("etl_extract", "pg_read_all_stats")
+        ("etl_extract", "pg_read_all_stats"),
+        *((role, "pg_use_reserved_connections") for role in ("etl_extract", "etl_load", "ocean", "superset")),
     }
 
 

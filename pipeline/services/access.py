@@ -13,6 +13,7 @@ from pipeline.services.folders import write_secret
 # EXTRACT reads the source, LOAD owns the warehouse, READER is the dashboards', ANALYST people's, METADATA Superset's.
 OPERATIONAL, WAREHOUSE, METADATA = "oceanrecords", "warehouse", "superset"
 SIMULATOR, EXTRACT, LOAD, READER, ANALYST = "ocean", "etl_extract", "etl_load", "bi_reader", "bi_analyst"
+READERS = (READER,)
 
 # Who logs in where, by the name in services.json.
 LOGINS = {

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from pipeline import listener, postgres
+from pipeline import limits, listener, postgres
 from pipeline.errors import DatabaseError, ServiceDown, ServiceFailed
 from pipeline.services import roles
 from pipeline.services.access import LOGINS, REQUIRE_SCRAM, Access
@@ -144,6 +144,9 @@ class PostgreSQL(Service):
             "timezone": "UTC",
             "log_timezone": "UTC",
             "lc_messages": "C",
+            # Without DETAIL and CONTEXT, which quote rows.
+            "log_error_verbosity": "terse",
+            "reserved_connections": limits.RESERVED,
             "shared_buffers": f"{min(memory // 8, 2048)}MB",
             "effective_cache_size": f"{memory // 2}MB",
             "work_mem": "64MB",

@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable
 from importlib import resources
 
-from pipeline import postgres
+from pipeline import limits, postgres
+from pipeline.errors import DatabaseError
 from pipeline.postgres import sql
 from pipeline.services.access import (
     ANALYST,
@@ -13,12 +14,16 @@ from pipeline.services.access import (
     METADATA,
     OPERATIONAL,
     READER,
+    READERS,
     SIMULATOR,
     WAREHOUSE,
     Access,
 )
 
 OWNERS = {OPERATIONAL: SIMULATOR, WAREHOUSE: LOAD, METADATA: METADATA}
+LIMITS = {**dict.fromkeys(READERS, limits.READER), ANALYST: limits.ANALYST, EXTRACT: limits.EXTRACT}
+# Whoever else has connections, a load gets its own.
+RESERVED = (LOAD, EXTRACT, SIMULATOR, METADATA)
 
 
 def create(access: Access, superuser_url: Callable[[str], str]) -> None:
@@ -54,9 +59,23 @@ def create(access: Access, superuser_url: Callable[[str], str]) -> None:
         # A query of a dashboard works on each core, and no more of it than there are cores.
         helpers = max(1, (os.cpu_count() or 2) - 1)
         cursor.execute(f"alter role {READER} set max_parallel_workers_per_gather = {helpers}")
+        for role, limited in LIMITS.items():
+            _require_all(limits.limit_role(cursor, role, limited))
+        for role in RESERVED:
+            _require_all(limits.reserve_connections(cursor, role))
+    # Superset's own database is open to nobody else.
+    for database in (OPERATIONAL, WAREHOUSE):
+        with postgres.session(superuser_url(database), "embedded") as cursor:
+            _require_all(limits.limit_functions(cursor))
     # As the owner of a shop that may have been opened before there was a role to read it.
     with postgres.transaction(access.url("simulator_url"), "embedded") as cursor:
         cursor.execute(resources.files("pipeline").joinpath("generators/roles.sql").read_text("utf-8"))
+
+
+def _require_all(refused: list[str]) -> None:
+    """Raises DatabaseError for what even the superuser was refused."""
+    if refused:
+        raise DatabaseError("limit the roles of postgresql", f"the server refuses {', '.join(refused)}", "see its log")
 
 
 def _hand_over(warehouse_url: str, others: set[str]) -> None:

@@ -1,0 +1,68 @@
+-- What the roles of a database may execute. Whoever runs the server runs this in the warehouse and in the simulated
+-- shop, any number of times: PostgreSQL lets everybody execute nearly all that it brings along, also what keeps others
+-- waiting, writes or runs a query given as text, and with it who may send no more than an expression.
+--
+-- The rule is by kind, so that a function of a later version falls under it: of pg_catalog nobody executes what is
+-- volatile or turns queries into XML, but for what only computes or tells (spared below). What PostgreSQL calls by
+-- itself, as triggers and handlers are, cannot be called in a query and is left alone. The owner of the database gets
+-- back what loads, the simulator and pg_dump need.
+do $$
+declare
+    -- Sequences are kept by privileges of their own. The rest is random, or says what the server and its relations are
+    -- like: views of the catalogue, drivers and psql ask for it, as whoever looks at them.
+    spared constant text := '^('
+        'random|random_normal|array_sample|array_shuffle|gen_random_uuid|uuidv[0-9]'
+        '|clock_timestamp|timeofday|current_query|nextval|currval|lastval|setval'
+        '|pg_[a-z]+_size|pg_get_.+|pg_stat_get_.+|pg_sequence_last_value|pg_partition_(tree|ancestors)'
+        '|pg_is_in_recovery|pg_is_wal_replay_paused|pg_(current|last)_wal_.+|pg_last_xact_replay_timestamp'
+        '|pg_lock_status|pg_blocking_pids|pg_prepared_xact|pg_xact_.+|txid_status|pg_notification_queue_usage'
+        '|pg_jit_available|pg_(database_)?collation_actual_version'
+        ')$';
+    for_owner constant text := '^(pg_(try_)?advisory_.+|set_config|pg_export_snapshot|pg_(cancel|terminate)_backend)$';
+    database_owner constant regrole := (select datdba from pg_database where datname = current_database());
+    open_to_all text;
+    missing text;
+    kept_open integer;
+begin
+    select
+        string_agg(oid::regprocedure::text, ', ') filter (where pg_has_role(proowner, 'usage')),
+        count(*) filter (where not pg_has_role(proowner, 'usage'))
+    into open_to_all, kept_open
+    from pg_proc
+    where
+        pronamespace = 'pg_catalog'::regnamespace
+        and prokind in ('f', 'p')
+        and (provolatile = 'v' or proname ~ '_to_xml')
+        and proname !~ spared
+        and exists (
+            select from aclexplode(coalesce(proacl, acldefault('f', proowner))) as granted
+            where granted.grantee = 0 and granted.privilege_type = 'EXECUTE'
+        )
+        -- Pseudo-types that no query can give or take: triggers, handlers, internals.
+        and not exists (
+            select from unnest(array_append(proargtypes::oid[], prorettype)) as used (type_oid)
+            inner join pg_type on pg_type.oid = used.type_oid
+            where
+                pg_type.typtype = 'p'
+                and pg_type.typname !~ '^(any|void$|record$)'
+        );
+    if open_to_all is not null then
+        execute format('revoke execute on function %s from public', open_to_all);
+    end if;
+
+    select string_agg(oid::regprocedure::text, ', ') into missing
+    from pg_proc
+    where
+        pronamespace = 'pg_catalog'::regnamespace
+        and proname ~ for_owner
+        and pg_has_role(proowner, 'usage')
+        and not has_function_privilege(database_owner, oid, 'execute');
+    if missing is not null then
+        execute format('grant execute on function %s to %s', missing, database_owner);
+    end if;
+
+    if kept_open > 0 then
+        raise warning '% functions stay open to everybody, as their owner alone may revoke them', kept_open;
+    end if;
+end
+$$;
