@@ -21,7 +21,7 @@ from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
 from pipeline.config import S3, settings
 from pipeline.lake import Lake
 from pipeline.scheduler import USER, Luigid
-from pipeline.services.access import LOGINS
+from pipeline.services.access import ANALYST, LOGINS, READERS
 
 ROOT = Path(__file__).parents[1]
 LUIGI = Path(sys.executable).parent / "luigi"
@@ -305,7 +305,7 @@ def create_source_database(home: Path, name: str, like: str | None = None, optio
 def create_warehouse_database(home: Path, name: str, like: str | None = None) -> str:
     """A new database that belongs to the role that loads, empty or a copy; returns its URL for that role."""
     _create_database(home, name, "etl_load", like)
-    _run(admin_url(home), f"grant connect on database {name} to bi_reader, bi_analyst")
+    _run(admin_url(home), f"grant connect on database {name} to {', '.join((*READERS, ANALYST))}")
     _run(admin_url(home), f"alter role bi_analyst in database {name} set search_path = analyst, dwh")
     return login(home, "warehouse_url", name)
 

@@ -129,6 +129,7 @@ REFUSED = {
         "create table mart.mine ()",
         "set role bi_analyst",
     ),
+    "bi_reader_germany_url": (*NO_READER_MAY, "set role bi_reader", "set role bi_analyst"),
     "bi_analyst_url": (
         *NO_READER_MAY,
         "select first_name from dwh.dim_customer",
@@ -365,7 +366,11 @@ def test_after_the_set_up_no_command_needs_a_superuser(without_superuser: World)
     world.warehouse("insert into analyst.country_access values ('bi_analyst_of_peru', 'Peru')")
     world.luigi("RebuildWarehouse", "--replace")
     assert world.checksum() == before
-    assert world.rows("select * from analyst.country_access") == {("bi_analyst", "*"), ("bi_analyst_of_peru", "Peru")}
+    assert world.rows("select * from analyst.country_access") == {
+        ("bi_analyst", "*"),
+        ("bi_analyst_of_peru", "Peru"),
+        ("bi_reader_germany", "Germany"),
+    }
     orders = as_analyst(world, "select count(*) from fact_order join dim_address using (address_key)")
     assert orders == world.rows("select count(*) from dwh.fact_order") != {(0,)}
     assert as_role(world, "bi_reader_url", "select count(*) > 0 from mart.kpi_monthly") == [(True,)]

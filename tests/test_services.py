@@ -239,6 +239,7 @@ def test_secrets_are_their_owners_alone(running_home: Path) -> None:
         "warehouse_url",
         "simulator_url",
         "bi_reader_url",
+        "bi_reader_germany_url",
         "bi_analyst_url",
         "superset_metadata_url",
         "s3_endpoint",

@@ -13,14 +13,15 @@ from pipeline.services.folders import write_secret
 # EXTRACT reads the source, LOAD owns the warehouse, READER is the dashboards', ANALYST people's, METADATA Superset's.
 OPERATIONAL, WAREHOUSE, METADATA = "oceanrecords", "warehouse", "superset"
 SIMULATOR, EXTRACT, LOAD, READER, ANALYST = "ocean", "etl_extract", "etl_load", "bi_reader", "bi_analyst"
-READERS = (READER,)
+# READER sees every country, each of the others those that analyst.country_access gives it.
+READERS = (READER, f"{READER}_germany")
 
 # Who logs in where, by the name in services.json.
 LOGINS = {
     "operational_url": (EXTRACT, OPERATIONAL),
     "warehouse_url": (LOAD, WAREHOUSE),
     "simulator_url": (SIMULATOR, OPERATIONAL),
-    "bi_reader_url": (READER, WAREHOUSE),
+    **{f"{reader}_url": (reader, WAREHOUSE) for reader in READERS},
     "bi_analyst_url": (ANALYST, WAREHOUSE),
     "superset_metadata_url": (METADATA, METADATA),
 }

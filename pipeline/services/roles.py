@@ -53,12 +53,13 @@ def create(access: Access, superuser_url: Callable[[str], str]) -> None:
         for database in ("postgres", "template1", *OWNERS):
             cursor.execute(f"revoke all on database {database} from public")
         cursor.execute(f"grant connect on database {OPERATIONAL} to {EXTRACT}")
-        cursor.execute(f"grant connect on database {WAREHOUSE} to {READER}, {ANALYST}")
+        cursor.execute(f"grant connect on database {WAREHOUSE} to {', '.join((*READERS, ANALYST))}")
         # A name without a schema is the masked view where there is one.
         cursor.execute(f"alter role {ANALYST} in database {WAREHOUSE} set search_path = analyst, dwh")
         # A query of a dashboard works on each core, and no more of it than there are cores.
         helpers = max(1, (os.cpu_count() or 2) - 1)
-        cursor.execute(f"alter role {READER} set max_parallel_workers_per_gather = {helpers}")
+        for reader in READERS:
+            cursor.execute(f"alter role {reader} set max_parallel_workers_per_gather = {helpers}")
         for role, limited in LIMITS.items():
             _require_all(limits.limit_role(cursor, role, limited))
         for role in RESERVED:

@@ -1,8 +1,15 @@
 -- The KPIs. Each is defined here once: as a measure that adds up, and the ratio of two such measures.
-create view mart.kpi_monthly_country as
+
+-- Each view with a country asks itself what a login may see: it has the rights of its owner, whom no row-level security
+-- binds. The barrier keeps the functions of a query away from the rows that are hidden.
+create view mart.kpi_monthly_country with (security_barrier) as
 with
 
-agg_order_month as (select * from mart.agg_order_month),
+agg_order_month as (
+    select *
+    from mart.agg_order_month
+    where (select analyst.sees_every_country()) or country = any((select analyst.countries())::text[])
+),
 
 -- All that was changed in the source before this instant is loaded.
 loaded as (select loaded_to from etl.stage_batch where table_name = 'orders')
@@ -86,12 +93,17 @@ comment on column mart.kpi_monthly.average_fulfilment_days is
 comment on column mart.kpi_monthly.unique_customers is 'Known customers who placed an order, lost or not.';
 comment on column mart.kpi_monthly.is_complete is 'False while the month is in progress.';
 
-create view mart.kpi_quarterly_country as
+create view mart.kpi_quarterly_country with (security_barrier) as
 with
 
 kpi_monthly_country as (select * from mart.kpi_monthly_country),
 
-agg_customer_quarter as (select * from mart.agg_customer_quarter),
+-- 'everywhere' is no country that anybody is given.
+agg_customer_quarter as (
+    select *
+    from mart.agg_customer_quarter
+    where (select analyst.sees_every_country()) or country = any((select analyst.countries())::text[])
+),
 
 loaded as (select loaded_to from etl.stage_batch where table_name = 'orders'),
 
@@ -131,7 +143,9 @@ select
     quarters.delivered_orders,
     quarters.fulfilment_days,
     coalesce(here.customers, 0) as unique_customers,
-    coalesce(everywhere.customers, 0) as unique_customers_everywhere,
+    case
+        when (select analyst.sees_every_country()) then coalesce(everywhere.customers, 0)
+    end as unique_customers_everywhere,
     countries.countries as countries_everywhere
 from quarters
 inner join countries on quarters.quarter = countries.quarter
@@ -156,7 +170,8 @@ comment on column mart.kpi_quarterly_country.fulfilment_days is
 comment on column mart.kpi_quarterly_country.unique_customers is
 'Known customers who placed an order for this country, lost or not.';
 comment on column mart.kpi_quarterly_country.unique_customers_everywhere is
-'Known customers who placed an order, each counted once; the same in each row of the quarter.';
+'Known customers who placed an order, each counted once; the same in each row of the quarter, and null to a login that '
+'does not see every country.';
 comment on column mart.kpi_quarterly_country.countries_everywhere is 'Countries of the quarter: how many rows it has.';
 
 create view mart.kpi_quarterly as

@@ -1,6 +1,6 @@
 -- Sales by what was sold and where it went. Sales and orders add up over months and countries, not over labels: an
 -- order may hold several products.
-create view mart.sales_by_product as
+create view mart.sales_by_product with (security_barrier) as
 select
     agg_product_month.month,
     agg_product_month.country,
@@ -9,7 +9,12 @@ select
     agg_product_month.orders
 from mart.agg_product_month
 inner join dwh.dim_product as product on agg_product_month.product_id = product.product_id and product.is_current
-where agg_product_month.orders > 0;
+where
+    agg_product_month.orders > 0
+    and (
+        (select analyst.sees_every_country())
+        or agg_product_month.country = any((select analyst.countries())::text[])
+    );
 
 comment on view mart.sales_by_product is 'Sales of each product by month and country.';
 comment on column mart.sales_by_product.month is 'First day of the UTC month of ordering.';
@@ -18,7 +23,7 @@ comment on column mart.sales_by_product.label is 'Name of the product, as it is 
 comment on column mart.sales_by_product.sales is 'Line amounts of the orders that are not lost.';
 comment on column mart.sales_by_product.orders is 'Orders not lost that hold the product.';
 
-create view mart.sales_by_subtype as
+create view mart.sales_by_subtype with (security_barrier) as
 select
     month,
     country,
@@ -26,7 +31,9 @@ select
     sales,
     orders
 from mart.agg_subtype_month
-where orders > 0;
+where
+    orders > 0
+    and ((select analyst.sees_every_country()) or country = any((select analyst.countries())::text[]));
 
 comment on view mart.sales_by_subtype is 'Sales of each product subtype by month and country.';
 comment on column mart.sales_by_subtype.month is 'First day of the UTC month of ordering.';
@@ -35,7 +42,7 @@ comment on column mart.sales_by_subtype.label is 'Product subtype.';
 comment on column mart.sales_by_subtype.sales is 'Line amounts of the orders that are not lost.';
 comment on column mart.sales_by_subtype.orders is 'Orders not lost that hold a product of the subtype.';
 
-create view mart.sales_by_country as
+create view mart.sales_by_country with (security_barrier) as
 select
     month,
     country,
