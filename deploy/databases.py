@@ -2,8 +2,9 @@
 
     ADMIN_URL=postgresql://... WAREHOUSE_URL=postgresql://... python deploy/databases.py
 
-ADMIN_URL is a login that may create roles and databases. Of each of the other variables that is set, the role is
-created with its password, and the database, which belongs to the first role that asks for it; later roles may connect.
+ADMIN_URL is a login that may create roles and databases. Of each of the other variables that is set, and of each
+SUPERSET_WAREHOUSE_URL_<COUNTRY>, the role is created with its password, and the database, which belongs to the first
+role that asks for it; later roles may connect.
 Run it before the first load: CreateWarehouse grants dashboards and analysts what they may read. A rerun sets the
 passwords again, which is how they are changed. Exit code 1 and one line that says what is wrong, when something is.
 
@@ -30,6 +31,7 @@ VARIABLES = (
     "ANALYST_URL",
     "SUPERSET_METADATA_URL",
 )
+COUNTRY_URL = "SUPERSET_WAREHOUSE_URL_"  # and a country
 LIMITS = {
     "OPERATIONAL_URL": limits.EXTRACT,
     "SUPERSET_WAREHOUSE_URL": limits.READER,
@@ -42,7 +44,8 @@ RESERVED = ("OCEAN_SIMULATOR_URL", "OPERATIONAL_URL", "WAREHOUSE_URL", "SUPERSET
 def main() -> int:
     """Creates what is missing; returns the exit code."""
     try:
-        wanted = {name: _parts(name, os.environ[name]) for name in VARIABLES if os.environ.get(name)}
+        names = (*VARIABLES, *sorted(name for name in os.environ if name.startswith(COUNTRY_URL)))
+        wanted = {name: _parts(name, os.environ[name]) for name in names if os.environ.get(name)}
         _parts("ADMIN_URL", os.environ.get("ADMIN_URL", ""), "host")
         with postgres.session(os.environ["ADMIN_URL"], "admin") as cursor:
             for name, parts in wanted.items():
@@ -107,8 +110,9 @@ def _limit_roles(cursor: Cursor, wanted: dict[str, dict[str, str]]) -> list[str]
     # A role that owns a database as well is not one that only reads.
     owners = {wanted[name]["user"] for name in ("OCEAN_SIMULATOR_URL", "WAREHOUSE_URL") if name in wanted}
     for name, parts in wanted.items():
-        if name in LIMITS and parts["user"] not in owners:
-            refused += limits.limit_role(cursor, parts["user"], LIMITS[name])
+        limited = limits.READER if name.startswith(COUNTRY_URL) else LIMITS.get(name)
+        if limited and parts["user"] not in owners:
+            refused += limits.limit_role(cursor, parts["user"], limited)
         if name in RESERVED:
             refused += limits.reserve_connections(cursor, parts["user"])
     return refused

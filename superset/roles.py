@@ -6,12 +6,10 @@ from errors import DeployError
 from superset import db, security_manager
 from superset.connectors.sqla.models import RowLevelSecurityFilter
 from superset.models.dashboard import Dashboard
+from warehouse_logins import COUNTRIES, VIEWER
 from werkzeug.security import check_password_hash
 
 COMPANY = "ocean-records"  # the slug of the dashboard for everyone in the company
-VIEWER = "KPI Viewer"
-# An example of a role that sees one country's rows only; give it to a user instead of `VIEWER`.
-COUNTRIES = {"KPI Viewer Germany": "Germany"}
 
 # What it takes to look at a dashboard, draw its charts and use its filters.
 VIEWING = [

@@ -3,6 +3,7 @@
 SUPERSET_SECRET_KEY     signs sessions; at least 32 random characters
 SUPERSET_METADATA_URL   the database in which Superset keeps its own things
 SUPERSET_WAREHOUSE_URL  the warehouse, for a role that may read schema mart and nothing else
+SUPERSET_WAREHOUSE_URL_GERMANY, ...  for a role that sees this country alone; without it nobody sees it as such a role
 SUPERSET_HTTPS          1: it is served behind a proxy that ends TLS; cookies and redirects are HTTPS's (default 0)
 
 `make dashboards` sets all but the last, which it hands on. Whether anybody may look without a login is no matter of the
@@ -11,13 +12,20 @@ server but of the roles that deploy.py sets (SUPERSET_ANONYMOUS).
 
 import copy
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
+from flask import g, has_request_context
 from sqlalchemy.engine import URL, make_url
 
 # Superset runs this file at the end of its own, whose names are there already.
 from superset.config import TALISMAN_CONFIG as SUPERSETS_TALISMAN
 from superset.config import THEME_DEFAULT as SUPERSETS_THEME
+
+# Last, so that no file beside this one is taken for somebody else's module.
+sys.path.append(str(Path(__file__).parent))
+import warehouse_logins
 
 HTTPS = os.environ.get("SUPERSET_HTTPS", "0") == "1"
 
@@ -29,11 +37,18 @@ SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True}
 
 
 def DB_CONNECTION_MUTATOR(  # noqa: N802 the name is Superset's
-    uri: URL, params: dict[str, Any], *_: object
+    uri: URL, params: dict[str, Any], _: str | None, security_manager: Any, *__: object
 ) -> tuple[URL, dict[str, Any]]:
-    """Puts the warehouse's address and password in when a connection is made, so that neither is kept anywhere."""
+    """Puts the warehouse's address and password in when a connection is made, so that neither is kept anywhere.
+
+    They are those for the user who asks. deploy.py asks for nobody, outside of any request.
+    """
     if uri.host == "warehouse.invalid":  # as in assets/databases/warehouse.yaml
-        uri = make_url(os.environ["SUPERSET_WAREHOUSE_URL"]).set(drivername=uri.drivername)
+        roles, public = {"Admin"}, security_manager.auth_role_public
+        if has_request_context() or getattr(g, "user", None):
+            roles = {role.name for role in security_manager.get_user_roles(g.user)}
+        url = warehouse_logins.url(roles, {warehouse_logins.VIEWER, public}, os.environ)
+        uri = make_url(url).set(drivername=uri.drivername)
     return uri, params
 
 

@@ -462,6 +462,7 @@ class Deployment:
             "OPERATIONAL_URL": f"postgresql://{self.name}_extract:{password}@{server}/{self.name}_shop",
             "WAREHOUSE_URL": f"postgresql://{self.name}_load:{password}@{server}/{self.name}_warehouse",
             "SUPERSET_WAREHOUSE_URL": f"postgresql://{self.name}_reader:{password}@{server}/{self.name}_warehouse",
+            "SUPERSET_WAREHOUSE_URL_PERU": f"postgresql://{self.name}_peru:{password}@{server}/{self.name}_warehouse",
             "ANALYST_URL": f"postgresql://{self.name}_analyst:{password}@{server}/{self.name}_warehouse",
             "SUPERSET_METADATA_URL": f"postgresql://{self.name}_superset:{password}@{server}/{self.name}_superset",
         }
@@ -491,7 +492,7 @@ def deployment(admin: str) -> Iterator[Deployment]:
         for database in ("shop", "warehouse", "superset"):
             cursor.execute(f"drop database if exists {name}_{database} with (force)")
         cursor.execute(f"drop owned by {name}_owner")
-        for role in ("ocean", "extract", "load", "reader", "analyst", "superset", "owner"):
+        for role in ("ocean", "extract", "load", "reader", "peru", "analyst", "superset", "owner"):
             cursor.execute(f"drop role if exists {name}_{role}")
 
 

@@ -10,7 +10,7 @@ fi
 random() { od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'; }
 # Written aside: a file that is half written would be taken for a whole one.
 {
-    for name in POSTGRES OCEAN EXTRACT LOAD READER ANALYST METADATA LUIGID; do
+    for name in POSTGRES OCEAN EXTRACT LOAD READER GERMANY_READER ANALYST METADATA LUIGID; do
         echo "${name}_PASSWORD=$(random 20)"
     done
     echo "S3_ACCESS_KEY=$(random 10)"

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.errors import ServiceFailed
+from pipeline.services.access import READER, READERS
 from pipeline.services.folders import make_folder, write_secret
 from pipeline.services.luigid import CHECKOUT
 from pipeline.services.service import Service, http_request, require_program
@@ -21,6 +22,9 @@ SOURCE = CHECKOUT / "superset"
 PYTHON = CHECKOUT / ".venv-superset/bin/python"
 COMPANY = "superset/dashboard/ocean-records/"  # the one that viewers see, as superset/roles.py says
 MARK, SECRETS = "deployed", "superset.json"
+WAREHOUSE_URL = "SUPERSET_WAREHOUSE_URL"
+# Where who sees one country logs in, by the reader's name: SUPERSET_WAREHOUSE_URL_GERMANY.
+COUNTRY_URL = f"{WAREHOUSE_URL}_"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Settings:
     warehouse_url: str | None = field(repr=False)  # None: the embedded warehouse
     anonymous: bool
     https: bool
+    country_urls: dict[str, str] = field(default_factory=dict, repr=False)  # by the variable's name
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
@@ -58,7 +63,8 @@ class Settings:
             names = ("secret_key", "admin_password", "viewer_password")
             known = {name: secrets.token_urlsafe(24) for name in names} | {"secret_key": secrets.token_urlsafe(48)}
         now = {
-            "warehouse_url": environment.get("SUPERSET_WAREHOUSE_URL") or None,
+            "warehouse_url": environment.get(WAREHOUSE_URL) or None,
+            "country_urls": {name: url for name, url in environment.items() if url and name.startswith(COUNTRY_URL)},
             "anonymous": _flag(environment, "SUPERSET_ANONYMOUS"),
             "https": _flag(environment, "SUPERSET_HTTPS"),
         }
@@ -178,9 +184,17 @@ class Superset(Service):
             "SUPERSET_CONFIG_PATH": str(SOURCE / "superset_config.py"),
             "SUPERSET_SECRET_KEY": settings.secret_key,
             "SUPERSET_METADATA_URL": self.access.url("superset_metadata_url"),
-            "SUPERSET_WAREHOUSE_URL": settings.warehouse_url or self.access.url("bi_reader_url"),
+            **self._warehouse_urls(settings),
             "SUPERSET_HTTPS": str(int(settings.https)),
         }
+
+    def _warehouse_urls(self, settings: Settings) -> dict[str, str]:
+        """By variable; a country's of the embedded warehouse is nothing to a warehouse elsewhere."""
+        if settings.warehouse_url:
+            return {WAREHOUSE_URL: settings.warehouse_url, **settings.country_urls}
+        suffixes = {reader: reader.removeprefix(READER).upper() for reader in READERS}
+        embedded = {WAREHOUSE_URL + suffix: self.access.url(f"{reader}_url") for reader, suffix in suffixes.items()}
+        return embedded | settings.country_urls
 
     def _fingerprint(self, settings: Settings) -> str:
         """Differs when a file or a setting does."""

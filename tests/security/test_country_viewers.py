@@ -1,0 +1,183 @@
+"""What Superset shows to viewers of one country whom none of its own row rules limits any more: PostgreSQL's answer."""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from superset_site import Client, Site
+from support import ROOT
+
+from pipeline.services.access import READER, READERS
+
+COMPANY = "/api/v1/dashboard/ocean-records"
+RULES = ("rls_filter_roles", "rls_filter_tables", "row_level_security_filters")
+
+
+@pytest.fixture(scope="module")
+def unruled(site: Site) -> Iterator[Site]:
+    """The site, after somebody has deleted every row rule in Superset's own database."""
+    assert site.metadata("select count(*) > 0 from row_level_security_filters") == [(True,)]
+    for table in RULES:
+        site.metadata(f"delete from {table}")
+    yield site
+    assert site.deploy().returncode == 0  # which brings them back
+    assert site.metadata("select count(*) > 0 from row_level_security_filters") == [(True,)]
+
+
+@pytest.fixture(scope="module")
+def german(unruled: Site) -> Iterator[Client]:
+    """A session of a user whose one role is that of Germany's viewers."""
+    admin = unruled.client("admin")
+    roles = {role["name"]: role["id"] for role in admin.get("/api/v1/security/roles/")[1]["result"]}
+    user = {
+        "username": "german_without_rules",
+        "password": "of-the-test-alone",
+        "first_name": "German",
+        "last_name": "Viewer",
+        "email": "german_without_rules@oceanrecords.invalid",
+        "active": True,
+        "roles": [roles["KPI Viewer Germany"]],
+    }
+    status, made = admin.post("/api/v1/security/users/", user)
+    assert status == 201, made
+    yield Client(unruled.url, user["username"], "of-the-test-alone")
+    assert admin.delete(f"/api/v1/security/users/{made['id']}")[0] == 200
+
+
+def rows(client: Client, dataset: str, query: dict[str, Any], form: dict[str, Any]) -> list[dict[str, Any]]:
+    """The answer to a query of a dashboard."""
+    number, _, kind = dataset.partition("__")
+    body = {"datasource": {"id": int(number), "type": kind}, "form_data": form, "queries": [query]}
+    status, answer = client.post("/api/v1/chart/data", body)
+    assert status == 200, answer
+    found: list[dict[str, Any]] = answer["result"][0]["data"]
+    return found
+
+
+def countries_to_choose(client: Client) -> set[str]:
+    """What the filter of the company dashboard offers."""
+    dashboard = client.get(COMPANY)[1]["result"]
+    filters = json.loads(dashboard["json_metadata"])["native_filter_configuration"]
+    by_country = next(one for one in filters if one["targets"][0].get("column", {}).get("name") == "country")
+    form = {"native_filter_id": by_country["id"], "dashboardId": dashboard["id"], "type": "NATIVE_FILTER"}
+    dataset = f"{by_country['targets'][0]['datasetId']}__table"
+    return {row["country"] for row in rows(client, dataset, {"columns": ["country"], "metrics": []}, form)}
+
+
+def sales(client: Client) -> list[dict[str, float]]:
+    """What each table of sales of the company dashboard says, by product and by subtype."""
+    dashboard = client.get(COMPANY)[1]["result"]["id"]
+    charts = [chart["form_data"] for chart in client.get(f"{COMPANY}/charts")[1]["result"]]
+    found = []
+    for chart in sorted((one for one in charts if one.get("groupby") == ["label"]), key=lambda one: one["datasource"]):
+        query = {"columns": ["label"], "metrics": chart["metrics"], "row_limit": 1000}
+        form = {"slice_id": chart["slice_id"], "dashboardId": dashboard}
+        found.append({row["label"]: row["sales"] for row in rows(client, chart["datasource"], query, form)})
+    return found
+
+
+def sales_in_the_warehouse(site: Site, where: str) -> list[dict[str, float]]:
+    views = ("sales_by_product", "sales_by_subtype", "sales_by_country")
+    query = "select label, sum(sales)::float from mart.{} where {} group by label"
+    return [dict(site.world.warehouse(query.format(view, where))) for view in views]
+
+
+def test_without_supersets_own_rules_one_country_is_shown_all_the_same(unruled: Site, german: Client) -> None:
+    assert countries_to_choose(german) == {"Germany"}
+    known = sales_in_the_warehouse(unruled, "country = 'Germany'")
+    shown = sales(german)
+    assert len(shown) >= 2
+    assert all(any(one == pytest.approx(other) for other in known) for one in shown)
+
+
+def test_whoever_sees_every_country_still_does(unruled: Site, german: Client) -> None:
+    """Asked after a viewer of one country, so that no connection of his is used again."""
+    assert countries_to_choose(german) == {"Germany"}
+    every = {country for (country,) in unruled.world.warehouse("select distinct country from mart.sales_by_product")}
+    assert len(every) > 1
+    for user in ("viewer", "admin"):
+        assert countries_to_choose(unruled.client(user)) == every
+    assert countries_to_choose(german) == {"Germany"}
+
+
+def test_a_metric_that_runs_a_query_of_its_own_finds_no_other_country(unruled: Site, german: Client) -> None:
+    """Superset lets or refuses such a metric; what comes back says nothing of another country either way."""
+    inner = "select quote_literal(string_agg(distinct country, ':')) from mart.sales_by_country"
+    text = f"select $r$'a'$r$::tsquery, ({inner})::tsquery"
+    metric = f"max(ts_rewrite('a'::tsquery, $q${text}$q$)::text)"
+    chart = next(one["form_data"] for one in german.get(f"{COMPANY}/charts")[1]["result"])
+    number, _, kind = chart["datasource"].partition("__")
+    dashboard = german.get(COMPANY)[1]["result"]["id"]
+    adhoc = {"expressionType": "SQL", "sqlExpression": metric, "label": "found"}
+    body = {
+        "datasource": {"id": int(number), "type": kind},
+        "form_data": {"slice_id": chart["slice_id"], "dashboardId": dashboard},
+        "queries": [{"columns": [], "metrics": [adhoc]}],
+    }
+    said = str(german.post("/api/v1/chart/data", body))
+    others = unruled.world.warehouse("select distinct country from mart.sales_by_country where country <> 'Germany'")
+    assert others
+    assert not [country for (country,) in others if country in said]
+
+
+@pytest.fixture
+def logins() -> ModuleType:
+    """superset/warehouse_logins.py, which is in no package."""
+    spec = importlib.util.spec_from_file_location("warehouse_logins", ROOT / "superset/warehouse_logins.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+EVERYONE = {"KPI Viewer", "Public"}
+URLS = {"SUPERSET_WAREHOUSE_URL": "every", "SUPERSET_WAREHOUSE_URL_GERMANY": "germany"}
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        ({"Admin"}, "every"),
+        ({"Admin", "KPI Viewer Germany"}, "every"),
+        ({"KPI Viewer"}, "every"),
+        ({"Public"}, "every"),
+        ({"KPI Viewer Germany"}, "germany"),
+        ({"KPI Viewer Germany", "KPI Viewer"}, "germany"),
+        ({"KPI Viewer Germany", "Gamma"}, "germany"),
+    ],
+)
+def test_a_role_of_a_country_limits_whoever_has_it(logins: ModuleType, roles: set[str], expected: str) -> None:
+    assert logins.url(roles, EVERYONE, URLS) == expected
+
+
+@pytest.mark.parametrize(
+    ("roles", "urls", "said"),
+    [
+        (set(), URLS, "none of the roles"),
+        ({"Gamma", "KPI Viewer Peru"}, URLS, "none of the roles"),
+        (
+            {"KPI Viewer Germany"},
+            {**URLS, "SUPERSET_WAREHOUSE_URL_GERMANY": ""},
+            "SUPERSET_WAREHOUSE_URL_GERMANY is not",
+        ),
+        ({"KPI Viewer Germany", "KPI Viewer France"}, URLS, "several countries"),
+    ],
+)
+def test_who_is_of_no_known_role_or_has_no_login_is_refused(
+    logins: ModuleType, monkeypatch: pytest.MonkeyPatch, roles: set[str], urls: dict[str, str], said: str
+) -> None:
+    monkeypatch.setitem(logins.COUNTRIES, "KPI Viewer France", "France")
+    with pytest.raises(logins.NoLogin, match=said):
+        logins.url(roles, EVERYONE, urls)
+
+
+def test_each_country_of_a_role_has_a_reader(logins: ModuleType) -> None:
+    suffixes = {reader.removeprefix(READER).upper() for reader in READERS[1:]}
+    assert {logins.EVERY_COUNTRY + suffix for suffix in suffixes} == set(
+        map(logins.variable, logins.COUNTRIES.values())
+    )
+    assert logins.variable("United Kingdom") == "SUPERSET_WAREHOUSE_URL_UNITED_KINGDOM"
