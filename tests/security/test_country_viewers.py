@@ -32,7 +32,7 @@ def german(unruled: Site) -> Iterator[Client]:
     """A session of a user whose one role is that of Germany's viewers."""
     admin = unruled.client("admin")
     roles = {role["name"]: role["id"] for role in admin.get("/api/v1/security/roles/")[1]["result"]}
-    user = {
+    user: dict[str, Any] = {
         "username": "german_without_rules",
         "password": "of-the-test-alone",
         "first_name": "German",
