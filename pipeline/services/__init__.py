@@ -7,7 +7,7 @@ our login. A command may therefore be killed at any instant, and so may any serv
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ServiceFailed
@@ -38,15 +38,13 @@ class State:
 
 @dataclass(frozen=True)
 class Dashboards:
-    """Where the dashboards are and what opens them; `new_password` is the admin's when it was made just now."""
+    """Where the dashboards are, and the file with the passwords that open them."""
 
     url: str
     secrets_file: Path
-    new_password: str | None = field(repr=False)
 
     def __str__(self) -> str:
-        where = f"Dashboards: {self.url} (users admin and viewer, passwords in {self.secrets_file})"
-        return f"{where}\nThe password of admin, shown this once: {self.new_password}" if self.new_password else where
+        return f"Dashboards: {self.url} (users admin and viewer, passwords in {self.secrets_file})"
 
 
 def up(home: Path) -> list[State]:
@@ -77,10 +75,11 @@ def dashboards(home: Path, *, again: bool = True) -> Dashboards:
     home = home.expanduser().resolve()
     with _locked(home):
         superset = Superset(home, _access(home, Superset))
-        new_password = superset.deploy() if again or not superset.is_current() else None
+        if again or not superset.is_current():
+            superset.deploy()
     up(home)
     address = _access(home, Superset).superset_url
-    return Dashboards(f"{address}/{COMPANY}", superset.secrets_file, new_password)
+    return Dashboards(f"{address}/{COMPANY}", superset.secrets_file)
 
 
 def down(home: Path) -> list[State]:

@@ -89,14 +89,12 @@ class Superset(Service):
         except FileNotFoundError:
             return False
 
-    def deploy(self) -> str | None:
+    def deploy(self) -> None:
         """Superset's database, dashboards, roles and users are what the files of `superset/` say.
 
-        Returns the admin's password when it was made just now. What was served before is served while this runs, and
-        after it has failed; a server that runs is stopped in the end, for the next start is with the new files. Raises
-        ServiceFailed with what the deployment said last.
+        What was served before is served while this runs, and after it has failed; a server that runs is stopped in the
+        end, for the next start is with the new files. Raises ServiceFailed with what the deployment said last.
         """
-        is_new = not self.secrets_file.exists()
         settings = Settings.renewed(self.secrets_file, os.environ)
         make_folder(self.folder)
         log = self.log.with_name("superset-deploy.log")
@@ -127,7 +125,6 @@ class Superset(Service):
         self.down()
         write_secret(self.secrets_file, json.dumps(asdict(settings), indent=2) + "\n")
         write_secret(self._mark, self._fingerprint(settings))
-        return settings.admin_password if is_new else None
 
     def is_ours(self, arguments: list[str]) -> bool:
         """Whether it is a gunicorn with our folder."""
