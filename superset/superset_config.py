@@ -25,7 +25,10 @@ from superset.config import THEME_DEFAULT as SUPERSETS_THEME
 
 # Last, so that no file beside this one is taken for somebody else's module.
 sys.path.append(str(Path(__file__).parent))
+import access
 import warehouse_logins
+
+CUSTOM_SECURITY_MANAGER = access.SecurityManager
 
 HTTPS = os.environ.get("SUPERSET_HTTPS", "0") == "1"
 

@@ -1,0 +1,191 @@
+"""What whoever is no Admin may ask: the stored queries of dashboards, narrowed by the dashboards' own filters.
+
+Superset itself lets a viewer change the query of a chart that he may see. A changed query is SQL, and SQL has functions
+that take another query as text, which no check of tables notices.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import stored_queries
+from flask import request
+from stored_queries import Query
+from superset import db
+from superset.common.chart_data import ChartDataResultType
+from superset.errors import ErrorLevel, SupersetError, SupersetErrorType
+from superset.exceptions import SupersetSecurityException
+from superset.models.dashboard import Dashboard
+from superset.models.slice import Slice
+from superset.utils import json
+
+OPTIONS = 1000  # values that a filter offers, as many as the browser asks for
+LONGEST_TIME_RANGE = 200  # characters
+# Answers with the rows of the query: no sample of the table, no list of its columns, no SQL.
+SAME_ROWS = (ChartDataResultType.FULL, ChartDataResultType.RESULTS)
+# What Superset reads of the form that comes beside the queries of a chart.
+READ_OF_FORM = ("x_axis", "tooltip_contents", "currency_format", "server_pagination", "url_params", "parent_slice_id")
+# What a form that comes alone holds beside what is stored: defaults of the browser, and what no query is made of.
+DEFAULTS = {"row_limit": stored_queries.ROWS, "time_range": "No filter"}
+UNUSED = ("chart_id", "label_colors", "shared_label_colors", "map_label_colors", "own_color_scheme", "color_scheme")
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What the filters of a dashboard may add to a query: values of these columns, and a time range."""
+
+    columns: list[str]
+    by_time: bool
+
+    @classmethod
+    def by(cls, filters: list[Query]) -> "Narrowing":
+        """That of filters as a dashboard stores them. Lists and time ranges are known, other kinds add nothing."""
+        lists = [found for found in filters if found.get("filterType") == "filter_select"]
+        targets = [target for found in lists for target in found.get("targets") or []]
+        columns = [target["column"]["name"] for target in targets if target.get("column")]
+        return cls(columns, any(found.get("filterType") == "filter_time" for found in filters))
+
+    def has(self, condition: Query) -> bool:
+        """Whether it is the choice of values from such a list."""
+        values = condition.get("val")
+        return (
+            condition.keys() <= {"col", "op", "val", "isExtra"}
+            and condition.get("col") in self.columns
+            and condition.get("op") in ("IN", "==")
+            and all(isinstance(value, str | int | float | None) for value in _listed(values))
+        )
+
+    def has_time(self, time_range: Any) -> bool:
+        """Whether it is a time range, and such a filter is there."""
+        return self.by_time and isinstance(time_range, str) and len(time_range) <= LONGEST_TIME_RANGE
+
+
+def require_stored_queries(context: Any, dashboard: Dashboard) -> None:
+    """Raises SupersetSecurityException unless a chart or a filter of the dashboard asks just this.
+
+    `context` is what the page sent: queries, and the form from which it made them.
+    """
+    form, sent = context.form_data, context.cache_values["queries"]
+    if form.get("type") == "NATIVE_FILTER":
+        parameters: Query = {"viz_type": "filter_select"}
+        expected, narrowing = _options(form, dashboard, context.datasource, sent)
+    else:
+        chart = _chart(form, dashboard, context.datasource)
+        parameters, narrowing = chart.form_data, Narrowing.by(_filters_of(dashboard, chart))
+        try:
+            expected = stored_queries.of(chart)
+        except stored_queries.QueryUnknown as unknown:
+            refuse(str(unknown))
+    if any(_plain(form.get(name)) != _plain(parameters.get(name)) for name in READ_OF_FORM):
+        refuse()
+    if form.get("viz_type", parameters["viz_type"]) != parameters["viz_type"]:
+        refuse()
+    if context.result_type not in SAME_ROWS or len(sent) != len(expected):
+        refuse()
+    for query, known in zip(sent, expected, strict=True):
+        _require_query(query, known, narrowing)
+
+
+def require_stored_form(viz: Any, dashboard: Dashboard) -> None:
+    """As `require_stored_queries`, for charts of which the server makes the query: `viz` has the form alone."""
+    form = viz.form_data
+    chart = _chart(form, dashboard, viz.datasource)
+    known, narrowing = chart.form_data, Narrowing.by(_filters_of(dashboard, chart))
+    chosen = form.get("extra_form_data") or {}
+    if not chosen.keys() <= {"filters", "time_range"} or not all(map(narrowing.has, chosen.get("filters") or [])):
+        refuse()
+    if "time_range" in chosen and not narrowing.has_time(chosen["time_range"]):
+        refuse()
+    for name in form.keys() | known.keys():
+        if name in ("dashboardId", "extra_form_data", *UNUSED) or name.startswith("matrixify_"):
+            continue
+        if _plain(form.get(name, DEFAULTS.get(name))) != _plain(known.get(name, DEFAULTS.get(name))):
+            refuse()
+    if any(kind.value in request.args for kind in ChartDataResultType if kind not in SAME_ROWS):
+        refuse()
+
+
+def stored(model: Any, number: Any) -> Any:
+    """What Superset keeps under a number. Raises SupersetSecurityException when there is none."""
+    found = db.session.get(model, number) if type(number) is int and 0 < number < 2**31 else None
+    return refuse() if found is None else found
+
+
+def refuse(
+    why: str = "it is not what a chart of the dashboard asks; open the dashboard and use its filters",
+) -> NoReturn:
+    """Raises SupersetSecurityException, which is answered with 403."""
+    kind = SupersetErrorType.QUERY_SECURITY_ACCESS_ERROR
+    raise SupersetSecurityException(
+        SupersetError(f"You cannot run this query, because {why}", kind, ErrorLevel.WARNING)
+    )
+
+
+def _require_query(sent: Query, known: Query, narrowing: Narrowing) -> None:
+    time_range = sent.get("time_range")
+    chosen = {"time_range": time_range} if narrowing.has_time(time_range) else {}
+    if _without_filters(sent) != _without_filters(known | chosen):
+        refuse()
+    left = [_plain(condition) for condition in sent.get("filters") or []]
+    for condition in known.get("filters") or []:
+        # Superset has put the chosen time range in already.
+        overridden = {"val": time_range} if chosen and condition["op"] == "TEMPORAL_RANGE" else {}
+        found = next((same for same in (condition, condition | overridden) if _plain(same) in left), None)
+        if found is None:
+            refuse()
+        left.remove(_plain(found))
+    if not all(map(narrowing.has, left)):
+        refuse()
+
+
+def _options(form: Query, dashboard: Dashboard, dataset: Any, sent: list[Query]) -> tuple[list[Query], Narrowing]:
+    """What a filter asks for the values that it offers, and what the filters on which it depends add."""
+    filters = _filters_of(dashboard)
+    for found in filters:
+        for target in found.get("targets") or []:
+            of_list = found.get("id") == form.get("native_filter_id") and found.get("filterType") == "filter_select"
+            if of_list and target.get("column") and target.get("datasetId") == dataset.id:
+                column, metric = target["column"]["name"], (found.get("controlValues") or {}).get("sortMetric")
+                query = stored_queries.filtered(found.get("adhoc_filters") or []) | {
+                    "columns": [column],
+                    "metrics": [metric] if metric else [],
+                    "time_range": found.get("time_range"),
+                    "granularity": found.get("granularity_sqla"),
+                    "row_limit": OPTIONS,
+                    "order_desc": True,
+                }
+                orders = [[[metric or column, ascending]] for ascending in (True, False)]
+                order = [_plain(query.get("orderby")) for query in sent]
+                parents = [other for other in filters if other.get("id") in (found.get("cascadeParentIds") or [])]
+                return [query | {"orderby": order[0] if order and order[0] in orders else None}], Narrowing.by(parents)
+    return refuse()
+
+
+def _filters_of(dashboard: Dashboard, chart: Slice | None = None) -> list[Query]:
+    """The filters of a dashboard, or those that reach a chart."""
+    found = json.loads(dashboard.json_metadata or "{}").get("native_filter_configuration") or []
+    return [one for one in found if chart is None or chart.id not in ((one.get("scope") or {}).get("excluded") or [])]
+
+
+def _chart(form: Query, dashboard: Dashboard, dataset: Any) -> Slice:
+    chart = stored(Slice, form.get("slice_id"))
+    if chart not in dashboard.slices or chart.datasource != dataset:
+        refuse()
+    return chart
+
+
+def _without_filters(query: Query) -> Any:
+    return _plain({name: value for name, value in query.items() if name != "filters"})
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it, without what says no more than its absence: nothing, empty, off, zero."""
+    if isinstance(value, dict):
+        kept = {name: _plain(part) for name, part in value.items()}
+        return {name: part for name, part in kept.items() if part not in (None, "", [], {}, 0)} or None
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value] or None
+    return value or None
+
+
+def _listed(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else [values]
