@@ -26,6 +26,7 @@ from superset.config import THEME_DEFAULT as SUPERSETS_THEME
 # Last, so that no file beside this one is taken for somebody else's module.
 sys.path.append(str(Path(__file__).parent))
 import access
+import login_limit
 import warehouse_logins
 
 CUSTOM_SECURITY_MANAGER = access.SecurityManager
@@ -78,7 +79,9 @@ TALISMAN_CONFIG["content_security_policy"] |= {
     "font-src": ["'self'"],
 }
 
-# One process serves, so that its own memory is where failed logins are counted.
+# Failed logins are slowed and nothing else is. Each process that serves counts in its own memory.
+FLASK_APP_MUTATOR = login_limit.install
+RATELIMIT_ENABLED, RATELIMIT_APPLICATION, AUTH_RATE_LIMITED = True, None, False
 RATELIMIT_STORAGE_URI = "memory://"
 
 # Charts appear as they are: growing bars cost time, and a picture taken meanwhile would be wrong.
