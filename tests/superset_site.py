@@ -12,6 +12,7 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlencode
 
 import psutil
 import shop
@@ -66,9 +67,16 @@ class Client:
         """As `get`."""
         return self._ask("DELETE", path, None)
 
+    def submit(self, path: str, fields: dict[str, str]) -> tuple[int, Any]:
+        """Sends a form as a page does; the answer, or the page to which it leads, as `get`."""
+        headers = {"Referer": self.url + path}
+        return self._open(urllib.request.Request(self.url + path, urlencode(fields).encode(), headers))
+
     def _ask(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, self.headers, method=method)
+        return self._open(urllib.request.Request(self.url + path, data, self.headers, method=method))
+
+    def _open(self, request: urllib.request.Request) -> tuple[int, Any]:
         try:
             with self._opener.open(request, timeout=60) as answer:
                 status, content = answer.status, answer.read()
@@ -78,6 +86,28 @@ class Client:
             return status, json.loads(content)
         except ValueError:
             return status, content
+
+
+def asked(chart: dict[str, Any], dashboard: int | None) -> dict[str, Any]:
+    """What the page of a dashboard sends for a chart that is a table: the chart's form as stored, and its query."""
+    dataset, _, kind = chart["datasource"].partition("__")
+    filters = [
+        {"col": one["subject"], "op": one["operator"], "val": one["comparator"]} for one in chart["adhoc_filters"]
+    ]
+    query = {
+        "filters": filters,
+        "extras": {"having": "", "where": ""},
+        "columns": chart["groupby"],
+        "metrics": chart["metrics"],
+        "orderby": [[chart["timeseries_limit_metric"], False]],
+        "series_limit_metric": chart["timeseries_limit_metric"],
+        "row_limit": chart["row_limit"],
+        "order_desc": True,
+        "url_params": {},
+        "post_processing": [],
+    }
+    form = {**chart, "extra_form_data": {}} | ({} if dashboard is None else {"dashboardId": dashboard})
+    return {"datasource": {"id": int(dataset), "type": kind}, "queries": [query], "form_data": form}
 
 
 @dataclass(frozen=True)
