@@ -41,7 +41,7 @@ class Client:
 
     def __init__(self, url: str, user: str | None = None, password: str | None = None) -> None:
         self.url = url
-        self.headers = {"Content-Type": "application/json", "Referer": url}
+        self.headers = {"Referer": url}
         cookies = urllib.request.HTTPCookieProcessor(CookieJar())
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), cookies)
         if user:
@@ -74,7 +74,8 @@ class Client:
 
     def _ask(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
-        return self._open(urllib.request.Request(self.url + path, data, self.headers, method=method))
+        headers = self.headers if data is None else {**self.headers, "Content-Type": "application/json"}
+        return self._open(urllib.request.Request(self.url + path, data, headers, method=method))
 
     def _open(self, request: urllib.request.Request) -> tuple[int, Any]:
         try:
