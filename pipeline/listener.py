@@ -10,6 +10,7 @@ import pwd
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,37 +18,48 @@ from urllib.parse import urlsplit
 from pipeline import config
 from pipeline.errors import OceanError
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ADDRESS = "127.0.0.1"  # of all embedded services
+LOOPBACK = (ADDRESS, "localhost", "::1")
 # sock_diag(7): a request for the TCP sockets that listen, and where their port and user are in an answer.
 SOCK_DIAG, BY_FAMILY, DUMP, LISTENING = 4, 20, 0x301, 1 << 10
 ERROR, DONE = 2, 3
 NOTHING, REMEDY = "nothing listens there", "run `make up`, which finds a free port"
-PORT_AT, USER_AT = 20, 80
+PORT_AT, ADDRESS_AT, USER_AT = 20, 24, 80
 NO_COOKIE = b"\xff" * 8
+LISTEN_IN_PROC = "0A"
+EXACT, MAPPED = bytes((127, 0, 0, 1)), bytes(10) + b"\xff\xff"  # MAPPED before an IPv4 address makes it an IPv6 one
+Listener = tuple[bytes, int]  # the address that it listens at, and its user
 
 
 def problem(host: str, port: int) -> str | None:
     """Why no secret may go to an address; None where it may: its listener is ours, or it is no embedded service's.
 
-    Ours is what belongs to the owner of services.json, or is PostgreSQL's server, which for root is another user.
+    Ours is what `users` says. An address that is known under another name ("localhost") is checked as well.
     """
-    if host not in LOOPBACK or port not in _embedded():
-        return None
-    owner = (config.home() / "services.json").stat().st_uid
-    return foreign(port, users(_embedded()[port], owner))
+    service = service_at(host, port)
+    return foreign(port, users(service, config.home()), host) if service else None
 
 
-def foreign(port: int, own: frozenset[int]) -> str | None:
-    """Why a listener at a port of this machine is of none of these users; None where it is. Takes some 40 µs."""
-    found = _listeners(port)
+def service_at(host: str, port: int) -> str | None:
+    """The name of the embedded service that has an address; None where it is no embedded service's."""
+    return _embedded().get(port) if host in LOOPBACK else None
+
+
+def foreign(port: int, own: frozenset[int], host: str = ADDRESS) -> str | None:
+    """Why who would be asked at a port of this machine is of none of these users; None where it is. Some 40 µs."""
+    found = _asked(host, set(_listeners(port)))
     if not found:
         return NOTHING
     return f"a program of another account (user id {min(found - own)}) listens there" if found - own else None
 
 
-def users(service: str, owner: int) -> frozenset[int]:
-    """The users whose processes and sockets are an embedded service's own."""
-    return frozenset({owner, server_user()} if owner == 0 and service == "postgresql" else {owner})
+def users(service: str, home: Path) -> frozenset[int]:
+    """The users whose processes and sockets are an embedded service's own: ours, and those that `home` belongs to."""
+    own = {os.geteuid()}
+    for path in (home, home / "services.json"):
+        with suppress(OSError):
+            own.add(path.stat().st_uid)
+    return frozenset(own | {server_user()} if 0 in own and service == "postgresql" else own)
 
 
 def server_user() -> int:
@@ -70,19 +82,33 @@ def _embedded() -> dict[int, str]:
     return {url.port: names.get(name, "postgresql") for name, url in urls.items() if url.port}
 
 
-def _listeners(port: int) -> set[int]:
-    """The users whose sockets listen at a TCP port of this machine, whatever the address."""
-    if hasattr(socket, "AF_NETLINK"):
-        try:
-            return {user for family in (socket.AF_INET, socket.AF_INET6) for user in _of_kernel(family, port)}
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT):
-                raise
-            return set(_of_proc(port))  # a kernel without sock_diag
-    return set(_of_own_processes(port))
+def _asked(host: str, listeners: set[Listener]) -> set[int]:
+    """The users of those listeners that may be asked at `host`.
+
+    A listener at the very address is asked before one at all addresses, and one at another address, as anybody may
+    have it, is not asked at all. What "localhost" stands for is not looked up: all of them may be asked.
+    """
+    if host != ADDRESS:
+        return {user for _, user in listeners}
+    exact = {user for address, user in listeners if address in (EXACT, MAPPED + EXACT)}
+    return exact or {user for address, user in listeners if not any(address)}
 
 
-def _of_kernel(family: int, port: int) -> Iterator[int]:
+def _listeners(port: int) -> Iterator[Listener]:
+    """What listens at a TCP port of this machine, whatever the address."""
+    if not hasattr(socket, "AF_NETLINK"):
+        yield from _of_own_processes(port)
+        return
+    try:
+        found = [each for family in (socket.AF_INET, socket.AF_INET6) for each in _of_kernel(family, port)]
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT):
+            raise
+        found = list(_of_proc(port))  # a kernel without sock_diag
+    yield from found
+
+
+def _of_kernel(family: int, port: int) -> Iterator[Listener]:
     body = struct.pack("=BBBxI4x", family, socket.IPPROTO_TCP, 0, LISTENING) + bytes(36) + NO_COOKIE
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as kernel:
         kernel.send(struct.pack("=IHHII", 16 + len(body), BY_FAMILY, DUMP, 1, 0) + body)
@@ -96,19 +122,24 @@ def _of_kernel(family: int, port: int) -> Iterator[int]:
                     code = -struct.unpack_from("=i", answer, 16)[0]
                     raise OSError(code, os.strerror(code))
                 if struct.unpack_from("!H", answer, PORT_AT)[0] == port:
-                    yield struct.unpack_from("=I", answer, USER_AT)[0]
+                    length = 4 if answer[16] == socket.AF_INET else 16
+                    address = answer[ADDRESS_AT : ADDRESS_AT + length]
+                    yield address, struct.unpack_from("=I", answer, USER_AT)[0]
                 answer = answer[size + 3 & ~3 :]
 
 
-def _of_proc(port: int) -> Iterator[int]:
+def _of_proc(port: int) -> Iterator[Listener]:
     for name in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(name).read_text().splitlines()[1:]:
             fields = line.split()
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                yield int(fields[7])
+            address, _, number = fields[1].rpartition(":")
+            if fields[3] == LISTEN_IN_PROC and int(number, 16) == port:
+                # Words of four bytes, each in the machine's order.
+                words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+                yield struct.pack(f"={len(words)}I", *words), int(fields[7])
 
 
-def _of_own_processes(port: int) -> Iterator[int]:
+def _of_own_processes(port: int) -> Iterator[Listener]:
     """Those of our own processes alone: other systems show no more."""
     import psutil
 
@@ -117,5 +148,7 @@ def _of_own_processes(port: int) -> Iterator[int]:
             sockets = process.net_connections("tcp") if process.info["uids"] else ()
         except psutil.Error:
             continue
-        if any(each.laddr.port == port and each.status == psutil.CONN_LISTEN for each in sockets):
-            yield process.info["uids"].real
+        for each in sockets:
+            if each.laddr.port == port and each.status == psutil.CONN_LISTEN:
+                family = socket.AF_INET6 if ":" in each.laddr.ip else socket.AF_INET
+                yield socket.inet_pton(family, each.laddr.ip), process.info["uids"].real

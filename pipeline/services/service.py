@@ -1,7 +1,6 @@
 """What the embedded services share: how one is found, started, waited for and stopped."""
 
 import http.client
-import os
 import signal
 import socket
 import subprocess
@@ -79,7 +78,7 @@ class Service(ABC):
     @property
     def users(self) -> frozenset[int]:
         """Whose processes and sockets the server's are; anybody may start a program with the same arguments."""
-        return listener.users(self.name, os.geteuid())
+        return listener.users(self.name, self.home)
 
     def runs(self) -> bool:
         """Whether the server does its work."""
@@ -126,6 +125,10 @@ class Service(ABC):
         raise ServiceFailed(
             f"start {self.name} at {self.address}", f"it {problem}; {self._end_of_log()}", f"see {self.log}"
         )
+
+    def renew(self) -> None:
+        """What opens the service becomes new with the next `save` of the access and the next `up`."""
+        self.access.renew(self.name)
 
     def down(self) -> None:
         """None of the server's processes is left. Raises ServiceFailed when one cannot be stopped."""
