@@ -18,7 +18,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline import listener
+from pipeline import config, listener, server_log
 from pipeline.errors import ConfigError, DatabaseError, ServiceDown, ServiceLost, StatementLost
 from pipeline.waiting import attended
 
@@ -337,9 +337,17 @@ def _refused(name: str, error: psycopg2.Error) -> DatabaseError:
     )
 
 
+def _last_words(host: str, port: str) -> str:
+    """Why an embedded server that listens no more went down, as its log says, to be added to an error."""
+    if not port.isdecimal() or listener.service_at(host, int(port)) != "postgresql":
+        return ""
+    found = server_log.last_words(config.home()) if listener.problem(host, int(port)) == listener.NOTHING else None
+    return f"; the server's log ends with: {found}" if found else ""
+
+
 def _down(url: str, name: str, error: Exception) -> ServiceDown:
     host, port = _address(url, name)
-    because = " ".join(str(error).split())
+    because = " ".join(str(error).split()) + _last_words(host, port)
     # What comes from the server itself is marked FATAL: it is there, and knows whether it is worth another try.
     may_pass = WILL_PASS.search(because) or (url in _reached and "FATAL" not in because)
     kind = ServiceLost if may_pass else ServiceDown

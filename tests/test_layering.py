@@ -12,7 +12,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 # Each layer may import itself and those before it.
 LAYERS = [
-    {"errors", "outcome", "basic_auth"},
+    {"errors", "outcome", "basic_auth", "server_log"},
     {"config", "catalog"},
     {"listener"},
     {"postgres", "lake", "sql", "rejected", "retries", "forms", "waiting"},

@@ -1,0 +1,30 @@
+"""How the log of the embedded PostgreSQL ends, for errors that say no more than that it is gone."""
+
+import os
+import re
+from pathlib import Path
+
+END = 1 << 16  # bytes that are read
+# What a server says of itself when it goes down; of clients it says the same kinds of things, and goes on.
+LAST_WORDS = re.compile(r"(?:FATAL|PANIC):  .*")
+OF_CLIENTS = re.compile(
+    "authentication failed|terminating connection|connection to client|starting up|shutting down|not yet accepting"
+    "|in recovery mode|too many|connection slots|does not exist|permission denied for|password|pg_hba"
+)
+STOPPED = re.compile("received (smart|fast|immediate) shutdown request")
+
+
+def last_words(home: Path) -> str | None:
+    """Why the server went down by itself: the last FATAL or PANIC line of its log; None where it was stopped."""
+    try:
+        with (home / "log/postgresql.log").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - END))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        if STOPPED.search(line):
+            return None
+        if (found := LAST_WORDS.search(line)) and not OF_CLIENTS.search(line):
+            return " ".join(found[0].split())
+    return None
