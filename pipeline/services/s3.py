@@ -38,7 +38,10 @@ class S3(Service):
             "HOME": str(self.home),
             "RCLONE_AUTH_KEY": f'"{self.access.s3_access_key},{self.access.s3_secret_key}"',
         }
-        return self.spawn([str(rclone), "serve", "s3", str(self.folder), "--addr", self.address], env=env)
+        command = [str(rclone), "serve", "s3", str(self.folder), "--addr", self.address]
+        # So long it believes in a file that somebody removed beside it, and answers 500. Not to keep what it has seen
+        # at all would make each request read its folder, which takes longer the more there is.
+        return self.spawn([*command, "--dir-cache-time", "1s"], env=env)
 
     def lets_in(self) -> bool:
         """Whether a signed request finds the bucket."""
