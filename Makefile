@@ -9,7 +9,7 @@ SUPERSET_STAMP := $(SUPERSET_VENV)/.installed
 # The two environments are built side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo env test nightly format up down status dashboards screenshots bench audit-dependencies
+.PHONY: demo env test nightly format up down rotate status dashboards screenshots bench audit-dependencies
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@$(VENV)/bin/python -m pipeline.services up
@@ -66,6 +66,9 @@ format: $(DEV_STAMP)  ## what `make test` checks, mended where a tool can
 	$(VENV)/bin/sqlfluff fix --disable-progress-bar warehouse pipeline/generators
 
 up down: env  ## the embedded PostgreSQL, S3, luigid, risk-score service and Superset
+	@$(VENV)/bin/python -m pipeline.services $@
+
+rotate: env  ## new passwords and keys for all of these, which are started again
 	@$(VENV)/bin/python -m pipeline.services $@
 
 status: env  ## what is loaded, what waits, what needs attention, and the services

@@ -5,6 +5,7 @@ our login. A command may therefore be killed at any instant, and so may any serv
 """
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import ServiceFailed
 from pipeline.services.access import Access
-from pipeline.services.folders import make_folder
+from pipeline.services.folders import make_folder, tighten
 from pipeline.services.luigid import Luigid
 from pipeline.services.postgresql import PostgreSQL, require_passage
 from pipeline.services.risk import Risk
@@ -20,7 +21,7 @@ from pipeline.services.s3 import S3
 from pipeline.services.service import Service
 from pipeline.services.superset import COMPANY, Superset
 
-__all__ = ["Dashboards", "State", "dashboards", "down", "status", "up"]
+__all__ = ["Dashboards", "State", "dashboards", "down", "rotate", "status", "up"]
 
 # Those that every home has; Superset is one more where dashboards were deployed.
 SERVICES: tuple[type[Service], ...] = (PostgreSQL, S3, Luigid, Risk)
@@ -62,6 +63,24 @@ def up(home: Path) -> list[State]:
             for service in reversed(found):
                 service.down()
         return [_state(service, "started" if service.up() else "running") for service in found]
+
+
+def rotate(home: Path) -> list[State]:
+    """Every service runs, each generated secret is a new one, and no old one opens anything.
+
+    All are stopped first, so nobody stays who came in with an old one: not while a load runs. After a kill the next
+    `up` goes on where it stopped, be it with old secrets; a rerun makes new ones again. Raises ServiceFailed.
+    """
+    home = home.expanduser().resolve()
+    require_passage(home)
+    with _locked(home):
+        found = _services(home)
+        for service in reversed(found):
+            service.down()
+        for service in found:
+            service.renew()
+        found[0].access.save()
+    return up(home)
 
 
 def dashboards(home: Path, *, again: bool = True) -> Dashboards:
@@ -121,10 +140,13 @@ def _state(service: Service, state: str) -> State:
 def _locked(home: Path) -> Iterator[None]:
     """Alone among the commands on `home`. The kernel lets go of the lock when its holder dies.
 
-    Python's descriptors are not inherited, so the services do not hold it.
+    Python's descriptors are not inherited, so the services do not hold it. What comes into being meanwhile is its
+    owner's alone, the services' own files too, as they inherit the umask.
     """
+    umask = os.umask(0o077)
     try:
         make_folder(home, passage=True)
+        tighten(home)
         with (home / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -134,3 +156,5 @@ def _locked(home: Path) -> Iterator[None]:
             str(error),
             "see that you may write there, or set OCEAN_HOME to another folder",
         ) from None
+    finally:
+        os.umask(umask)

@@ -7,7 +7,13 @@ from pipeline import config, services
 from pipeline.errors import OceanError
 
 EXIT_NOT_RUNNING = 3
-COMMANDS = {"up": services.up, "down": services.down, "status": services.status, "dashboards": services.status}
+COMMANDS = {
+    "up": services.up,
+    "down": services.down,
+    "status": services.status,
+    "dashboards": services.status,
+    "rotate": services.rotate,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=COMMANDS,
         help="up: start what does not run; down: stop all, keep the data; "
         f"status: show each, exit code {EXIT_NOT_RUNNING} when one does not run; "
-        "dashboards: start all, deploy the dashboards and serve them",
+        "dashboards: start all, deploy the dashboards and serve them; "
+        "rotate: start all anew, each password and key a new one",
     )
     return parser
 

@@ -3,6 +3,14 @@
 import os
 from pathlib import Path
 
+# All that the services keep in their home; .config is rclone's.
+OURS = {
+    *("lock", "log", ".config", ".cache", "postgresql", "s3", "luigid", "risk", "superset"),
+    *("services.json", "postgresql.password", "superset.json"),
+    *("services.json.new", "postgresql.password.new", "superset.json.new"),
+    *("postgresql.password.next", "superset.json.next"),
+}
+
 
 def make_folder(path: Path, *, passage: bool = False) -> None:
     """`path` exists; what is created is its owner's alone, whatever the umask.
@@ -18,6 +26,22 @@ def make_folder(path: Path, *, passage: bool = False) -> None:
                 folder.mkdir(mode, exist_ok=True)
     finally:
         os.umask(umask)
+
+
+def tighten(home: Path) -> None:
+    """Of what an earlier version or a wide umask left in `home`, others may read and write nothing.
+
+    The passage to the database stays. So does the mode of a `home` that holds other things too: it may be somebody
+    else's. A rerun changes nothing.
+    """
+    found = [path for path in home.iterdir() if not path.is_symlink()]
+    ours = [path for path in found if path.name in OURS]
+    logs = [path for path in (home / "log").glob("*") if not path.is_symlink()]
+    for path in [*([home] if len(ours) == len(found) else []), *ours, *logs]:
+        known = path.stat()
+        kept = 0o711 if path in (home, home / "postgresql") and os.geteuid() == 0 else 0o700
+        if known.st_uid == os.geteuid() and known.st_mode & 0o777 & ~kept:
+            path.chmod(known.st_mode & 0o777 & kept)
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -59,6 +59,7 @@ class PostgreSQL(Service):
         super().__init__(home, access)
         self.data = self.folder / "data"
         self.owner_password = home / "postgresql.password"
+        self.next_password = home / "postgresql.password.next"  # written down before the server hears of it
         # In the title of every process of the server, which is all that one without its postmaster still shows.
         self.cluster = f"oceanrecords-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:8]}"
 
@@ -98,6 +99,7 @@ class PostgreSQL(Service):
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         super().start()
         try:
+            self._settle_owner()
             roles.create(self.access, self._owner_url)
         except DatabaseError as error:
             _, because, _ = error.args
@@ -115,18 +117,38 @@ class PostgreSQL(Service):
 
     def has_started(self) -> bool:
         """Whether the server's owner can log in."""
-        return listener.foreign(self.port, self.users) is None and _refusal(self._owner_url()) is None
+        return listener.foreign(self.port, self.users) is None and self._known_password() is not None
 
     def lets_in(self) -> bool:
-        """Whether each role can log in to its databases."""
-        return all(_refusal(self.access.url(name)) is None for name in LOGINS)
+        """Whether each role can log in to its databases, and the owner's password is settled."""
+        return not self.next_password.exists() and all(_refusal(self.access.url(name)) is None for name in LOGINS)
+
+    def renew(self) -> None:
+        """As for every service; the owner's password becomes new too."""
+        super().renew()
+        write_secret(self.next_password, secrets.token_urlsafe(24))
+
+    def _known_password(self) -> Path | None:
+        """The file whose password the server takes from its owner, if it takes one."""
+        files = [self.owner_password, *[self.next_password] * self.next_password.exists()]
+        return next((file for file in files if _refusal(self._owner_url(file=file)) is None), None)
+
+    def _settle_owner(self) -> None:
+        """The owner's next password is his, whether a command that was killed had told the server of it or not."""
+        if not self.next_password.exists():
+            return
+        if self._known_password() != self.next_password:
+            with postgres.session(self._owner_url(), "embedded") as cursor:
+                cursor.execute("set log_min_error_statement = panic")  # as the log would show the password
+                cursor.execute("alter role postgres password %s", (self.next_password.read_text(),))
+        self.next_password.replace(self.owner_password)
 
     def _is_postmaster(self, arguments: list[str]) -> bool:
         return Path(arguments[0]).name == "postgres" and arguments[1:3] == ["-D", str(self.data)]
 
-    def _owner_url(self, database: str = "postgres") -> str:
+    def _owner_url(self, database: str = "postgres", *, file: Path | None = None) -> str:
         try:
-            password = self.owner_password.read_text()
+            password = (file or self.owner_password).read_text()
         except FileNotFoundError:
             raise ServiceFailed(
                 "start postgresql",

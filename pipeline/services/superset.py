@@ -21,7 +21,7 @@ from pipeline.services.service import Service, http_request, require_program
 SOURCE = CHECKOUT / "superset"
 PYTHON = CHECKOUT / ".venv-superset/bin/python"
 COMPANY = "superset/dashboard/ocean-records/"  # the one that viewers see, as superset/roles.py says
-MARK, SECRETS = "deployed", "superset.json"
+MARK, SECRETS, NEXT_SECRETS = "deployed", "superset.json", "superset.json.next"
 WAREHOUSE_URL = "SUPERSET_WAREHOUSE_URL"
 # Where who sees one country logs in, by the reader's name: SUPERSET_WAREHOUSE_URL_GERMANY.
 COUNTRY_URL = f"{WAREHOUSE_URL}_"
@@ -60,8 +60,7 @@ class Settings:
         try:
             known = asdict(cls.read(path))
         except FileNotFoundError:
-            names = ("secret_key", "admin_password", "viewer_password")
-            known = {name: secrets.token_urlsafe(24) for name in names} | {"secret_key": secrets.token_urlsafe(48)}
+            known = _new_secrets()
         now = {
             "warehouse_url": environment.get(WAREHOUSE_URL) or None,
             "country_urls": {name: url for name, url in environment.items() if url and name.startswith(COUNTRY_URL)},
@@ -69,6 +68,10 @@ class Settings:
             "https": _flag(environment, "SUPERSET_HTTPS"),
         }
         return cls(**{**known, **now})
+
+    def write(self, path: Path) -> None:
+        """`path` holds the settings and is its owner's alone."""
+        write_secret(path, json.dumps(asdict(self), indent=2) + "\n")
 
 
 class Superset(Service):
@@ -96,6 +99,9 @@ class Superset(Service):
         end, for the next start is with the new files. Raises ServiceFailed with what the deployment said last.
         """
         settings = Settings.renewed(self.secrets_file, os.environ)
+        self._deploy(settings)
+
+    def _deploy(self, settings: Settings) -> None:
         make_folder(self.folder)
         log = self.log.with_name("superset-deploy.log")
         make_folder(log.parent)
@@ -123,8 +129,20 @@ class Superset(Service):
                 f"mend that and run `make dashboards` again; all that was said is in {log}",
             )
         self.down()
-        write_secret(self.secrets_file, json.dumps(asdict(settings), indent=2) + "\n")
+        settings.write(self.secrets_file)
         write_secret(self._mark, self._fingerprint(settings))
+        self.next_secrets.unlink(missing_ok=True)
+
+    def renew(self) -> None:
+        """Secrets and users' passwords become new at the next `start`; what the environment said stays."""
+        known = asdict(Settings.read(self.secrets_file))
+        Settings(**known | _new_secrets()).write(self.next_secrets)
+
+    def start(self) -> None:
+        """Starts the server; where secrets are to be new, as a command that was killed wanted, deploys them first."""
+        if self.next_secrets.exists():
+            self._deploy(Settings.read(self.next_secrets))
+        super().start()
 
     def is_ours(self, arguments: list[str]) -> bool:
         """Whether it is a gunicorn with our folder."""
@@ -141,12 +159,17 @@ class Superset(Service):
 
     def lets_in(self) -> bool:
         """Whether our own process has the port and can show the login page, for which it asks its database."""
-        return self._is_whole() and self.listens() and self._shows_login()
+        return not self.next_secrets.exists() and self._is_whole() and self.listens() and self._shows_login()
 
     @property
     def secrets_file(self) -> Path:
         """Where the passwords are."""
         return self.home / SECRETS
+
+    @property
+    def next_secrets(self) -> Path:
+        """Where the secrets are that are to follow."""
+        return self.home / NEXT_SECRETS
 
     @property
     def _mark(self) -> Path:
@@ -199,6 +222,11 @@ class Superset(Service):
         for path in sorted(path for path in SOURCE.rglob("*") if path.suffix in (".py", ".yaml", ".lock")):
             found.update(f"{path.relative_to(SOURCE)}\n".encode() + path.read_bytes())
         return found.hexdigest()
+
+
+def _new_secrets() -> dict[str, str]:
+    names = ("admin_password", "viewer_password")
+    return {"secret_key": secrets.token_urlsafe(48)} | {name: secrets.token_urlsafe(24) for name in names}
 
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:
