@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from flask import g, has_request_context
+from flask import Flask, g, has_request_context
 from sqlalchemy.engine import URL, make_url
 
 # Superset runs this file at the end of its own, whose names are there already.
@@ -27,17 +27,21 @@ from superset.config import THEME_DEFAULT as SUPERSETS_THEME
 sys.path.append(str(Path(__file__).parent))
 import access
 import login_limit
+import rate_limits  # noqa: F401 makes its storage known
 import warehouse_logins
+from answers import keep_answers, remember_permissions
+from result_cache import Folder
 
 CUSTOM_SECURITY_MANAGER = access.SecurityManager
 
 HTTPS = os.environ.get("SUPERSET_HTTPS", "0") == "1"
+OWN = Path(os.environ.get("SUPERSET_HOME") or Path.home() / ".superset")
 
 APP_NAME = "OceanRecords"
 SECRET_KEY = os.environ["SUPERSET_SECRET_KEY"]
 SQLALCHEMY_DATABASE_URI = os.environ["SUPERSET_METADATA_URL"]
 # A connection that a restart of the database has cut is noticed before it is used.
-SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True}
+SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True, "max_overflow": 19}  # with the 5 it keeps, one for each thread
 
 
 def DB_CONNECTION_MUTATOR(  # noqa: N802 the name is Superset's
@@ -56,9 +60,20 @@ def DB_CONNECTION_MUTATOR(  # noqa: N802 the name is Superset's
     return uri, params
 
 
-# The mart is small and a load must show at once, so that no result of a query is kept: a chart asks the warehouse
-# each time it is drawn.
-DATA_CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
+# Until the next load, each chart is computed once for all who see the same.
+KEPT = Folder(OWN / "cache", os.environ["SUPERSET_WAREHOUSE_URL"])
+DATA_CACHE_CONFIG = {"CACHE_TYPE": "result_cache.DataCache", "FOLDER": KEPT}
+CACHE_CONFIG = DATA_CACHE_CONFIG  # what pages say of themselves and of their user
+
+
+def FLASK_APP_MUTATOR(app: Flask) -> None:  # noqa: N802 the name is Superset's
+    """Has the server slow those who guess passwords, and keep whole answers too."""
+    from superset import db
+
+    login_limit.install(app)
+    keep_answers(app, KEPT, db.session.rollback)
+    remember_permissions(app, KEPT)
+
 
 # Roles open a dashboard, and with it the data of its charts: who sees one need not be let near the datasets.
 FEATURE_FLAGS = {"DASHBOARD_RBAC": True}
@@ -79,10 +94,9 @@ TALISMAN_CONFIG["content_security_policy"] |= {
     "font-src": ["'self'"],
 }
 
-# Failed logins are slowed and nothing else is. Each process that serves counts in its own memory.
-FLASK_APP_MUTATOR = login_limit.install
+# Failed logins are slowed and nothing else is. The processes that serve count them together.
 RATELIMIT_ENABLED, RATELIMIT_APPLICATION, AUTH_RATE_LIMITED = True, None, False
-RATELIMIT_STORAGE_URI = "memory://"
+RATELIMIT_STORAGE_URI = f"sqlite-limits://{OWN}/attempts.sqlite"
 
 # Charts appear as they are: growing bars cost time, and a picture taken meanwhile would be wrong.
 THEME_DEFAULT = copy.deepcopy(SUPERSETS_THEME) | {"echartsOptionsOverrides": {"animation": False}}

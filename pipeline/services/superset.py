@@ -25,6 +25,8 @@ MARK, SECRETS, NEXT_SECRETS = "deployed", "superset.json", "superset.json.next"
 WAREHOUSE_URL = "SUPERSET_WAREHOUSE_URL"
 # Where who sees one country logs in, by the reader's name: SUPERSET_WAREHOUSE_URL_GERMANY.
 COUNTRY_URL = f"{WAREHOUSE_URL}_"
+THREADS = "24"  # most of them wait for what another one computes
+WORKERS = "2"  # each takes 300 MB; what they keep until the next load, they keep together
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Settings:
 
 
 class Superset(Service):
-    """One process with threads: it is for the people of one machine. It exists for `make up` once it was deployed."""
+    """Two processes with threads: it is for the people of one company. It exists for `make up` once it was deployed."""
 
     name = "superset"
     preferred_port = 8088
@@ -151,8 +153,13 @@ class Superset(Service):
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts gunicorn with the settings of the last deployment."""
         command = [self._python(), "-m", "gunicorn", "--worker-tmp-dir", str(self.folder), "--no-control-socket"]
-        command += ["--bind", self.address, "--worker-class", "gthread", "--threads", "8", "--timeout", "120"]
-        command += ["--graceful-timeout", "2"]  # browsers keep connections open, for which it would wait
+        command += ["--bind", self.address, "--workers", WORKERS, "--worker-class", "gthread", "--threads", THREADS]
+        command += [
+            "--timeout",
+            "120",
+            "--graceful-timeout",
+            "2",
+        ]  # browsers keep connections open, for which it would wait
         return self.spawn(
             [*command, "superset.app:create_app()"], env=self._environment(Settings.read(self.secrets_file))
         )
@@ -176,9 +183,10 @@ class Superset(Service):
         return self.folder / MARK
 
     def _is_whole(self) -> bool:
-        """Whether there is a master with a worker, both with the addresses and secrets of now.
+        """Whether there is a master with a worker, all with the addresses and secrets of now.
 
-        A worker that has lost its master still answers, but ends within a second.
+        A worker that has lost its master still answers, but ends within a second. One worker is enough: the master
+        replaces the other.
         """
         wanted, processes = self._environment(Settings.read(self.secrets_file)).items(), self.processes()
         with suppress(psutil.Error):

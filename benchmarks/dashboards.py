@@ -1,0 +1,214 @@
+"""How long dashboards take when many people look at once: what a browser asks for, without the browser.
+
+Each viewer opens the three dashboards one after the other: the page, then what is on it over six connections, each of
+which asks for the next thing once the last has come. All viewers do so at once; before that, one does alone. Viewers
+may see the company dashboard only, so the other two are opened with the admin's login.
+
+    .venv/bin/python -m benchmarks.dashboards            (the Superset that OCEAN_HOME or luigi.cfg names)
+    .venv/bin/python -m benchmarks.dashboards --fresh    (first tells Superset that something was loaded)
+
+Asks 127.0.0.1 only, and changes nothing but, with --fresh, the version of the data.
+"""
+
+import argparse
+import json
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from pipeline import postgres
+from pipeline.config import settings
+
+CONNECTIONS = 6  # that a browser opens to one host
+DASHBOARDS = {"ocean-records": "viewer", "pipeline-health": "admin", "customer-behaviour": "admin"}
+TIMEOUT = 120  # seconds
+
+
+@dataclass
+class Session:
+    """A user who has logged in, with the connections of a browser."""
+
+    url: str
+    http: urllib3.PoolManager
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, url: str, user: str, password: str) -> "Session":
+        """Logs in as a browser does, by the form."""
+        session = cls(url, urllib3.PoolManager(maxsize=CONNECTIONS, block=True, timeout=TIMEOUT, retries=False))
+        page = session.http.request("GET", f"{url}/login/")
+        cookie = _cookie(page)
+        token = page.data.decode().partition('name="csrf_token"')[2].partition('value="')[2].partition('"')[0]
+        answer = session.http.request(
+            "POST",
+            f"{url}/login/",
+            headers={"Cookie": cookie, "Referer": f"{url}/login/"},
+            fields={"username": user, "password": password, "csrf_token": token},
+            encode_multipart=False,
+            redirect=False,
+        )
+        session.headers = {"Cookie": _cookie(answer), "Referer": url, "X-CSRFToken": ""}
+        status, answer_text = session.ask("GET", "/api/v1/security/csrf_token/")
+        if status != 200:
+            raise SystemExit(f"cannot log in as {user}: {answer_text[:200]!r}")
+        session.headers["X-CSRFToken"] = json.loads(answer_text)["result"]
+        return session
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """Status and content of an answer."""
+        headers, data = self.headers, None
+        if body is not None:
+            headers, data = {**headers, "Content-Type": "application/json"}, json.dumps(body).encode()
+        answer = self.http.request(method, self.url + path, body=data, headers=headers, redirect=False)
+        return answer.status, answer.data
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a browser asks for once it has the page."""
+
+    method: str
+    path: str
+    body: Any = None
+
+
+@dataclass
+class Measured:
+    """Seconds of requests, and of whole dashboards; and what was not answered well."""
+
+    requests: list[float] = field(default_factory=list)
+    dashboards: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(self, session: Session, request: Request) -> None:
+        """Asks, and remembers how long it took."""
+        started = time.perf_counter()
+        status, content = session.ask(request.method, request.path, request.body)
+        seconds = time.perf_counter() - started
+        with self.lock:
+            self.requests.append(seconds)
+            if status != 200:
+                self.failures.append(f"{request.method} {request.path}: {status} {content[:100]!r}")
+
+    def open(self, sessions: dict[str, Session], wanted: dict[str, list[Request]]) -> None:
+        """One viewer opens the dashboards, one after the other."""
+        with ThreadPoolExecutor(CONNECTIONS) as connections:
+            for slug, requests in wanted.items():
+                session, started = sessions[DASHBOARDS[slug]], time.perf_counter()
+                self.ask(session, Request("GET", f"/superset/dashboard/{slug}/"))
+                list(connections.map(self.ask, [session] * len(requests), requests))
+                with self.lock:
+                    self.dashboards.append(time.perf_counter() - started)
+
+    def row(self, name: str) -> str:
+        """A line of the table."""
+        found = sorted(self.requests)
+        p95 = statistics.quantiles(found, n=20, method="inclusive")[-1]
+        figures = (statistics.median(found), p95, found[-1], max(self.dashboards))
+        return f"{name:28}{len(found):9,}" + "".join(f"{seconds:9.3f}" for seconds in figures)
+
+
+def main() -> None:
+    """Prints a row for each way to look."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--viewers", type=int, default=20, help="who look at once")
+    parser.add_argument("--fresh", action="store_true", help="measure the first look after a load too")
+    chosen = parser.parse_args()
+    url, users = _site(settings().home)
+    people = [
+        {user: Session.of(url, user, users[user]) for user in sorted(set(DASHBOARDS.values()))}
+        for _ in range(chosen.viewers)
+    ]
+    wanted = {slug: list(_asked(people[0][user], slug)) for slug, user in DASHBOARDS.items()}
+    print(f"{'seconds':28}{'requests':>9}{'p50':>9}{'p95':>9}{'max':>9}{'dashboard':>10}")
+    looks: list[tuple[str, int, Callable[[], None]]] = [("one", 1, _nothing), ("all at once", chosen.viewers, _nothing)]
+    if chosen.fresh:
+        looks += [
+            ("one, after a load", 1, _announce_load),
+            ("all at once, after a load", chosen.viewers, _announce_load),
+        ]
+    _look(people[:1], wanted)  # once for what a new process does once
+    for name, viewers, before in looks:
+        before()
+        measured = _look(people[:viewers], wanted)
+        print(measured.row(name), flush=True)
+        for failure in measured.failures[:5]:
+            print(failure)
+
+
+def _look(people: list[dict[str, Session]], wanted: dict[str, list[Request]]) -> Measured:
+    measured = Measured()
+    with ThreadPoolExecutor(len(people)) as viewers:
+        list(viewers.map(measured.open, people, [wanted] * len(people)))
+    return measured
+
+
+def _site(home: Path) -> tuple[str, dict[str, str]]:
+    url = json.loads((home / "services.json").read_text())["superset_url"]
+    secrets = json.loads((home / "superset.json").read_text())
+    return url, {user: secrets[f"{user}_password"] for user in DASHBOARDS.values()}
+
+
+def _asked(session: Session, slug: str) -> Iterator[Request]:
+    """What the page of a dashboard asks for: what it is, its charts and datasets, and the data of each chart."""
+    for part in ("", "/charts", "/datasets"):
+        yield Request("GET", f"/api/v1/dashboard/{slug}{part}")
+    number = json.loads(session.ask("GET", f"/api/v1/dashboard/{slug}")[1])["result"]["id"]
+    charts = json.loads(session.ask("GET", f"/api/v1/dashboard/{slug}/charts")[1])["result"]
+    for chart in charts:
+        yield Request(
+            "POST",
+            f"/api/v1/chart/data?form_data=%7B%22slice_id%22%3A{chart['id']}%7D&dashboard_id={number}",
+            _query_context(chart["form_data"], number),
+        )
+
+
+def _query_context(form: dict[str, Any], dashboard: int) -> dict[str, Any]:
+    """About what the browser makes of a chart: its columns and metrics, as they are stored."""
+    number, _, kind = form["datasource"].partition("__")
+    metrics = [*(form.get("metrics") or []), *([form["metric"]] if form.get("metric") else [])]
+    x_axis = form.get("x_axis") or form.get("granularity_sqla")
+    columns = [*([x_axis] if x_axis else []), *(form.get("groupby") or []), *(form.get("all_columns") or [])]
+    return {
+        "datasource": {"id": int(number), "type": kind},
+        "force": False,
+        "queries": [
+            {
+                "columns": list(dict.fromkeys(columns)),
+                "metrics": metrics,
+                "filters": [],
+                "extras": {"having": "", "where": ""},
+                "row_limit": form.get("row_limit", 1000),
+            }
+        ],
+        "form_data": {**form, "dashboardId": dashboard, "force": False},
+        "result_format": "json",
+        "result_type": "full",
+    }
+
+
+def _announce_load() -> None:
+    """Says that what dashboards show is no longer what it was, as a load does."""
+    with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+        cursor.execute("update mart.data_version set version = version + 1")
+    time.sleep(2)  # longer than Superset believes a version
+
+
+def _nothing() -> None:
+    """As it is."""
+
+
+def _cookie(answer: urllib3.BaseHTTPResponse) -> str:
+    return "; ".join(value.partition(";")[0] for value in answer.headers.getlist("Set-Cookie"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Whole answers, kept as long as the results that they show; and what many ask for at once is computed once.
+
+Superset takes a tenth of a second to find out that it knows the result of a chart's query. An answer that is kept has
+been through all of that for somebody with the same roles, the check of who may see it included, and word for word the
+same request. What depends on the clock or on running tasks (`cache_timeout: -1` of its dataset) is computed for whoever
+asks: an answer is shared only with those who asked before it was begun, and wait.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, make_response, request
+from flask.typing import ResponseReturnValue
+from result_cache import Folder
+from single_flight import alone
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session
+
+CHARTS = {"ChartDataRestApi.data", "ChartDataRestApi.get_data"}
+DASHBOARDS = {"DashboardRestApi.get", "DashboardRestApi.get_charts", "DashboardRestApi.get_datasets"}
+NOT_KEPT = -1  # Superset's cache_timeout of what must not be kept
+SHARED = 10  # seconds after which nobody waits for an answer that is not kept
+LARGEST = 1 << 20  # bytes
+USERS = 100  # whose permissions are remembered
+
+# Superset's own notes, which change nothing of what anybody sees.
+NOTES = {"logs", "cache_keys", "key_value"}
+LOGIN = {"last_login", "login_count", "fail_login_count", "changed_on"}
+WRITE = re.compile(r"\s*(?:insert into|update|delete from)\s+(\w+)(?:\s+set\s+(.*?)(?:\s+where\s|$))?", re.I | re.S)
+
+
+def keep_answers(app: Flask, folder: Folder, let_go: Callable[[], None]) -> None:
+    """Has `app` keep its answers in `folder`, and end them when its dashboards, roles or rules change.
+
+    `let_go` gives a connection to the database back, so that none is held by a request that waits for another.
+    """
+    folder.assets_changed()  # what an earlier version of this server kept
+    dispatch = app.dispatch_request
+
+    def answer() -> ResponseReturnValue:
+        key = _key(folder)
+        if key is None:
+            return dispatch()
+        asked = time.monotonic()  # one clock for all processes
+        if found := _find(folder, key, asked):
+            return found
+        let_go()
+        return _shared(folder, key, asked, dispatch)
+
+    app.dispatch_request = answer
+    _watch(folder)
+
+
+def remember_permissions(app: Flask, folder: Folder) -> None:
+    """Each page lists what its user may do, twice; reading it is half the work of a page of an admin's."""
+    manager: Any = app.appbuilder.sm
+    read = manager.get_user_roles_permissions
+    known: dict[tuple[int | None, str], Any] = {}
+
+    def permissions(user: Any) -> Any:
+        key = (None if user.is_anonymous else user.id, folder.assets())
+        found = known.get(key) or read(user)
+        if len(known) > USERS:
+            known.clear()
+        known[key] = found
+        return found
+
+    manager.get_user_roles_permissions = permissions
+
+
+def _key(folder: Folder) -> str | None:
+    """Names the answer to this request; None for what is none of ours.
+
+    A user with a token, and not a session, is known only later.
+    """
+    if request.endpoint not in CHARTS | DASHBOARDS or "Authorization" in request.headers:
+        return None
+    scope = folder.scope()
+    if scope is None:
+        return None
+    # As a list, in which nothing that is sent can pass for something else; the address with its host, as links have it.
+    asked = [scope, request.method, request.url, request.content_type, request.get_data(as_text=True)]
+    return json.dumps(asked)
+
+
+def _shared(folder: Folder, key: str, asked: float, compute: Callable[[], ResponseReturnValue]) -> Response:
+    """The answer that somebody else computed meanwhile, or else our own."""
+    with alone(folder.locks, key):
+        if found := _find(folder, key, asked):
+            return found
+        begun = time.monotonic()
+        response = make_response(compute())
+        if response.status_code == 200 and response.is_json and len(response.get_data()) <= LARGEST:
+            lasts = _lasts(response)
+            kept = (None if lasts else begun, response.get_data(), response.content_type)
+            folder.files.set(key, kept, None if lasts else SHARED)
+        return response
+
+
+def _find(folder: Folder, key: str, asked: float) -> Response | None:
+    kept = folder.files.get(key)
+    if kept is None:
+        return None
+    begun, content, content_type = kept
+    if begun is not None and begun < asked:
+        return None
+    return Response(content, content_type=content_type)
+
+
+def _lasts(response: Response) -> bool:
+    """Whether the answer is right until the next load. That the browser wants it anew is a reason to compute it."""
+    if request.endpoint in DASHBOARDS:
+        return True
+    results = json.loads(response.get_data())["result"]
+    return all(result.get("cache_timeout") != NOT_KEPT for result in results) and not _is_forced()
+
+
+def _is_forced() -> bool:
+    body: Any = request.get_json(silent=True)
+    return bool(request.args.get("force") or (isinstance(body, dict) and body.get("force")))
+
+
+def _watch(folder: Folder) -> None:
+    """Ends what is kept whenever something that matters was written to Superset's own database, and committed."""
+    wrote = threading.local()
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def notice(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if matters(statement):
+            wrote.something = True
+
+    @event.listens_for(Session, "after_commit")
+    def end(_session: Session) -> None:
+        if getattr(wrote, "something", False):
+            wrote.something = False
+            folder.assets_changed()
+
+    @event.listens_for(Session, "after_rollback")
+    def forget(_session: Session) -> None:
+        wrote.something = False
+
+
+def matters(statement: str) -> bool:
+    """Whether a statement writes more than Superset's notes: who looked at what, and when somebody logged in."""
+    found = WRITE.match(statement)
+    if found is None or found[1].lower() in NOTES:
+        return False
+    is_login = found[1].lower() == "ab_user" and found[2] and set(re.findall(r"(\w+)\s*=", found[2])) <= LOGIN
+    return not is_login

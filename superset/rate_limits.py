@@ -1,0 +1,80 @@
+"""Counts of attempts that all processes of the server share, without a server for them."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from limits.storage import Storage
+
+COUNT = """
+insert into attempts as known (key, number, expires) values (?, ?, ?)
+on conflict (key) do update set number = known.number + excluded.number
+returning number
+"""
+
+
+class SQLiteStorage(Storage):
+    """A storage of the library `limits` in a file: `sqlite-limits:///path/of/the/file`. It forgets what is over."""
+
+    STORAGE_SCHEME = ["sqlite-limits"]  # noqa: RUF012 as the library has it
+
+    def __init__(self, uri: str, wrap_exceptions: bool = False, **options: float | str | bool) -> None:
+        super().__init__(uri, wrap_exceptions, **options)
+        self._path = urlsplit(uri).path
+        with self._transaction() as database:
+            database.execute("create table if not exists attempts (key text primary key, number int, expires real)")
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What may go wrong with the file."""
+        return sqlite3.Error
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """Counts an attempt; the first of a key says in how many seconds its count ends."""
+        now = time.time()
+        with self._transaction() as database:
+            database.execute("delete from attempts where expires <= ?", (now,))
+            number: int = database.execute(COUNT, (key, amount, now + expiry)).fetchone()[0]
+            return number
+
+    def get(self, key: str) -> int:
+        """How many attempts there were."""
+        return int(self._find(key)[0])
+
+    def get_expiry(self, key: str) -> float:
+        """When the count ends; now where there is none."""
+        return float(self._find(key)[1])
+
+    def check(self) -> bool:
+        """Whether the file can be written."""
+        return self.incr("check", 0) > 0
+
+    def reset(self) -> int:
+        """Forgets all; returns how many counts there were."""
+        with self._transaction() as database:
+            return database.execute("delete from attempts").rowcount
+
+    def clear(self, key: str) -> None:
+        """Forgets one count."""
+        with self._transaction() as database:
+            database.execute("delete from attempts where key = ?", (key,))
+
+    def _find(self, key: str) -> tuple[int, float]:
+        now = time.time()
+        with self._transaction() as database:
+            query = "select number, expires from attempts where key = ? and expires > ?"
+            found: tuple[int, float] | None = database.execute(query, (key, now)).fetchone()
+            return found or (0, now)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        database = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        try:
+            database.execute("pragma synchronous = off")  # what a crash of the machine loses is over by then
+            database.execute("begin immediate")
+            yield database
+            database.execute("commit")
+        finally:
+            database.close()

@@ -1,0 +1,120 @@
+"""What Superset keeps until the next load: files of its own, each for one version of the data and one audience."""
+
+import datetime as dt
+import hashlib
+import json
+import os
+import threading
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from audience import audience
+from data_version import DataVersion
+from flask import Flask, g
+from flask_caching.backends.base import BaseCache
+from flask_caching.backends.filesystemcache import FileSystemCache
+from single_flight import alone
+
+FILES = 1000  # of which the oldest go when there are more
+WRITING = 60  # seconds for which a file is left alone, as somebody may still write it
+LASTS = 24 * 60 * 60  # seconds; what is kept is over sooner, with the next load
+
+
+class Folder:
+    """The files, and whom and what they are for."""
+
+    def __init__(self, home: Path, warehouse_url: str) -> None:
+        self.locks = home / "locks"
+        self._marks, self._folder = home / "marks", home / "files"
+        for folder in (home, self._folder, self.locks, self._marks):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        self.files = FileSystemCache(
+            str(self._folder), threshold=FILES, default_timeout=LASTS, hash_method=hashlib.sha256
+        )
+        self._data = DataVersion(warehouse_url)
+        self._state = ""
+        self._lock = threading.Lock()
+
+    def scope(self) -> str | None:
+        """Begins the name of whatever is kept now for the user of this request; None where nothing may be.
+
+        It is another one after a load, after a change of Superset's dashboards, roles or rules, and, as a chart may be
+        of "the last month", on another day (UTC).
+        """
+        if "kept_for" not in g:  # once in a request: what it reads is at least of the version that it began with
+            g.kept_for = self._scope()
+        found: str | None = g.kept_for
+        return found
+
+    def assets(self) -> str:
+        """Names the state of Superset's own dashboards, users, roles and rules."""
+        return self._mark("assets")
+
+    def assets_changed(self) -> None:
+        """Ends what is kept, as what it was computed by, or who may see it, is not what it was."""
+        self._set_mark("assets", uuid.uuid4().hex)
+
+    def _scope(self) -> str | None:
+        version, assets = self._data.now(), self.assets()
+        if version is None or (who := audience(assets)) is None:
+            return None
+        state = json.dumps([version, assets, str(dt.datetime.now(dt.UTC).date())])
+        self._forget_before(state)
+        return json.dumps([state, who])  # in which no name of a role can pass for two
+
+    def _forget_before(self, state: str) -> None:
+        """Removes what was kept under another state, which the first process that sees the new one does."""
+        if state == self._state:
+            return
+        with self._lock, alone(self._marks, "state"):
+            self._state = state
+            if self._mark("state") == state:
+                return
+            self._set_mark("state", state)
+            for path in self._folder.iterdir():
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < time.time() - WRITING:
+                        path.unlink()
+
+    def _mark(self, name: str) -> str:
+        try:
+            return (self._marks / name).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _set_mark(self, name: str, text: str) -> None:
+        new = self._marks / f"{name}.{os.getpid()}.{threading.get_ident()}"
+        new.write_text(text)
+        new.replace(self._marks / name)
+
+
+class DataCache(BaseCache):
+    """Superset's cache of the results of queries, in such a folder."""
+
+    def __init__(self, folder: Folder) -> None:
+        super().__init__(default_timeout=LASTS)
+        self._folder = folder
+
+    @classmethod
+    def factory(cls, _app: Flask, config: dict[str, Any], *_: object) -> "DataCache":
+        """What flask-caching calls; `FOLDER` of the configuration is the folder."""
+        return cls(config["FOLDER"])
+
+    def get(self, key: str) -> Any:
+        """What was kept for this user and version; None when nothing was."""
+        scope = self._folder.scope()
+        return None if scope is None else self._folder.files.get(scope + key)
+
+    def set(self, key: str, value: Any, timeout: int | None = None) -> bool:
+        """Keeps it for those who see the same, until the next load."""
+        scope = self._folder.scope()
+        return scope is not None and bool(self._folder.files.set(scope + key, value, timeout))
+
+    def delete(self, key: str) -> bool:
+        """Forgets it."""
+        scope = self._folder.scope()
+        return scope is not None and bool(self._folder.files.delete(scope + key))

@@ -1,0 +1,176 @@
+"""What Superset keeps: until the next load, for those who see the same, computed once; and what it never keeps."""
+
+import json
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from superset_site import Site
+from support import ROOT
+
+from benchmarks.dashboards import Session
+
+PYTHON = ROOT / ".venv-superset/bin/python"
+GERMAN = "of-the-test-alone"
+
+
+def session(site: Site, user: str) -> Session:
+    """Somebody in a browser, whose answers are kept; they are not for whoever comes with a token."""
+    return Session.of(site.url, user, GERMAN if user == "german" else site.password(user))
+
+
+def ask(somebody: Session, site: Site, slug: str, table: str, column: str) -> list[Any]:
+    """The values of a column of a dataset, as a chart of a dashboard asks for them; ["refused"] where that is all."""
+    admin = site.client("admin")
+    dashboard = admin.get(f"/api/v1/dashboard/{slug}")[1]["result"]["id"]
+    datasets = admin.get(f"/api/v1/dashboard/{slug}/datasets")[1]["result"]
+    wanted = next(dataset["uid"] for dataset in datasets if dataset["table_name"] == table)
+    charts = admin.get(f"/api/v1/dashboard/{slug}/charts")[1]["result"]
+    form = next(chart["form_data"] for chart in charts if chart["form_data"]["datasource"] == wanted)
+    number, _, kind = wanted.partition("__")
+    body = {
+        "datasource": {"id": int(number), "type": kind},
+        "form_data": {"slice_id": form["slice_id"], "dashboardId": dashboard},
+        "queries": [{"columns": [column], "metrics": [], "row_limit": 10_000}],
+    }
+    status, answer = somebody.ask("POST", "/api/v1/chart/data", body)
+    if status == 403:
+        return ["refused"]
+    assert status == 200, answer
+    return sorted(row[column] for row in json.loads(answer)["result"][0]["data"])
+
+
+def soon(look: Any, wanted: Any) -> bool:
+    """Whether a look shows what is wanted before Superset has had ample time to hear of it: it asks once a second."""
+    return any(look() == wanted for _ in range(300))
+
+
+@pytest.fixture
+def german(site: Site) -> Iterator[Session]:
+    """Somebody who sees Germany alone."""
+    admin = site.client("admin")
+    roles = {role["name"]: role["id"] for role in admin.get("/api/v1/security/roles/")[1]["result"]}
+    user = {"username": "german", "password": GERMAN, "first_name": "G", "last_name": "V", "active": True}
+    user |= {"email": "german@oceanrecords.invalid", "roles": [roles["KPI Viewer Germany"]]}
+    status, made = admin.post("/api/v1/security/users/", user)
+    assert status == 201, made
+    yield session(site, "german")
+    assert admin.delete(f"/api/v1/security/users/{made['id']}")[0] == 200
+
+
+def test_a_load_shows_at_the_next_look(site: Site) -> None:
+    viewer, world = session(site, "viewer"), site.world
+
+    def look() -> list[Any]:
+        return ask(viewer, site, "ocean-records", "sales_by_country", "sales")
+
+    before = look()
+    assert look() == before
+    [(month,)] = world.warehouse("select min(month) from mart.agg_order_month where country = 'Germany'")
+    change = "update mart.agg_order_month set sales = sales + %s where month = %s and country = 'Germany'"
+    world.warehouse(change, (1_000_000, month))
+    [changed] = world.warehouse("select array_agg(sales::float order by sales) from mart.sales_by_country")
+    assert soon(look, changed[0])
+    world.warehouse(change, (-1_000_000, month))
+    assert soon(look, before)
+
+
+@pytest.mark.parametrize("first", ["german", "viewer"])
+def test_who_sees_one_country_and_who_sees_all_are_never_shown_each_others_rows(
+    site: Site, german: Session, first: str
+) -> None:
+    viewer, world = session(site, "viewer"), site.world
+    world.warehouse("update mart.data_version set version = version + 1 where table_name = 'views'")
+    everywhere = [name for (name,) in world.warehouse("select distinct country from mart.sales_by_product order by 1")]
+    assert len(everywhere) > 1
+    seen = {"german": (german, ["Germany"]), "viewer": (viewer, everywhere)}
+    for user in [first, *(set(seen) - {first}), first]:
+        somebody, countries = seen[user]
+        assert ask(somebody, site, "ocean-records", "sales_by_product", "country") == countries
+
+
+def test_what_tasks_leave_behind_is_never_kept(site: Site) -> None:
+    admin, world = session(site, "admin"), site.world
+    tasks = ask(admin, site, "pipeline-health", "task_run", "task")
+    world.warehouse(
+        "insert into etl.task_run (task, params, started, finished, status) "
+        "values ('OfTheTest', '{}', now(), now(), 'done')"
+    )
+    assert ask(admin, site, "pipeline-health", "task_run", "task") == sorted([*tasks, "OfTheTest"])
+    world.warehouse("delete from etl.task_run where task = 'OfTheTest'")
+    assert ask(admin, site, "pipeline-health", "task_run", "task") == tasks
+
+
+def test_a_dashboard_that_is_closed_is_closed_for_what_is_kept_of_it(site: Site) -> None:
+    viewer, admin = session(site, "viewer"), site.client("admin")
+    company = admin.get("/api/v1/dashboard/ocean-records")[1]["result"]
+    assert len(ask(viewer, site, "ocean-records", "sales_by_product", "country")) > 1
+    assert viewer.ask("GET", "/api/v1/dashboard/ocean-records")[0] == 200
+    roles = [role["id"] for role in company["roles"]]
+    admins = [role["id"] for role in admin.get("/api/v1/security/roles/")[1]["result"] if role["name"] == "Admin"]
+    path = f"/api/v1/dashboard/{company['id']}"
+    assert admin.put(path, {"roles": admins, "is_managed_externally": True})[0] == 200
+    try:
+        assert ask(viewer, site, "ocean-records", "sales_by_product", "country") == ["refused"]
+        assert viewer.ask("GET", "/api/v1/dashboard/ocean-records")[0] in (403, 404)
+    finally:
+        assert admin.put(path, {"roles": roles, "is_managed_externally": True})[0] == 200
+    assert len(ask(viewer, site, "ocean-records", "sales_by_product", "country")) > 1
+
+
+def test_what_is_kept_is_for_the_servers_account_alone(site: Site) -> None:
+    folders = [site.home / "superset/cache", *(site.home / "superset/cache").iterdir()]
+    assert {path.name for path in folders} == {"cache", "files", "locks", "marks"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
+
+
+def computations(folder: Path, processes: int, requests: int, timeout: int, *more: str) -> tuple[int, set[str]]:
+    """How often several processes computed what all their threads asked for at once, and the statuses they got."""
+    command = [str(PYTHON), str(Path(__file__).with_name("kept_answers.py")), str(folder), str(requests), str(timeout)]
+    environment = {"PYTHONPATH": str(ROOT / "superset")}
+    running = [
+        subprocess.Popen(
+            [*command, *more], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        for _ in range(processes)
+    ]
+    statuses = {status for process in running for status in process.communicate()[0].split()}
+    return (folder / "computed").read_text().count("once"), statuses
+
+
+def test_what_many_ask_for_at_once_is_computed_once_by_all_threads_and_processes(tmp_path: Path) -> None:
+    assert computations(tmp_path, 3, 8, 60) == (1, {"200"})
+
+
+def test_what_is_not_kept_is_shared_by_those_who_wait_and_computed_anew_for_who_comes_later(tmp_path: Path) -> None:
+    once, _ = computations(tmp_path, 1, 1, -1)
+    assert computations(tmp_path, 1, 1, -1) == (once + 1, {"200"})
+    before = once + 1
+    after, _ = computations(tmp_path, 1, 8, -1)
+    assert before < after <= before + 2  # the first, and one for all who came while it was computed
+
+
+def test_a_failure_is_not_kept_and_lets_the_next_one_try(tmp_path: Path) -> None:
+    assert computations(tmp_path, 2, 2, 60, "fail") == (4, {"500"})
+    assert computations(tmp_path, 1, 1, 60) == (5, {"200"})
+
+
+def test_attempts_are_counted_by_all_processes_together(tmp_path: Path) -> None:
+    script = (
+        "import rate_limits, sys\n"
+        "from limits import parse\n"
+        "from limits.storage import storage_from_string\n"
+        "from limits.strategies import FixedWindowRateLimiter\n"
+        "limiter = FixedWindowRateLimiter(storage_from_string(sys.argv[1]))\n"
+        "print(sum(limiter.hit(parse('5 per hour'), 'somebody') for _ in range(4)))\n"
+    )
+    uri = f"sqlite-limits://{tmp_path}/attempts.sqlite"
+    environment = {"PYTHONPATH": str(ROOT / "superset")}
+    allowed = [
+        subprocess.run([PYTHON, "-c", script, uri], env=environment, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert [int(count) for count in allowed] == [4, 1]
