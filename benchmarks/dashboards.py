@@ -42,7 +42,9 @@ class Session:
     @classmethod
     def of(cls, url: str, user: str, password: str) -> "Session":
         """Logs in as a browser does, by the form."""
-        session = cls(url, urllib3.PoolManager(maxsize=CONNECTIONS, block=True, timeout=TIMEOUT, retries=False))
+        # A connection that the server closes while it is idle is made again, as browsers do.
+        retries = urllib3.Retry(2, status=0, allowed_methods=None)
+        session = cls(url, urllib3.PoolManager(maxsize=CONNECTIONS, block=True, timeout=TIMEOUT, retries=retries))
         page = session.http.request("GET", f"{url}/login/")
         cookie = _cookie(page)
         token = page.data.decode().partition('name="csrf_token"')[2].partition('value="')[2].partition('"')[0]

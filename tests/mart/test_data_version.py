@@ -24,7 +24,7 @@ with recursive used (oid) as (
 )
 select oid::regclass::text from used inner join pg_class using (oid) where relkind = 'r'
 """
-COUNTED = "select distinct tgrelid::regclass::text from pg_trigger where tgfoid = 'mart.count_version'::regproc"
+COUNTED = "select distinct tgrelid::regclass::text from pg_trigger where tgfoid = 'mart.note_version'::regproc"
 VERSION = "select table_name, version from mart.data_version"
 
 
@@ -64,6 +64,7 @@ def test_what_depends_on_the_clock_or_on_tasks_is_never_kept(warehouse: World) -
         "update dwh.dim_customer set risk_score = 1",
         "delete from dwh.fact_review",
         "truncate mart.agg_order_month",
+        "delete from analyst.country_access",
         "insert into etl.stage_batch (table_name, first_batch, last_batch, loaded_to) values ('orders', 1, 1, now())",
     ],
 )

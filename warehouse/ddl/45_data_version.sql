@@ -6,18 +6,19 @@ create table if not exists mart.data_version (
     version bigint not null
 );
 comment on table mart.data_version is
-'How often each table behind the dashboards was written; together they say whether a figure may have changed.';
+'Which transaction wrote each table behind the dashboards last; together they say whether a figure may have changed.';
 comment on column mart.data_version.table_name is 'The table; views: what a figure is was defined anew.';
-comment on column mart.data_version.version is 'One more with each statement that wrote it.';
+comment on column mart.data_version.version is
+'Number of that transaction. No later one has it, also where the schema was dropped in between.';
 
-create or replace function mart.count_version() returns trigger language plpgsql as $$
+create or replace function mart.note_version() returns trigger language plpgsql as $$
 begin
-    insert into mart.data_version as known (table_name, version) values (tg_table_name, 1)
-    on conflict (table_name) do update set version = known.version + 1;
+    insert into mart.data_version (table_name, version) values (tg_table_name, pg_current_xact_id()::text::bigint)
+    on conflict (table_name) do update set version = excluded.version;
     return null;
 end
 $$;
-comment on function mart.count_version() is 'Counts a statement that wrote a table in mart.data_version.';
+comment on function mart.note_version() is 'Notes in mart.data_version which transaction writes a table.';
 
 -- What the views of the mart read, but for those of the pipeline's own bookkeeping, which nobody keeps.
 do $$
@@ -27,11 +28,11 @@ begin
     foreach written in array array[
         'mart.agg_order_month', 'mart.agg_product_month', 'mart.agg_subtype_month', 'mart.agg_customer_quarter',
         'dwh.dim_product', 'dwh.dim_customer', 'dwh.dim_order_status', 'dwh.fact_order', 'dwh.fact_review',
-        'dwh.user_behavior_metric'
+        'dwh.user_behavior_metric', 'analyst.country_access'
     ] loop
         execute format(
-            'create or replace trigger count_version after insert or update or delete or truncate on %s '
-            'for each statement execute function mart.count_version()', written
+            'create or replace trigger note_version after insert or update or delete or truncate on %s '
+            'for each statement execute function mart.note_version()', written
         );
     end loop;
 end
@@ -39,10 +40,10 @@ $$;
 
 -- Up to when orders are loaded says which months are over. The loads of other tables write here at the same time, and
 -- are not kept waiting.
-create or replace trigger count_version after insert or update on etl.stage_batch
-for each row when (new.table_name = 'orders') execute function mart.count_version();
-create or replace trigger count_removed_version after delete on etl.stage_batch
-for each row when (old.table_name = 'orders') execute function mart.count_version();
+create or replace trigger note_version after insert or update on etl.stage_batch
+for each row when (new.table_name = 'orders') execute function mart.note_version();
+create or replace trigger note_removed_version after delete on etl.stage_batch
+for each row when (old.table_name = 'orders') execute function mart.note_version();
 
-insert into mart.data_version as known (table_name, version) values ('views', 1)
-on conflict (table_name) do update set version = known.version + 1;
+insert into mart.data_version (table_name, version) values ('views', pg_current_xact_id()::text::bigint)
+on conflict (table_name) do update set version = excluded.version;
