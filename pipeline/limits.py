@@ -19,7 +19,8 @@ class Limits:
     connections: int = -1
 
 
-# Dashboards: the slowest takes a second. Only expressions of viewers get here, which cannot lift a setting.
+# Dashboards: the slowest takes a second, and Superset computes up to 48 charts at once. Only expressions of viewers get
+# here, which cannot lift a setting.
 READER = Limits(
     {
         "statement_timeout": "30s",
@@ -28,7 +29,7 @@ READER = Limits(
         "default_transaction_read_only": "on",
         "temp_file_limit": "4GB",
     },
-    connections=40,
+    connections=55,
 )
 # People: defaults that keep accidents away. Who writes SQL may set others; but for temp_file_limit, a superuser's.
 ANALYST = Limits(

@@ -196,7 +196,7 @@ def test_a_role_begins_with_its_limits(limited: World, role: str) -> None:
         )
 
 
-@pytest.mark.parametrize(("role", "most"), [*((reader, 40) for reader in READERS), ("bi_analyst", 20)])
+@pytest.mark.parametrize(("role", "most"), [*((reader, 55) for reader in READERS), ("bi_analyst", 20)])
 def test_with_as_many_connections_as_a_role_gets_a_load_goes_on(limited: World, role: str, most: int) -> None:
     with ExitStack() as stack:
         with pytest.raises(ServiceDown, match=f'too many connections for role "{role}"'):
@@ -369,7 +369,7 @@ def test_who_runs_a_server_of_ones_own_limits_its_roles(limited: World, hosted: 
         open_to = "select has_database_privilege('hosted_analyst', %s, 'connect')"
         assert [postgres.value(cursor, open_to, (name,)) for name in ("postgres", "template1")] == [False, False]
         limit = "select rolconnlimit from pg_roles where rolname = %s"
-        assert postgres.rows(cursor, limit, ("hosted_reader",)) == [(40,)]
+        assert postgres.rows(cursor, limit, ("hosted_reader",)) == [(55,)]
         assert postgres.rows(cursor, limit, ("hosted_analyst",)) == [(20,)]
     url = urlsplit(hosted)
     analyst = url._replace(netloc=f"hosted_analyst:x@{url.hostname}:{url.port}", path="/hosted").geturl()
