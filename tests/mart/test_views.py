@@ -145,7 +145,7 @@ def test_who_reads_for_the_dashboards_reads_the_mart_alone(shop: World) -> None:
         "create table mart.mine ()",
     ):
         with pytest.raises(DatabaseError, match="42501"):
-            as_reader.warehouse(statement)
+            as_reader.warehouse(f"set transaction read write; {statement}")
 
 
 def test_a_limit_that_is_set_back_is_applied_again(shop: World) -> None:

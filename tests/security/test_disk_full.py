@@ -65,7 +65,7 @@ def small_disk() -> Iterator[Path]:
 def test_a_load_says_that_the_disk_is_full_and_goes_on_when_there_is_room(small_disk: Path) -> None:
     port = int(services.up(small_disk)[0].address.rpartition(":")[2])
     filler = small_disk / "filler"
-    with filler.open("wb") as file, suppress(OSError):
+    with suppress(OSError), filler.open("wb") as file:
         while True:
             file.write(bytes(1 << 16))
     # Nothing but its write-ahead log grows, until it goes down.

@@ -375,7 +375,8 @@ def test_who_runs_a_server_of_ones_own_limits_its_roles(limited: World, hosted: 
     analyst = url._replace(netloc=f"hosted_analyst:x@{url.hostname}:{url.port}", path="/hosted").geturl()
     with pytest.raises(DatabaseError, match="42501"):
         tried(analyst, "select pg_sleep(0)")
-    with postgres.session(analyst, "tests") as cursor:
+    # Not a session, whose connection would be kept for the next test, and go with the database.
+    with closing(postgres.connect(analyst, "tests", autocommit=True)) as connection, connection.cursor() as cursor:
         assert postgres.value(cursor, "show statement_timeout") == "5min"
 
 
@@ -390,6 +391,7 @@ def test_who_may_not_limit_all_says_so_on_one_line_and_limits_the_rest(limited: 
     assert re.search(r"in hosted \d+ functions stay open to everybody", refused)
     url = urlsplit(hosted)
     analyst = url._replace(netloc=f"hosted_analyst:x@{url.hostname}:{url.port}", path="/hosted").geturl()
-    with postgres.session(analyst, "tests") as cursor:
+    # Not a session, whose connection would be kept for the next test, and go with the database.
+    with closing(postgres.connect(analyst, "tests", autocommit=True)) as connection, connection.cursor() as cursor:
         assert postgres.value(cursor, "show statement_timeout") == "5min"
         assert postgres.value(cursor, "show default_transaction_read_only") == "on"

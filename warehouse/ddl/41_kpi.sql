@@ -1,14 +1,22 @@
 -- The KPIs. Each is defined here once: as a measure that adds up, and the ratio of two such measures.
 
 -- Each view with a country asks itself what a login may see: it has the rights of its owner, whom no row-level security
--- binds. The barrier keeps the functions of a query away from the rows that are hidden.
+-- binds. The barrier keeps the functions of a query away from the rows that are hidden; `offset 0` its comparisons too,
+-- which PostgreSQL trusts, and so makes before it asks for the country: whether it asks then tells what a row holds.
 create view mart.kpi_monthly_country with (security_barrier) as
 with
 
 agg_order_month as (
     select *
     from mart.agg_order_month
-    where (select analyst.sees_every_country()) or country = any((select analyst.countries())::text[])
+    where (select analyst.sees_every_country())
+    union all
+    (
+        select *
+        from mart.agg_order_month
+        where not (select analyst.sees_every_country()) and country = any((select analyst.countries())::text[])
+        offset 0 -- noqa: AM09
+    )
 ),
 
 -- All that was changed in the source before this instant is loaded.
@@ -102,7 +110,14 @@ kpi_monthly_country as (select * from mart.kpi_monthly_country),
 agg_customer_quarter as (
     select *
     from mart.agg_customer_quarter
-    where (select analyst.sees_every_country()) or country = any((select analyst.countries())::text[])
+    where (select analyst.sees_every_country())
+    union all
+    (
+        select *
+        from mart.agg_customer_quarter
+        where not (select analyst.sees_every_country()) and country = any((select analyst.countries())::text[])
+        offset 0 -- noqa: AM09
+    )
 ),
 
 loaded as (select loaded_to from etl.stage_batch where table_name = 'orders'),

@@ -1,20 +1,30 @@
 -- Sales by what was sold and where it went. Sales and orders add up over months and countries, not over labels: an
 -- order may hold several products.
 create view mart.sales_by_product with (security_barrier) as
+with
+
+agg_product_month as (
+    select *
+    from mart.agg_product_month
+    where (select analyst.sees_every_country())
+    union all
+    (
+        select *
+        from mart.agg_product_month
+        where not (select analyst.sees_every_country()) and country = any((select analyst.countries())::text[])
+        offset 0 -- noqa: AM09
+    )
+)
+
 select
     agg_product_month.month,
     agg_product_month.country,
     product.name as label,
     agg_product_month.sales,
     agg_product_month.orders
-from mart.agg_product_month
+from agg_product_month
 inner join dwh.dim_product as product on agg_product_month.product_id = product.product_id and product.is_current
-where
-    agg_product_month.orders > 0
-    and (
-        (select analyst.sees_every_country())
-        or agg_product_month.country = any((select analyst.countries())::text[])
-    );
+where agg_product_month.orders > 0;
 
 comment on view mart.sales_by_product is 'Sales of each product by month and country.';
 comment on column mart.sales_by_product.month is 'First day of the UTC month of ordering.';
@@ -24,16 +34,29 @@ comment on column mart.sales_by_product.sales is 'Line amounts of the orders tha
 comment on column mart.sales_by_product.orders is 'Orders not lost that hold the product.';
 
 create view mart.sales_by_subtype with (security_barrier) as
+with
+
+agg_subtype_month as (
+    select *
+    from mart.agg_subtype_month
+    where (select analyst.sees_every_country())
+    union all
+    (
+        select *
+        from mart.agg_subtype_month
+        where not (select analyst.sees_every_country()) and country = any((select analyst.countries())::text[])
+        offset 0 -- noqa: AM09
+    )
+)
+
 select
     month,
     country,
     product_subtype as label,
     sales,
     orders
-from mart.agg_subtype_month
-where
-    orders > 0
-    and ((select analyst.sees_every_country()) or country = any((select analyst.countries())::text[]));
+from agg_subtype_month
+where orders > 0;
 
 comment on view mart.sales_by_subtype is 'Sales of each product subtype by month and country.';
 comment on column mart.sales_by_subtype.month is 'First day of the UTC month of ordering.';
