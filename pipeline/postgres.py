@@ -185,12 +185,12 @@ def lock(cursor: Cursor, name: str) -> None:
 
     As all three, it says in the log whom it waits for, and can be interrupted meanwhile.
     """
-    _wait_for(name, cursor, sql.SQL("select pg_advisory_xact_lock(hashtextextended({}, 0))").format(sql.Literal(name)))
+    _lock_advisory(cursor, name, "xact_lock")
 
 
 def lock_session(cursor: Cursor, name: str) -> None:
     """The same lock, held until the session ends: for work that is no transaction of this database."""
-    _wait_for(name, cursor, sql.SQL("select pg_advisory_lock(hashtextextended({}, 0))").format(sql.Literal(name)))
+    _lock_advisory(cursor, name, "lock")
 
 
 def lock_tables(cursor: Cursor, *tables: str) -> None:
@@ -201,7 +201,17 @@ def lock_tables(cursor: Cursor, *tables: str) -> None:
     """
     for table in tables:
         statement = sql.SQL("lock table {} in share row exclusive mode").format(qualified(table))
-        _wait_for(table, cursor, statement)
+        try:
+            cursor.execute(sql.SQL("savepoint free; {} nowait; release savepoint free").format(statement))
+        except errors.LockNotAvailable:
+            cursor.execute("rollback to savepoint free")
+            _wait_for(table, cursor, statement)
+
+
+def _lock_advisory(cursor: Cursor, name: str, kind: str) -> None:
+    take = f"select pg_{{}}advisory_{kind}(hashtextextended(%s, 0))"
+    if not value(cursor, take.format("try_"), (name,)):
+        _wait_for(name, cursor, take.format(""), (name,))
 
 
 HOLDERS = """
@@ -211,8 +221,8 @@ from unnest(pg_blocking_pids(%s)) as blocking (pid) left join pg_stat_activity a
 """
 
 
-def _wait_for(name: str, cursor: Cursor, statement: sql.Composable) -> None:
-    """Runs a statement that takes the lock called `name`: one round trip where it is free.
+def _wait_for(name: str, cursor: Cursor, statement: str | sql.Composable, arguments: Sequence[str] = ()) -> None:
+    """Runs a statement that takes the lock called `name`, which is not free.
 
     The statement itself waits, so that whoever came first is served first, deadlocks are found, and the lock_timeout of
     the role is respected.
@@ -222,7 +232,7 @@ def _wait_for(name: str, cursor: Cursor, statement: sql.Composable) -> None:
         for holder in _holders(cursor.connection):
             logger.info("waits for the lock %s: %s", name, holder)
 
-    attended(lambda: cursor.execute(statement), tell, cursor.connection.cancel)
+    attended(lambda: cursor.execute(statement, arguments or None), tell, cursor.connection.cancel)
 
 
 def _holders(waiting: Connection) -> list[str]:
