@@ -26,10 +26,11 @@ DASHBOARDS = {"DashboardRestApi.get", "DashboardRestApi.get_charts", "DashboardR
 NOT_KEPT = -1  # Superset's cache_timeout of what must not be kept
 SHARED = 10  # seconds after which nobody waits for an answer that is not kept
 LARGEST = 1 << 20  # bytes
+PARAMETERS = {"form_data", "dashboard_id", "force"}  # that pages send in the address
 USERS = 100  # whose permissions are remembered
 
 # Superset's own notes, which change nothing of what anybody sees.
-NOTES = {"logs", "cache_keys", "key_value"}
+NOTES = {"logs", "cache_keys", "key_value", "favstar"}
 LOGIN = {"last_login", "login_count", "fail_login_count", "changed_on"}
 WRITE = re.compile(r"\s*(?:insert into|update|delete from)\s+(\w+)(?:\s+set\s+(.*?)(?:\s+where\s|$))?", re.I | re.S)
 
@@ -53,6 +54,7 @@ def keep_answers(app: Flask, folder: Folder, let_go: Callable[[], None]) -> None
         return _shared(folder, key, asked, dispatch)
 
     app.dispatch_request = answer
+    app.before_request_funcs.setdefault(None, []).insert(0, folder.begin)  # the others read the user
     _watch(folder)
 
 
@@ -74,18 +76,22 @@ def remember_permissions(app: Flask, folder: Folder) -> None:
 
 
 def _key(folder: Folder) -> str | None:
-    """Names the answer to this request; None for what is none of ours.
+    """Names the answer to this request; None for what is none of ours, or what no page asks.
 
     A user with a token, and not a session, is known only later.
     """
     if request.endpoint not in CHARTS | DASHBOARDS or "Authorization" in request.headers:
         return None
+    if not request.args.keys() <= PARAMETERS:
+        return None
     scope = folder.scope()
     if scope is None:
         return None
     # As a list, in which nothing that is sent can pass for something else; the address with its host, as links have it.
-    asked = [scope, request.method, request.url, request.content_type, request.get_data(as_text=True)]
-    return json.dumps(asked)
+    # The order of names stays, as it may be that of columns.
+    body: Any = request.get_json(silent=True) or request.get_data(as_text=True)
+    parameters = sorted(request.args.items(multi=True))
+    return json.dumps([scope, request.method, request.base_url, parameters, request.content_type, body])
 
 
 def _shared(folder: Folder, key: str, asked: float, compute: Callable[[], ResponseReturnValue]) -> Response:

@@ -51,8 +51,16 @@ class Folder:
         return found
 
     def assets(self) -> str:
-        """Names the state of Superset's own dashboards, users, roles and rules."""
-        return self._mark("assets")
+        """Names the state of Superset's own dashboards, users, roles and rules; in a request, that at its beginning.
+
+        What a request reads of them is of that state or a later one. So nothing old is kept under a new name.
+        """
+        found: str | None = g.get("assets_at_first")
+        return self._mark("assets") if found is None else found
+
+    def begin(self) -> None:
+        """Begins a request; before anything is read of its user."""
+        g.assets_at_first = self._mark("assets")
 
     def assets_changed(self) -> None:
         """Ends what is kept, as what it was computed by, or who may see it, is not what it was."""

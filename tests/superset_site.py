@@ -173,6 +173,19 @@ class Site:
         )
 
 
+def options(site: Site, company: int) -> dict[str, Any]:
+    """What the list of countries sends for the values that it offers."""
+    datasets = site.client("admin").get("/api/v1/dashboard/ocean-records/datasets")[1]["result"]
+    dataset = next(found["id"] for found in datasets if found["table_name"] == "sales_by_country")
+    asks = {"type": "NATIVE_FILTER", "native_filter_id": "NATIVE_FILTER-country", "dashboardId": company}
+    query = {"columns": ["country"], "metrics": [], "filters": [], "orderby": [["country", True]], "row_limit": 1000}
+    return {
+        "datasource": {"id": dataset, "type": "table"},
+        "queries": [{**query, "extras": {"having": "", "where": ""}, "order_desc": True}],
+        "form_data": {**asks, "viz_type": "filter_select", "groupby": ["country"]},
+    }
+
+
 def _load(world: World) -> None:
     """Loads the shop's first months at once. Its reviews are classified beforehand, so that the load needs no Spark."""
     for task in ("SimulateBusinessDay", "SimulateFeeds"):
