@@ -6,6 +6,7 @@ That it is so without a login too is among the tests of the deployment, which al
 import copy
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -416,6 +417,38 @@ def test_an_admin_asks_what_he_likes(site: Site, top: dict[str, Any]) -> None:
     assert set(labels(admin.post(CHART_DATA, top), "country")) > {"Germany"}
 
 
+@pytest.fixture
+def attempts(site: Site) -> Iterator[None]:
+    """Failed logins that are forgotten after the test, so that they hold off nobody else."""
+    yield
+    with sqlite3.connect(site.home / "superset/attempts.sqlite") as database:
+        database.execute("delete from attempts")
+    database.close()
+
+
+@pytest.mark.usefixtures("attempts")
+def test_whoever_has_logged_in_is_held_off_too(site: Site, visitor: Client) -> None:
+    login = {"username": "admin", "password": "wrong", "provider": "db"}
+    statuses = [visitor.post("/api/v1/security/login", login)[0] for _ in range(11)]
+    assert (statuses[0], statuses[-1]) == (401, 429)
+    right = {**login, "password": site.password("admin")}
+    assert visitor.post("/api/v1/security/login", right)[0] == 429
+
+
+@pytest.mark.usefixtures("attempts")
+def test_a_login_is_tried_by_one_name_alone(site: Site) -> None:
+    stranger = site.client(None)
+    token = re.search(r'id="csrf_token"\s+value="([^"]+)"', stranger.get("/login/")[1].decode())
+    assert token
+    stranger.headers["X-CSRFToken"] = token[1]
+    for name in (["viewer", "1"], "viewer"):
+        assert stranger.post("/login/", {"username": name, "password": site.password("viewer")})[0] == 400
+    login = {"username": ["viewer", "1"], "password": site.password("viewer"), "provider": "db"}
+    assert stranger.post("/api/v1/security/login", login)[0] == 400
+    assert stranger.get("/api/v1/me/")[0] == 401
+
+
+@pytest.mark.usefixtures("attempts")
 def test_who_guesses_passwords_is_held_off_and_nobody_else(site: Site) -> None:
     login = {"username": "guessed", "password": "wrong", "provider": "db"}
     stranger = site.client(None)
