@@ -28,10 +28,12 @@ class SecurityManager(SupersetSecurityManager):
                 query_guard.require_stored_form(viz, self._dashboard_of(viz.form_data))
         super().raise_for_access(dashboard=dashboard, chart=chart, query_context=query_context, viz=viz, **others)
 
-    def _dashboard_of(self, form: dict[str, Any]) -> Any:
+    def _dashboard_of(self, form: Any) -> Any:
         import query_guard
         from superset.models.dashboard import Dashboard
 
+        if not isinstance(form, dict):
+            query_guard.refuse()
         dashboard = query_guard.stored(Dashboard, form.get("dashboardId"))
         if not self.can_access_dashboard(dashboard):
             query_guard.refuse()

@@ -19,7 +19,8 @@ from superset.models.dashboard import Dashboard
 from superset.models.slice import Slice
 from superset.utils import json
 
-OPTIONS = 1000  # values that a filter offers, as many as the browser asks for
+OPTIONS = 1000  # values that a filter offers, as many as the browser asks for; no more are ever chosen
+LONGEST = 300  # characters of a chosen value
 # As the browser writes them: "Last week", "2026-01-01 : 2026-07-01", `DATEADD(DATETIME("now"), -1, month) : now`.
 TIME_RANGE = re.compile(r"""[\w :,.()'"+/-]{0,200}""")
 # Answers with the rows of the query: no sample of the table, no list of its columns, no SQL.
@@ -48,12 +49,15 @@ class Narrowing:
 
     def has(self, condition: Query) -> bool:
         """Whether it is the choice of values from such a list."""
-        values = condition.get("val")
+        if not isinstance(condition, dict):
+            return False
+        values = _listed(condition.get("val"))
         return (
             condition.keys() <= {"col", "op", "val", "isExtra"}
             and condition.get("col") in self.columns
             and condition.get("op") in ("IN", "==")
-            and all(isinstance(value, str | int | float | None) for value in _listed(values))
+            and len(values) <= OPTIONS
+            and all(isinstance(value, str | int | float | None) and len(str(value)) <= LONGEST for value in values)
         )
 
     def has_time(self, time_range: Any) -> bool:
@@ -93,6 +97,8 @@ def require_stored_form(viz: Any, dashboard: Dashboard) -> None:
     chart = _chart(form, dashboard, viz.datasource)
     known, narrowing = chart.form_data, Narrowing.by(_filters_of(dashboard, chart))
     chosen = form.get("extra_form_data") or {}
+    if not isinstance(chosen, dict) or not isinstance(chosen.get("filters") or [], list):
+        refuse()
     if not chosen.keys() <= {"filters", "time_range"} or not all(map(narrowing.has, chosen.get("filters") or [])):
         refuse()
     if "time_range" in chosen and not narrowing.has_time(chosen["time_range"]):
@@ -126,6 +132,9 @@ def _require_query(sent: Query, known: Query, narrowing: Narrowing) -> None:
     time_range = sent.get("time_range")
     chosen = {"time_range": time_range} if narrowing.has_time(time_range) else {}
     if _without_filters(sent) != _without_filters(known | chosen):
+        refuse()
+    # No metrics are single rows, an empty list of them is groups.
+    if (sent.get("metrics") is None) != (known.get("metrics") is None):
         refuse()
     left = [_plain(condition) for condition in sent.get("filters") or []]
     for condition in known.get("filters") or []:

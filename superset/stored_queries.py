@@ -85,7 +85,7 @@ def _timeseries(parameters: Query) -> Query:
 
 def _common(parameters: Query) -> Query:
     query = filtered(parameters.get("adhoc_filters") or []) | {
-        "metrics": parameters.get("metrics"),
+        "metrics": parameters.get("metrics") or [],
         "granularity": parameters.get("granularity_sqla"),
         "time_range": parameters.get("time_range"),
         "annotation_layers": parameters.get("annotation_layers"),

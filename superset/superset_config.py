@@ -26,6 +26,7 @@ from superset.config import THEME_DEFAULT as SUPERSETS_THEME
 # Last, so that no file beside this one is taken for somebody else's module.
 sys.path.append(str(Path(__file__).parent))
 import access
+import admin_only
 import login_limit
 import rate_limits  # noqa: F401 makes its storage known
 import warehouse_logins
@@ -71,6 +72,7 @@ def FLASK_APP_MUTATOR(app: Flask) -> None:  # noqa: N802 the name is Superset's
     from superset import db
 
     login_limit.install(app)
+    admin_only.install(app)
     keep_answers(app, KEPT, db.session.rollback)
     remember_permissions(app, KEPT)
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from superset_site import Client, Site, asked
+from superset_site import Client, Site, asked, options
 
 CHART_DATA, EXPLORE = "/api/v1/chart/data", "/superset/explore_json/"
 REFUSED = "it is not what a chart of the dashboard asks"
@@ -126,6 +126,8 @@ CHANGES: dict[str, Callable[[Any], None]] = {
     "a filter with a pattern": narrowed({"col": "country", "op": "LIKE", "val": "G%"}),
     "a filter that excludes": narrowed({"col": "country", "op": "NOT IN", "val": ["Germany"]}),
     "a filter with a query for a value": narrowed({"col": "country", "op": "IN", "val": [{"sqlExpression": "x"}]}),
+    "a filter with more values than a list offers": narrowed({"col": "country", "op": "IN", "val": ["x"] * 1001}),
+    "a filter with a long text": narrowed({"col": "country", "op": "IN", "val": ["x" * 301]}),
     "a filter by a grain": narrowed({"col": "country", "op": "IN", "val": ["Germany"], "grain": "P1D"}),
     "another time filter": narrowed({"col": "month", "op": "TEMPORAL_RANGE", "val": "2025-10-01 : 2026-01-01"}),
     "no chart": without("slice_id"),
@@ -135,6 +137,9 @@ CHANGES: dict[str, Callable[[Any], None]] = {
     "a chart under a name": form(slice_id="1"),
     "the drill of a chart": form(slice_id=0, chart_id=1, groupby=["country"]),
     "a chart of a chart": form(parent_slice_id=1),
+    "a list for a form": answer(form_data=["slice_id"]),
+    "a text for a form": answer(form_data="slice_id"),
+    "yes for a chart": form(slice_id=True),
     "a filter that asks": form(type="NATIVE_FILTER", native_filter_id="NATIVE_FILTER-country"),
 }
 
@@ -187,19 +192,6 @@ def by_form(client: Client, user: str, password: str) -> int:
     token = re.search(r'id="csrf_token"\s+value="([^"]+)"', page)
     assert token
     return client.submit("/login/", {"username": user, "password": password, "csrf_token": token[1]})[0]
-
-
-def options(site: Site, company: int) -> dict[str, Any]:
-    """What the list of countries sends for the values that it offers."""
-    datasets = site.client("admin").get("/api/v1/dashboard/ocean-records/datasets")[1]["result"]
-    dataset = next(found["id"] for found in datasets if found["table_name"] == "sales_by_country")
-    asks = {"type": "NATIVE_FILTER", "native_filter_id": "NATIVE_FILTER-country", "dashboardId": company}
-    query = {"columns": ["country"], "metrics": [], "filters": [], "orderby": [["country", True]], "row_limit": 1000}
-    return {
-        "datasource": {"id": dataset, "type": "table"},
-        "queries": [{**query, "extras": {"having": "", "where": ""}, "order_desc": True}],
-        "form_data": {**asks, "viz_type": "filter_select", "groupby": ["country"]},
-    }
 
 
 def refused(found: tuple[int, Any]) -> bool:
@@ -261,6 +253,7 @@ def test_a_filter_offers_the_values_of_its_own_column_alone(site: Site, viewer: 
     assert [(country,) for country in sorted(labels(viewer.post(CHART_DATA, asks), "country"))] == sorted(countries)
     changes: list[Callable[[Any], None]] = [
         query(columns=["label"]),
+        query(metrics=None),
         query(columns=[sql("version()")]),
         query(columns=["country", sql("version()")]),
         query(metrics=[sql(SPY)]),
@@ -334,7 +327,7 @@ def test_a_form_of_which_the_server_makes_the_query_is_the_stored_one(
         {"slice_id": None},
         {"dashboardId": None},
         {"type": "NATIVE_FILTER", "native_filter_id": "NATIVE_FILTER-country", "metrics": [sql(SPY)]},
-        *({"extra_form_data": found} for found in chosen),
+        *({"extra_form_data": found} for found in (*chosen, ["filters"], {"filters": "x"}, {"filters": ["x"]})),
     ]
     for change in changes:
         assert refused(explored(visitor, {**figures, **change})), change
@@ -415,6 +408,20 @@ def test_an_admin_asks_what_he_likes(site: Site, top: dict[str, Any]) -> None:
     admin = site.client("admin")
     query(metrics=[sql("count(*)")], columns=["country"], orderby=[], series_limit_metric=None)(top)
     assert set(labels(admin.post(CHART_DATA, top), "country")) > {"Germany"}
+
+
+def test_who_only_looks_has_no_form_computed_anew(visitor: Client, figures: dict[str, Any]) -> None:
+    assert explored(visitor, figures)[0] == 200
+    status, again = explored(visitor, figures, "force=true")
+    assert (status, again["is_cached"]) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "path", ["dashboard/related/owners", "dashboard/related/roles", "chart/related/owners", "theme/related/created_by"]
+)
+def test_only_an_admin_lists_users_and_roles(site: Site, viewer: Client, visitor: Client, path: str) -> None:
+    assert [client.get(f"/api/v1/{path}")[0] for client in (viewer, visitor)] == [403, 403]
+    assert site.client("admin").get(f"/api/v1/{path}")[0] == 200
 
 
 @pytest.fixture

@@ -168,6 +168,14 @@ def test_the_same_request_said_otherwise_is_kept_once(site: Site) -> None:
     assert files(site) == before
 
 
+def test_only_an_admin_sends_much(site: Site) -> None:
+    path, state = f"/api/v1/dashboard/{company(site)['id']}/filter_state", {"value": json.dumps("x" * 300_000)}
+    assert session(site, "viewer").ask("POST", path, state)[0] == 413
+    assert session(site, "viewer").ask("POST", path, {"value": json.dumps("x" * 1000)})[0] == 201
+    assert session(site, "admin").ask("POST", path, state)[0] == 201
+    assert site.client("admin").post(path, state)[0] == 201
+
+
 def test_roles_of_before_a_change_are_never_remembered_after_it(tmp_path: Path) -> None:
     script = Path(__file__).with_name("changed_roles.py")
     command, environment = [str(PYTHON), str(script), str(tmp_path)], {"PYTHONPATH": str(ROOT / "superset")}
