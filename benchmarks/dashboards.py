@@ -1,4 +1,4 @@
-"""How long dashboards take when many people look at once: what a browser asks for, without the browser.
+"""How long dashboards take when many people look at once: what a browser asked for once, without the browser.
 
 Each viewer opens the three dashboards one after the other: the page, then what is on it over six connections, each of
 which asks for the next thing once the last has come. All viewers do so at once; before that, one does alone. Viewers
@@ -13,9 +13,10 @@ Asks 127.0.0.1 only, and changes nothing but, with --fresh, the version of the d
 import argparse
 import json
 import statistics
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +24,14 @@ from typing import Any
 
 import urllib3
 
-from pipeline import postgres
-from pipeline.config import settings
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))  # pages are opened as the tests open them
+
+from browser import log_in, open_dashboard, running_browser  # noqa: E402
+from playwright.sync_api import Browser  # noqa: E402
+
+from pipeline import postgres  # noqa: E402
+from pipeline.config import settings  # noqa: E402
 
 CONNECTIONS = 6  # that a browser opens to one host
 DASHBOARDS = {"ocean-records": "viewer", "pipeline-health": "admin", "customer-behaviour": "admin"}
@@ -63,12 +70,10 @@ class Session:
         session.headers["X-CSRFToken"] = json.loads(answer_text)["result"]
         return session
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, body: str | None = None, content_type: str = "") -> tuple[int, bytes]:
         """Status and content of an answer."""
-        headers, data = self.headers, None
-        if body is not None:
-            headers, data = {**headers, "Content-Type": "application/json"}, json.dumps(body).encode()
-        answer = self.http.request(method, self.url + path, body=data, headers=headers, redirect=False)
+        headers = {**self.headers, **({"Content-Type": content_type} if content_type else {})}
+        answer = self.http.request(method, self.url + path, body=body, headers=headers, redirect=False)
         return answer.status, answer.data
 
 
@@ -78,7 +83,8 @@ class Request:
 
     method: str
     path: str
-    body: Any = None
+    body: str | None = None
+    content_type: str = ""
 
 
 @dataclass
@@ -93,7 +99,7 @@ class Measured:
     def ask(self, session: Session, request: Request) -> None:
         """Asks, and remembers how long it took."""
         started = time.perf_counter()
-        status, content = session.ask(request.method, request.path, request.body)
+        status, content = session.ask(request.method, request.path, request.body, request.content_type)
         seconds = time.perf_counter() - started
         with self.lock:
             self.requests.append(seconds)
@@ -129,7 +135,8 @@ def main() -> None:
         {user: Session.of(url, user, users[user]) for user in sorted(set(DASHBOARDS.values()))}
         for _ in range(chosen.viewers)
     ]
-    wanted = {slug: list(_asked(people[0][user], slug)) for slug, user in DASHBOARDS.items()}
+    with running_browser() as browser:
+        wanted = {slug: _asked(browser, url, user, users[user], slug) for slug, user in DASHBOARDS.items()}
     print(f"{'seconds':28}{'requests':>9}{'p50':>9}{'p95':>9}{'max':>9}{'dashboard':>10}")
     looks: list[tuple[str, int, Callable[[], None]]] = [("one", 1, _nothing), ("all at once", chosen.viewers, _nothing)]
     if chosen.fresh:
@@ -159,42 +166,17 @@ def _site(home: Path) -> tuple[str, dict[str, str]]:
     return url, {user: secrets[f"{user}_password"] for user in DASHBOARDS.values()}
 
 
-def _asked(session: Session, slug: str) -> Iterator[Request]:
-    """What the page of a dashboard asks for: what it is, its charts and datasets, and the data of each chart."""
-    for part in ("", "/charts", "/datasets"):
-        yield Request("GET", f"/api/v1/dashboard/{slug}{part}")
-    number = json.loads(session.ask("GET", f"/api/v1/dashboard/{slug}")[1])["result"]["id"]
-    charts = json.loads(session.ask("GET", f"/api/v1/dashboard/{slug}/charts")[1])["result"]
-    for chart in charts:
-        yield Request(
-            "POST",
-            f"/api/v1/chart/data?form_data=%7B%22slice_id%22%3A{chart['id']}%7D&dashboard_id={number}",
-            _query_context(chart["form_data"], number),
-        )
-
-
-def _query_context(form: dict[str, Any], dashboard: int) -> dict[str, Any]:
-    """About what the browser makes of a chart: its columns and metrics, as they are stored."""
-    number, _, kind = form["datasource"].partition("__")
-    metrics = [*(form.get("metrics") or []), *([form["metric"]] if form.get("metric") else [])]
-    x_axis = form.get("x_axis") or form.get("granularity_sqla")
-    columns = [*([x_axis] if x_axis else []), *(form.get("groupby") or []), *(form.get("all_columns") or [])]
-    return {
-        "datasource": {"id": int(number), "type": kind},
-        "force": False,
-        "queries": [
-            {
-                "columns": list(dict.fromkeys(columns)),
-                "metrics": metrics,
-                "filters": [],
-                "extras": {"having": "", "where": ""},
-                "row_limit": form.get("row_limit", 1000),
-            }
-        ],
-        "form_data": {**form, "dashboardId": dashboard, "force": False},
-        "result_format": "json",
-        "result_type": "full",
-    }
+def _asked(browser: Browser, url: str, user: str, password: str, slug: str) -> list[Request]:
+    """What the page of a dashboard asks for in a browser: what it is, its charts and filters, and their data."""
+    page, seen = log_in(browser, url, user, password), list[Any]()
+    page.on("request", seen.append)
+    open_dashboard(page, url, slug).charts()
+    asked = [request for request in seen if request.resource_type in ("fetch", "xhr") and "/log/" not in request.url]
+    page.context.close()
+    return [
+        Request(each.method, each.url.removeprefix(url), each.post_data, each.headers.get("content-type", ""))
+        for each in asked
+    ]
 
 
 def _announce_load() -> None:
