@@ -6,6 +6,7 @@ text from the lake can reach SQL, a path or a class name only where its form lea
 
 import datetime as dt
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,9 +25,10 @@ TYPE = re.compile(
     rf"|character varying{LIMIT}|smallint|integer|bigint|real|double precision|numeric(\(\d+,-?\d+\))?"
     rf"|date|time{ZONE}|timestamp{ZONE}|interval{FIELDS}|json|jsonb|jsonpath|xml|tsvector|tsquery"
     r"|point|line|lseg|box|path|polygon|circle|inet|cidr|macaddr8?|(int4|int8|num|ts|tstz|date)(multi)?range"
-    r"|oid|xid8?|cid|tid|int2vector|oidvector|pg_lsn|pg_snapshot|txid_snapshot)(\[\])?"
+    r"|oid|xid8?|cid|tid|int2vector|oidvector|pg_lsn|pg_snapshot|txid_snapshot)(\[\])?",
+    re.ASCII,
 )
-LIKE_A_TYPE = re.compile(r'("[a-z_]+"|[a-z_][a-z0-9_]*)( [a-z]+)*(\(-?\d+(,-?\d+)?\))?( [a-z]+)*(\[\])?')
+LIKE_A_TYPE = re.compile(r'("[a-z_]+"|[a-z_][a-z0-9_]*)( [a-z]+)*(\(-?\d+(,-?\d+)?\))?( [a-z]+)*(\[\])?', re.ASCII)
 ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?"
 
 
@@ -109,8 +111,8 @@ def whole(value: Any) -> Any:
 
 
 def number(value: Any) -> Any:
-    """The form of a number."""
-    return _taken(value, type(value) in (int, float))
+    """The form of a number; JSON as Python reads it has NaN and infinity too."""
+    return _taken(value, type(value) in (int, float) and math.isfinite(value))
 
 
 def text(value: Any) -> Any:

@@ -64,7 +64,7 @@ class Guard(Router):
     def judge(self, request: HTTPServerRequest) -> Refused | None:
         """Why the request is refused; None where it is not."""
         headers = request.headers
-        if urlsplit(f"//{request.host}").hostname not in self._hosts:
+        if _host(f"//{request.host}") not in self._hosts:
             return Refused(403, f"luigid is not called that; {HOSTS} names further hosts")
         if _is_of_another_page(request):
             return Refused(403, "the request comes from a page of another server")
@@ -78,10 +78,17 @@ class Guard(Router):
 def _is_of_another_page(request: HTTPServerRequest) -> bool:
     """Whether a browser sends it in the name of another page; a link to the page itself may be followed."""
     headers = request.headers
-    if (origin := headers.get("Origin")) and urlsplit(origin).netloc != request.host:
+    if (origin := headers.get("Origin")) and origin.partition("://")[2] != request.host:
         return True
     is_followed = request.method == "GET" and headers.get("Sec-Fetch-Mode") == "navigate"
     return headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin") and not is_followed
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # half an IPv6 address, for example
+        return None
 
 
 @stream_request_body  # the body of what is refused is not kept
@@ -163,7 +170,7 @@ def guarded(app: Application, environment: Mapping[str, str]) -> Guard:
         )
     app.add_transform(SecurityHeaders)
     app.add_handlers(r".*", [(SCRIPT, Script)])
-    more = [host.strip() for host in environment.get(HOSTS, "").split(",")]
+    more = [host.strip().lower() for host in environment.get(HOSTS, "").split(",")]
     return Guard(app, password, {*LOOPBACK, *filter(None, more)})
 
 

@@ -154,6 +154,8 @@ def test_nothing_is_changed_by_get(services_home: Path) -> None:
         {"Host": "127.0.0.1.attacker.example:8082"},
         {"Origin": "http://attacker.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Host": "["},
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"},
         {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"},
@@ -162,6 +164,14 @@ def test_nothing_is_changed_by_get(services_home: Path) -> None:
 def test_a_browser_is_not_answered_in_the_name_of_another_page(services_home: Path, headers: dict[str, str]) -> None:
     assert ask(services_home, "/api/pause", **headers).status == 403
     assert not is_paused(services_home)
+
+
+def test_half_an_address_is_refused_and_fills_no_log(services_home: Path) -> None:
+    log = services_home / "log/luigid.log"
+    before = log.stat().st_size
+    for headers in ({"Origin": "http://["}, {"Host": "["}, {"Host": "[::1"}):
+        assert ask(services_home, "/api/pause", password="a guess", **headers).status in (400, 403)
+    assert log.stat().st_size == before
 
 
 def test_a_link_to_luigid_may_be_followed(services_home: Path) -> None:
