@@ -22,59 +22,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import urllib3
-
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # pages are opened as the tests open them
 
 from browser import log_in, open_dashboard, running_browser  # noqa: E402
+from dashboard_session import CONNECTIONS, Session  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402
 
 from pipeline import postgres  # noqa: E402
 from pipeline.config import settings  # noqa: E402
 
-CONNECTIONS = 6  # that a browser opens to one host
 DASHBOARDS = {"ocean-records": "viewer", "pipeline-health": "admin", "customer-behaviour": "admin"}
-TIMEOUT = 120  # seconds
-
-
-@dataclass
-class Session:
-    """A user who has logged in, with the connections of a browser."""
-
-    url: str
-    http: urllib3.PoolManager
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, url: str, user: str, password: str) -> "Session":
-        """Logs in as a browser does, by the form."""
-        # A connection that the server closes while it is idle is made again, as browsers do.
-        retries = urllib3.Retry(2, status=0, allowed_methods=None)
-        session = cls(url, urllib3.PoolManager(maxsize=CONNECTIONS, block=True, timeout=TIMEOUT, retries=retries))
-        page = session.http.request("GET", f"{url}/login/")
-        cookie = _cookie(page)
-        token = page.data.decode().partition('name="csrf_token"')[2].partition('value="')[2].partition('"')[0]
-        answer = session.http.request(
-            "POST",
-            f"{url}/login/",
-            headers={"Cookie": cookie, "Referer": f"{url}/login/"},
-            fields={"username": user, "password": password, "csrf_token": token},
-            encode_multipart=False,
-            redirect=False,
-        )
-        session.headers = {"Cookie": _cookie(answer), "Referer": url, "X-CSRFToken": ""}
-        status, answer_text = session.ask("GET", "/api/v1/security/csrf_token/")
-        if status != 200:
-            raise SystemExit(f"cannot log in as {user}: {answer_text[:200]!r}")
-        session.headers["X-CSRFToken"] = json.loads(answer_text)["result"]
-        return session
-
-    def ask(self, method: str, path: str, body: str | None = None, content_type: str = "") -> tuple[int, bytes]:
-        """Status and content of an answer."""
-        headers = {**self.headers, **({"Content-Type": content_type} if content_type else {})}
-        answer = self.http.request(method, self.url + path, body=body, headers=headers, redirect=False)
-        return answer.status, answer.data
 
 
 @dataclass(frozen=True)
@@ -188,10 +146,6 @@ def _announce_load() -> None:
 
 def _nothing() -> None:
     """As it is."""
-
-
-def _cookie(answer: urllib3.BaseHTTPResponse) -> str:
-    return "; ".join(value.partition(";")[0] for value in answer.headers.getlist("Set-Cookie"))
 
 
 if __name__ == "__main__":

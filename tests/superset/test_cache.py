@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dashboard_session import Session
 from superset_site import Site, asked, options
 from support import ROOT
-
-from benchmarks.dashboards import Session
 
 PYTHON = ROOT / ".venv-superset/bin/python"
 GERMAN = "of-the-test-alone"
