@@ -120,7 +120,8 @@ class Service(ABC):
             if problem is None:
                 return
             self.down()
-            if _is_free(self.port):  # else another program was quicker at that port
+            # Another program was quicker at that port, and may be gone again.
+            if _is_free(self.port) and "in use" not in self._end_of_log():
                 break
         raise ServiceFailed(
             f"start {self.name} at {self.address}", f"it {problem}; {self._end_of_log()}", f"see {self.log}"
