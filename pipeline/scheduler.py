@@ -202,17 +202,10 @@ def _address(url: str) -> tuple[str, tuple[str, str] | None]:
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if parts.username:
         return plain, (unquote(parts.username), unquote(parts.password or ""))
-    if _is_embedded(parts.hostname, parts.port):
+    if listener.service_at(parts.hostname, parts.port or 0) == "luigid":
         return plain, (USER, config.embedded("luigid_password"))
     password = os.environ.get("OCEAN_LUIGID_PASSWORD")
     return plain, (USER, password) if password else None
-
-
-def _is_embedded(host: str, port: int | None) -> bool:
-    try:
-        return host in LOOPBACK and urlsplit(config.embedded("luigid_url")).port == port
-    except OceanError:  # there are no embedded services
-        return False
 
 
 def _without(params: Mapping[str, str], names: Any) -> dict[str, str]:
