@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from pipeline import config, listener
@@ -21,6 +21,7 @@ from pipeline.postgres import Readable
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
     from botocore.exceptions import _ClientErrorResponseTypeDef as ClientErrorResponse
+    from botocore.session import Session
     from mypy_boto3_s3 import S3Client
 
 LOCKED = ("extract/", "repair/")  # what is written once and believed from then on
@@ -302,8 +303,15 @@ _reached: set[config.S3] = set()
 
 
 @cache
+def _session() -> "Session":
+    """boto3's session without what boto3 adds, which takes as long to import again; it keeps the models of S3."""
+    from botocore.session import get_session
+
+    return get_session()
+
+
+@cache
 def _client(s3: config.S3, seconds_to_connect: float) -> "S3Client":
-    import boto3
     from botocore import exceptions
     from botocore.config import Config
 
@@ -317,17 +325,15 @@ def _client(s3: config.S3, seconds_to_connect: float) -> "S3Client":
         response_checksum_validation="when_required",
         s3={"addressing_style": "path"} if s3.endpoint else {},
     )
+    where: dict[str, Any] = {}
     if s3.endpoint:
-        client = boto3.client(
-            "s3",
-            endpoint_url=s3.endpoint,
-            aws_access_key_id=s3.access_key,
-            aws_secret_access_key=s3.secret_key,
-            region_name="us-east-1",
-            config=options,
-        )
-    else:
-        client = boto3.client("s3", config=options)
+        where = {
+            "endpoint_url": s3.endpoint,
+            "aws_access_key_id": s3.access_key,
+            "aws_secret_access_key": s3.secret_key,
+            "region_name": "us-east-1",
+        }
+    client = cast("S3Client", _session().create_client("s3", config=options, **where))
 
     def note_answer(response: object, caught_exception: Exception | None, **_: object) -> None:
         # An endpoint that never answered is not tried again: that it is down must be said at once.

@@ -20,11 +20,11 @@ from pipeline.errors import OceanError
 
 ADDRESS = "127.0.0.1"  # of all embedded services
 LOOPBACK = (ADDRESS, "localhost", "::1")
-# sock_diag(7): a request for the TCP sockets that listen, and where their port and user are in an answer.
+# sock_diag(7): a request for the TCP sockets that listen at a port, and where address and user are in an answer.
 SOCK_DIAG, BY_FAMILY, DUMP, LISTENING = 4, 20, 0x301, 1 << 10
 ERROR, DONE = 2, 3
 NOTHING, REMEDY = "nothing listens there", "run `make up`, which finds a free port"
-PORT_AT, ADDRESS_AT, USER_AT = 20, 24, 80
+ADDRESS_AT, USER_AT = 24, 80
 NO_COOKIE = b"\xff" * 8
 LISTEN_IN_PROC = "0A"
 EXACT, MAPPED = bytes((127, 0, 0, 1)), bytes(10) + b"\xff\xff"  # MAPPED before an IPv4 address makes it an IPv6 one
@@ -100,7 +100,8 @@ def _listeners(port: int) -> Iterator[Listener]:
         yield from _of_own_processes(port)
         return
     try:
-        found = [each for family in (socket.AF_INET, socket.AF_INET6) for each in _of_kernel(family, port)]
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as kernel:
+            found = [each for family in (socket.AF_INET, socket.AF_INET6) for each in _of_kernel(kernel, family, port)]
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT):
             raise
@@ -108,24 +109,21 @@ def _listeners(port: int) -> Iterator[Listener]:
     yield from found
 
 
-def _of_kernel(family: int, port: int) -> Iterator[Listener]:
-    body = struct.pack("=BBBxI4x", family, socket.IPPROTO_TCP, 0, LISTENING) + bytes(36) + NO_COOKIE
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as kernel:
-        kernel.send(struct.pack("=IHHII", 16 + len(body), BY_FAMILY, DUMP, 1, 0) + body)
-        while True:
-            answer = kernel.recv(1 << 16)
-            while answer:
-                size, kind = struct.unpack_from("=IH", answer)
-                if kind == DONE:
-                    return
-                if kind == ERROR:
-                    code = -struct.unpack_from("=i", answer, 16)[0]
-                    raise OSError(code, os.strerror(code))
-                if struct.unpack_from("!H", answer, PORT_AT)[0] == port:
-                    length = 4 if answer[16] == socket.AF_INET else 16
-                    address = answer[ADDRESS_AT : ADDRESS_AT + length]
-                    yield address, struct.unpack_from("=I", answer, USER_AT)[0]
-                answer = answer[size + 3 & ~3 :]
+def _of_kernel(kernel: socket.socket, family: int, port: int) -> Iterator[Listener]:
+    body = struct.pack("=BBBxI", family, socket.IPPROTO_TCP, 0, LISTENING) + struct.pack("!H38x", port) + NO_COOKIE
+    kernel.send(struct.pack("=IHHII", 16 + len(body), BY_FAMILY, DUMP, 1, 0) + body)
+    while True:
+        answer = kernel.recv(1 << 16)
+        while answer:
+            size, kind = struct.unpack_from("=IH", answer)
+            if kind == DONE:
+                return
+            if kind == ERROR:
+                code = -struct.unpack_from("=i", answer, 16)[0]
+                raise OSError(code, os.strerror(code))
+            length = 4 if answer[16] == socket.AF_INET else 16
+            yield answer[ADDRESS_AT : ADDRESS_AT + length], struct.unpack_from("=I", answer, USER_AT)[0]
+            answer = answer[size + 3 & ~3 :]
 
 
 def _of_proc(port: int) -> Iterator[Listener]:
