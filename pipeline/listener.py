@@ -36,18 +36,20 @@ def problem(host: str, port: int) -> str | None:
 
     Ours is what `users` says. An address that is known under another name ("localhost") is checked as well.
     """
-    service = service_at(host, port)
-    return foreign(port, users(service, config.home()), host) if service else None
+    return foreign(port, _own(service), host) if (service := service_at(host, port)) else None
 
 
 def service_at(host: str, port: int) -> str | None:
     """The name of the embedded service that has an address; None where it is no embedded service's."""
-    return _embedded().get(port) if host in LOOPBACK else None
+    if host in LOOPBACK:
+        with suppress(OceanError):  # embedded services were never started
+            return _embedded().get(port)
+    return None
 
 
 def foreign(port: int, own: frozenset[int], host: str = ADDRESS) -> str | None:
-    """Why who would be asked at a port of this machine is of none of these users; None where it is. Some 40 µs."""
-    found = _asked(host, set(_listeners(port)))
+    """Why who would be asked at a port of this machine is of none of these users; None where it is."""
+    found = _asked(host, _listeners(host, port))
     if not found:
         return NOTHING
     return f"a program of another account (user id {min(found - own)}) listens there" if found - own else None
@@ -72,14 +74,16 @@ def server_user() -> int:
 
 @cache
 def _embedded() -> dict[int, str]:
-    """The ports of the embedded services, with their names; none where they were never started."""
-    try:
-        found = config.services_file()
-    except OceanError:
-        return {}
+    """The ports of the embedded services, with their names."""
+    found = config.services_file()
     names = {"s3_endpoint": "s3", "luigid_url": "luigid", "risk_api_url": "risk", "superset_url": "superset"}
     urls = {name: urlsplit(text) for name, text in found.items() if name.endswith(("_url", "_endpoint"))}
     return {url.port: names.get(name, "postgresql") for name, url in urls.items() if url.port}
+
+
+@cache
+def _own(service: str) -> frozenset[int]:
+    return users(service, config.home())
 
 
 def _asked(host: str, listeners: set[Listener]) -> set[int]:
@@ -94,19 +98,24 @@ def _asked(host: str, listeners: set[Listener]) -> set[int]:
     return exact or {user for address, user in listeners if not any(address)}
 
 
-def _listeners(port: int) -> Iterator[Listener]:
-    """What listens at a TCP port of this machine, whatever the address."""
+def _listeners(host: str, port: int) -> set[Listener]:
+    """What listens at a TCP port of this machine, whatever the address, as far as it may be asked at `host`.
+
+    This is asked before every request, so it makes few calls of the kernel: while one waits, other threads go on.
+    """
     if not hasattr(socket, "AF_NETLINK"):
-        yield from _of_own_processes(port)
-        return
+        return set(_of_own_processes(port))
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as kernel:
-            found = [each for family in (socket.AF_INET, socket.AF_INET6) for each in _of_kernel(kernel, family, port)]
+            found = set(_of_kernel(kernel, socket.AF_INET, port))
+            # Beside a listener at the very address, only its own user can have another one there, of either family.
+            if host != ADDRESS or EXACT not in {address for address, _ in found}:
+                found.update(_of_kernel(kernel, socket.AF_INET6, port))
+            return found
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT):
             raise
-        found = list(_of_proc(port))  # a kernel without sock_diag
-    yield from found
+        return set(_of_proc(port))  # a kernel without sock_diag
 
 
 def _of_kernel(kernel: socket.socket, family: int, port: int) -> Iterator[Listener]:
