@@ -21,18 +21,31 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
-CHARTS = {"ChartDataRestApi.data", "ChartDataRestApi.get_data"}
-DASHBOARDS = {"DashboardRestApi.get", "DashboardRestApi.get_charts", "DashboardRestApi.get_datasets"}
+CHARTS = {"ChartDataRestApi.data", "ChartDataRestApi.get_data", "Superset.explore_json"}
+# What a page asks before it asks for data.
+DESCRIPTIONS = {
+    "DashboardRestApi.get",
+    "DashboardRestApi.get_charts",
+    "DashboardRestApi.get_datasets",
+    "DatabaseRestApi.get_list",
+    "DatasetRestApi.get_drill_info",
+}
 NOT_KEPT = -1  # Superset's cache_timeout of what must not be kept
 SHARED = 10  # seconds after which nobody waits for an answer that is not kept
+DESCRIBED = 60  # seconds for which a description is right, as it says "changed a minute ago"
 LARGEST = 1 << 20  # bytes
-PARAMETERS = {"form_data", "dashboard_id", "force"}  # that pages send in the address
-USERS = 100  # whose permissions are remembered
+# Computing takes a processor, of which each process can use one: more at once would keep whoever asks for what is known
+# waiting as well. Two, so that a slow query of one chart leaves a place for others.
+AT_ONCE = 2
+PARAMETERS = {"form_data", "dashboard_id", "force", "q"}  # that pages send in the address
 
 # Superset's own notes, which change nothing of what anybody sees.
 NOTES = {"logs", "cache_keys", "key_value", "favstar"}
 LOGIN = {"last_login", "login_count", "fail_login_count", "changed_on"}
 WRITE = re.compile(r"\s*(?:insert into|update|delete from)\s+(\w+)(?:\s+set\s+(.*?)(?:\s+where\s|$))?", re.I | re.S)
+
+
+_computing = threading.BoundedSemaphore(AT_ONCE)
 
 
 def keep_answers(app: Flask, folder: Folder, let_go: Callable[[], None]) -> None:
@@ -58,40 +71,23 @@ def keep_answers(app: Flask, folder: Folder, let_go: Callable[[], None]) -> None
     _watch(folder)
 
 
-def remember_permissions(app: Flask, folder: Folder) -> None:
-    """Each page lists what its user may do, twice; reading it is half the work of a page of an admin's."""
-    manager: Any = app.appbuilder.sm
-    read = manager.get_user_roles_permissions
-    known: dict[tuple[int | None, str], Any] = {}
-
-    def permissions(user: Any) -> Any:
-        key = (None if user.is_anonymous else user.id, folder.assets())
-        found = known.get(key) or read(user)
-        if len(known) > USERS:
-            known.clear()
-        known[key] = found
-        return found
-
-    manager.get_user_roles_permissions = permissions
-
-
 def _key(folder: Folder) -> str | None:
     """Names the answer to this request; None for what is none of ours, or what no page asks.
 
     A user with a token, and not a session, is known only later.
     """
-    if request.endpoint not in CHARTS | DASHBOARDS or "Authorization" in request.headers:
+    if request.endpoint not in CHARTS | DESCRIPTIONS or "Authorization" in request.headers:
         return None
-    if not request.args.keys() <= PARAMETERS:
+    if not request.args.keys() <= PARAMETERS or request.files:
         return None
     scope = folder.scope()
     if scope is None:
         return None
     # As a list, in which nothing that is sent can pass for something else; the address with its host, as links have it.
-    # The order of names stays, as it may be that of columns.
-    body: Any = request.get_json(silent=True) or request.get_data(as_text=True)
+    # The order of names stays, as it may be that of columns. A form has another boundary each time.
+    body: Any = request.get_json(silent=True) or [*request.form.items(multi=True)] or request.get_data(as_text=True)
     parameters = sorted(request.args.items(multi=True))
-    return json.dumps([scope, request.method, request.base_url, parameters, request.content_type, body])
+    return json.dumps([scope, request.method, request.base_url, parameters, request.mimetype, body])
 
 
 def _shared(folder: Folder, key: str, asked: float, compute: Callable[[], ResponseReturnValue]) -> Response:
@@ -99,12 +95,14 @@ def _shared(folder: Folder, key: str, asked: float, compute: Callable[[], Respon
     with alone(folder.locks, key):
         if found := _find(folder, key, asked):
             return found
-        begun = time.monotonic()
-        response = make_response(compute())
+        with _computing:
+            begun = time.monotonic()
+            response = make_response(compute())
         if response.status_code == 200 and response.is_json and len(response.get_data()) <= LARGEST:
-            lasts = _lasts(response)
+            is_described = request.endpoint in DESCRIPTIONS
+            lasts = is_described or _lasts(response)
             kept = (None if lasts else begun, response.get_data(), response.content_type)
-            folder.files.set(key, kept, None if lasts else SHARED)
+            folder.files.set(key, kept, DESCRIBED if is_described else None if lasts else SHARED)
         return response
 
 
@@ -119,10 +117,9 @@ def _find(folder: Folder, key: str, asked: float) -> Response | None:
 
 
 def _lasts(response: Response) -> bool:
-    """Whether the answer is right until the next load. That the browser wants it anew is a reason to compute it."""
-    if request.endpoint in DASHBOARDS:
-        return True
-    results = json.loads(response.get_data())["result"]
+    """Whether the answer of a chart is right until the next load; that the browser wants it anew says it is not."""
+    content = json.loads(response.get_data())
+    results = content.get("result", [content])  # or one, of a chart of which the server makes the query
     return all(result.get("cache_timeout") != NOT_KEPT for result in results) and not _is_forced()
 
 

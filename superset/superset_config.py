@@ -27,13 +27,16 @@ from superset.config import THEME_DEFAULT as SUPERSETS_THEME
 sys.path.append(str(Path(__file__).parent))
 import access
 import admin_only
+import event_log
 import login_limit
+import permissions
 import rate_limits  # noqa: F401 makes its storage known
 import warehouse_logins
-from answers import keep_answers, remember_permissions
+from answers import keep_answers
 from result_cache import Folder
 
 CUSTOM_SECURITY_MANAGER = access.SecurityManager
+EVENT_LOGGER = event_log.EventLogger()
 
 HTTPS = os.environ.get("SUPERSET_HTTPS", "0") == "1"
 OWN = Path(os.environ.get("SUPERSET_HOME") or Path.home() / ".superset")
@@ -41,8 +44,7 @@ OWN = Path(os.environ.get("SUPERSET_HOME") or Path.home() / ".superset")
 APP_NAME = "OceanRecords"
 SECRET_KEY = os.environ["SUPERSET_SECRET_KEY"]
 SQLALCHEMY_DATABASE_URI = os.environ["SUPERSET_METADATA_URL"]
-# A connection that a restart of the database has cut is noticed before it is used.
-SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True, "max_overflow": 19}  # with the 5 it keeps, one for each thread
+SQLALCHEMY_ENGINE_OPTIONS = {"pool_size": 12, "max_overflow": 12}  # a new one takes 10 ms, so those of a crowd stay
 
 
 def DB_CONNECTION_MUTATOR(  # noqa: N802 the name is Superset's
@@ -74,7 +76,7 @@ def FLASK_APP_MUTATOR(app: Flask) -> None:  # noqa: N802 the name is Superset's
     login_limit.install(app)
     admin_only.install(app)
     keep_answers(app, KEPT, db.session.rollback)
-    remember_permissions(app, KEPT)
+    permissions.remember(app, KEPT)
 
 
 # Roles open a dashboard, and with it the data of its charts: who sees one need not be let near the datasets.

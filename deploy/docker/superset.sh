@@ -10,4 +10,4 @@ cd /tmp
 "$here/$python" "$here/superset/deploy.py"
 exec env -u SUPERSET_ADMIN_PASSWORD -u SUPERSET_VIEWER_PASSWORD \
     "$here/$python" -m gunicorn --no-control-socket --bind 0.0.0.0:8088 --worker-tmp-dir /tmp \
-    --workers 2 --worker-class gthread --threads 24 --timeout 120 "superset.app:create_app()"
+    --workers 2 --worker-class gthread --threads 64 --timeout 120 "superset.app:create_app()"

@@ -25,7 +25,7 @@ MARK, SECRETS, NEXT_SECRETS = "deployed", "superset.json", "superset.json.next"
 WAREHOUSE_URL = "SUPERSET_WAREHOUSE_URL"
 # Where who sees one country logs in, by the reader's name: SUPERSET_WAREHOUSE_URL_GERMANY.
 COUNTRY_URL = f"{WAREHOUSE_URL}_"
-THREADS = "24"  # most of them wait for what another one computes
+THREADS = "64"  # most of them wait for what another one computes
 WORKERS = "2"  # each takes 300 MB; what they keep until the next load, they keep together
 
 

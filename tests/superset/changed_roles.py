@@ -12,7 +12,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import audience  # type: ignore[import-not-found]
-from answers import keep_answers, remember_permissions  # type: ignore[import-not-found]
+import permissions  # type: ignore[import-not-found]
+from answers import keep_answers  # type: ignore[import-not-found]
 from flask import Flask, g, jsonify
 from result_cache import Folder  # type: ignore[import-not-found]
 
@@ -21,6 +22,9 @@ manager = SimpleNamespace(
     is_guest_user=lambda user: False,
     get_user_roles=lambda user: [SimpleNamespace(name=name) for name in user.roles],
     get_user_roles_permissions=lambda user: user.roles,
+    _has_view_access=lambda user, permission_name, view_name: user.roles == ["Admin"],
+    is_item_public=lambda permission_name, view_name: roles == ["Admin"],
+    user_view_menu_names=lambda permission_name: set(g.user.roles),
 )
 sys.modules["superset"] = ModuleType("superset")
 sys.modules["superset"].security_manager = manager  # type: ignore[attr-defined]
@@ -42,6 +46,16 @@ def load_user() -> None:
 
 
 keep_answers(app, folder, lambda: None)
-remember_permissions(app, folder)
-app.add_url_rule("/", "look", lambda: jsonify([folder.scope(), manager.get_user_roles_permissions(g.user)]))
+permissions.remember(app, folder)
+
+
+@app.get("/")
+def look() -> Any:
+    """What is known of the user, twice as each page asks."""
+    may = [manager._has_view_access(g.user, "can_read", "Dashboard") for _ in range(2)]
+    is_public = [manager.is_item_public("can_read", "Dashboard") for _ in range(2)]
+    views = [*manager.user_view_menu_names("datasource_access")]
+    return jsonify([folder.scope(), manager.get_user_roles_permissions(g.user), may, is_public, views])
+
+
 print(json.dumps([app.test_client().get("/").json for _ in range(2)]))

@@ -1,0 +1,51 @@
+"""What each user may do, read once for each state of Superset's roles instead of several times in each request."""
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from flask import Flask, g, has_request_context
+from result_cache import Folder
+
+MOST = 10_000  # answers that are remembered
+
+
+def remember(app: Flask, folder: Folder) -> None:
+    """Has the security manager of `app` remember what it found, as long as `folder` says that no role has changed."""
+    manager: Any = app.appbuilder.sm
+    pages, may, is_public = manager.get_user_roles_permissions, manager._has_view_access, manager.is_item_public
+    views = manager.user_view_menu_names
+    known: dict[tuple[Hashable, ...], Any] = {}
+
+    def recall(read: Callable[[], Any], who: Hashable, *asked: str) -> Any:
+        if who is None or not has_request_context():
+            return read()
+        key = (folder.assets(), who, *asked)
+        found = known.get(key)
+        if found is None:
+            found = read()
+            if len(known) >= MOST:
+                known.clear()
+            known[key] = found
+        return found
+
+    def get_user_roles_permissions(user: Any) -> Any:  # each page lists them, twice
+        return recall(lambda: pages(user), _name(user))
+
+    def _has_view_access(user: Any, permission_name: str, view_name: str) -> Any:
+        return recall(lambda: may(user, permission_name, view_name), _name(user), permission_name, view_name)
+
+    def is_item_public(permission_name: str, view_name: str) -> Any:
+        return recall(lambda: is_public(permission_name, view_name), "public", permission_name, view_name)
+
+    def user_view_menu_names(permission_name: str) -> Any:
+        return recall(lambda: views(permission_name), _name(getattr(g, "user", None)), permission_name)
+
+    manager.get_user_roles_permissions = get_user_roles_permissions
+    manager._has_view_access = _has_view_access
+    manager.is_item_public = is_item_public
+    manager.user_view_menu_names = user_view_menu_names
+
+
+def _name(user: Any) -> Hashable:
+    """Names a user; None where there is none, or one without a number: a guest's rights are those of his token."""
+    return "anonymous" if getattr(user, "is_anonymous", False) else getattr(user, "id", None)
