@@ -51,7 +51,7 @@ setup(
     package_data={"": ["*.sql"], "warehouse": ["*/*.sql"], "pipeline": ["spark/*.py"]},
     install_requires=[
         "boto3>=1.36,<2",
-        "luigi>=3.6,<4",
+        "luigi>=3.6,<3.9",
         "psycopg2-binary>=2.9.9,<3",
         "pydantic>=2.7,<3",
         "tenacity>=9,<10",

@@ -1,9 +1,10 @@
 """The OceanRecords warehouse: what `luigi --module pipeline` sees."""
 
+import sys
+
 from luigi.tools.range import RangeDaily
 
-from pipeline import scheduler
-from pipeline.tasks import command
+from pipeline.tasks import seam
 from pipeline.tasks.behavior import ExtractPurchases, LoadUserBehavior
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
@@ -17,11 +18,11 @@ from pipeline.tasks.reconcile import ReconcileSource
 from pipeline.tasks.reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
 from pipeline.tasks.risk import ExtractRiskScores, LoadRiskScores
 from pipeline.tasks.simulate import SimulateBusinessDay, SimulateFeeds
-from pipeline.tasks.worker import run_small_tasks_in_the_worker
 
-scheduler.use_embedded()
-command.watch()
-run_small_tasks_in_the_worker()
+# Luigi's command asks for its worker before RangeDaily has made a task of ours. Other programs are left as they are
+# until they make one themselves.
+if "luigi.cmdline" in sys.modules:
+    seam.install()
 
 __all__ = [
     "CheckWarehouse",

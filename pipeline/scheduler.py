@@ -18,10 +18,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from luigi.configuration import get_config
 from luigi.interface import core
-from luigi.metrics import MetricsCollectors
 from luigi.rpc import RemoteScheduler
-from luigi.scheduler import DISABLED, DONE, FAILED, PENDING, UNKNOWN, Scheduler
-from luigi.worker import Worker
+from luigi.scheduler import DISABLED, DONE, FAILED, PENDING, UNKNOWN
 
 from pipeline import basic_auth, config, listener
 from pipeline.errors import ConfigError, OceanError, ServiceDown
@@ -51,32 +49,6 @@ def use_embedded() -> None:
         cfg.set("core", "default-scheduler-url", config.embedded("luigid_url"))
 
 
-class Factory:
-    """What Luigi makes of a command's options: its scheduler and its worker. For `worker_scheduler_factory`."""
-
-    def create_local_scheduler(self) -> Scheduler:
-        """A scheduler of the command's own, which ends before anybody could ask for its metrics."""
-        return Scheduler(prune_on_get_work=True, record_task_history=False, metrics_collector=MetricsCollectors.none)
-
-    def create_remote_scheduler(self, url: str) -> "Luigid":
-        """The luigid at the URL that Luigi took from its options and settings.
-
-        Where it does not answer, or refuses the password, the command ends with what to do instead of a stack trace.
-        """
-        try:
-            luigid = Luigid(*_address(url))
-            luigid.check()
-            return luigid
-        except OceanError as error:
-            _end(error)
-
-    def create_worker(self, scheduler: Any, worker_processes: int, assistant: bool = False) -> Worker:
-        """Luigi's worker, but no assistant: that would run what others schedule."""
-        if assistant:
-            _end(ConfigError("run as an assistant", "a command runs its own tasks alone", "leave --assistant out"))
-        return Worker(scheduler=scheduler, worker_processes=worker_processes)
-
-
 class Luigid(RemoteScheduler):
     """The luigid at `url`, which holds no password: it shows in logs and errors. `login` is (user, password).
 
@@ -89,6 +61,13 @@ class Luigid(RemoteScheduler):
         # What this command scheduled and did not call done, as it told luigid, by task id.
         self._own: dict[str, dict[str, Any]] = {}
         self._batched: dict[str, list[str]] = {}  # by family, the parameters of which Luigi may make one task
+
+    @classmethod
+    def at(cls, url: str) -> "Luigid":
+        """The luigid at a URL, which answers and lets us in. Raises ServiceDown, ConfigError."""
+        luigid = cls(*_address(url))
+        luigid.check()
+        return luigid
 
     def check(self) -> None:
         """Returns when luigid answers and lets us in. Raises ServiceDown, ConfigError."""
@@ -212,7 +191,8 @@ def _without(params: Mapping[str, str], names: Any) -> dict[str, str]:
     return {name: value for name, value in params.items() if name not in names}
 
 
-def _end(error: OceanError) -> NoReturn:
+def end(error: OceanError) -> NoReturn:
+    """Ends the command with an error that no task is to blame for."""
     print(error, file=sys.stderr)
     sys.exit(UNHANDLED)
 

@@ -19,11 +19,20 @@ from pipeline.errors import OceanError, printable, reason
 from pipeline.postgres import Cursor
 from pipeline.retries import patiently
 from pipeline.targets import Marker
+from pipeline.tasks import seam
 
 logger = logging.getLogger("luigi-interface")
 
 
-class DatedTask(luigi.Task):
+class OceanTask(luigi.Task):
+    """What runs with our worker and scheduler, also where a program of somebody else's builds it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        seam.require()
+        super().__init__(*args, **kwargs)
+
+
+class DatedTask(OceanTask):
     """A task of one date (UTC). `rows` and `bytes` are what its run moved, for the run log and the summary."""
 
     date = luigi.DateParameter(description="the day whose changes are loaded, YYYY-MM-DD (UTC)")

@@ -1,7 +1,7 @@
 """The end of a command: its last lines say what failed and what to do, and so does one alert.
 
 Luigi has no event for that end, and those of a task that has a process of its own do not leave that process. So this
-looks on at the three places where Luigi itself learns what became of a task.
+listens to what its worker tells the scheduler of each task.
 """
 
 import atexit
@@ -10,18 +10,20 @@ import logging
 import re
 import shlex
 import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import luigi
-from luigi import interface, notifications
+from luigi import notifications
 from luigi.rpc import RPCError
-from luigi.worker import Worker
+from luigi.task import task_id_str
+from luigi.task_register import Register
 
 from pipeline import config, postgres, summary
 from pipeline.errors import OceanError, reason, unexpected
 from pipeline.outcome import DAILY, DONE, Outcome, Task
-from pipeline.scheduler import Factory
 from pipeline.tasks import run_log
 from pipeline.tasks.stopping import told_to_stop
 
@@ -29,57 +31,103 @@ logger = logging.getLogger("luigi-interface")
 
 OURS = re.compile(r"^pipeline\.errors\.\w+: (.+)$", re.MULTILINE)
 
-_schedule_and_run = interface._schedule_and_run
-_add_task = Worker._add_task
-_announce = Worker._announce_scheduling_failure
 
-_outcome = Outcome("")
-_running: dict[str, luigi.Task] = {}
-_unscheduled: dict[str, str] = {}
+class Command:
+    """What one command of Luigi runs, from the first task that its worker schedules to its last lines."""
 
+    def __init__(self) -> None:
+        self._outcome = Outcome(_typed())
+        self._named: dict[str, Task] = {}  # by task id, as all of these
+        self._running: dict[str, luigi.Task] = {}
+        self._batches: dict[str, list[str]] = {}  # the tasks that Luigi runs as one
+        self._unscheduled: dict[str, str] = {}  # why
+        self._signals = ExitStack()
 
-def watch() -> None:
-    """From now on every command of Luigi ends as this module says."""
-    interface._schedule_and_run = _watched
-    Worker._add_task = _noted
-    Worker._announce_scheduling_failure = _announced
+    def begin(self) -> None:
+        """Begins to listen to SIGTERM."""
+        self._signals.enter_context(told_to_stop(self._stopped))
 
-
-def begins(task: luigi.Task) -> None:
-    """Notes that a worker is about to run a task, be it in another process."""
-    run_log.started(task)
-    _running[task.task_id] = task
-
-
-def _watched(tasks: Any, worker_scheduler_factory: Any = None, override_defaults: Any = None) -> Any:
-    global _outcome, _running
-    before = _outcome, _running  # of the command whose task runs this one
-    outcome = Outcome(_command())
-    _outcome, _running = outcome, {}
-    try:
-        with told_to_stop(_stopped):
-            result = _schedule_and_run(tasks, worker_scheduler_factory or Factory(), override_defaults)
-    except (Exception, KeyboardInterrupt) as error:
+    def end(self, error: BaseException | None) -> None:
+        """Ends it with its last lines and its alert. Luigi's own summary comes before them, and a trace of `error`."""
+        self._signals.close()
+        if error is not None and not isinstance(error, (Exception, KeyboardInterrupt)):
+            return
         is_interrupted = isinstance(error, KeyboardInterrupt)
-        _cut_short("it was interrupted" if is_interrupted else _why(error))
-        # After the trace that is still to be printed.
-        atexit.register(_end, outcome, tell=not is_interrupted)
-        raise
-    finally:
-        _outcome, _running = before
-    _end(outcome)
-    return result
+        if error is not None:
+            self._cut_short("it was interrupted" if is_interrupted else _why(error))
+        if error is not None or "luigi.cmdline" in sys.modules:
+            atexit.register(_end, self._outcome, tell=not is_interrupted)
+        else:
+            _end(self._outcome)
+
+    def begins(self, task: luigi.Task) -> None:
+        """Notes that the worker is about to run a task, be it in another process."""
+        run_log.started(task)
+        self._running[task.task_id] = task
+
+    def joined(self, batch: str, tasks: list[str]) -> None:
+        """Notes the tasks that Luigi runs as one."""
+        self._batches[batch] = tasks
+
+    def told(self, told: Mapping[str, Any]) -> None:
+        """Notes what the worker told the scheduler of a task: its state, what it needs, and why it failed."""
+        self._named[told["task_id"]] = _named(told["family"], told["params"])
+        needs = [*(told.get("deps") or ()), *(told.get("new_deps") or ())]
+        for task_id in (told["task_id"], *self._batches.pop(told["task_id"], ())):
+            error = self._error(task_id, told["status"], told.get("expl"))
+            self._running.pop(task_id, None)
+            self._outcome.note(task_id, self._named[task_id], told["status"], needs, error)
+
+    def not_scheduled(self, family: str, params: Mapping[str, str], trace: str) -> None:
+        """Notes a task of which it could not be found out whether it is done, or what it needs."""
+        why = self._unscheduled[task_id_str(family, params)] = _of_trace(trace)
+        run_log.not_scheduled(family, params, why)
+
+    def _stopped(self) -> None:
+        self._cut_short("it was told to stop (SIGTERM)")
+        _end(self._outcome)
+
+    def _cut_short(self, why: str) -> None:
+        self._outcome.cut_short = why
+        for task in self._running.values():
+            run_log.interrupted(task)
+
+    def _error(self, task_id: str, state: str, explanation: str | None) -> str | None:
+        """Why a task failed, as Luigi was told: a trace, or what a task that is done held back."""
+        if error := getattr(self._running.get(task_id), "error", None):
+            return reason(error)
+        said = json.loads(explanation) if explanation else None
+        if state == DONE or not said:
+            return said or self._unscheduled.pop(task_id, None)
+        return _of_trace(said)
 
 
-def _stopped() -> None:
-    _cut_short("it was told to stop (SIGTERM)")
-    _end(_outcome)
+class Heard:
+    """A scheduler, the local one or luigid's, of which a command hears what it is told and answers."""
 
+    def __init__(self, scheduler: Any, command: Command) -> None:
+        self._scheduler, self._command = scheduler, command
 
-def _cut_short(why: str) -> None:
-    _outcome.cut_short = why
-    for task in _running.values():
-        run_log.interrupted(task)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scheduler, name)
+
+    def add_task(self, **task: Any) -> Any:
+        """Tells what is known of a task."""
+        answer = self._scheduler.add_task(**task)
+        self._command.told(task)
+        return answer
+
+    def get_work(self, **asked: Any) -> Any:
+        """Asks for the task to run next."""
+        answer = self._scheduler.get_work(**asked)
+        if "batch_id" in answer:
+            self._command.joined(answer["batch_id"], answer["batch_task_ids"])
+        return answer
+
+    def announce_scheduling_failure(self, **failure: Any) -> Any:
+        """Tells that a task could not be scheduled."""
+        self._command.not_scheduled(failure["family"], failure["params"], failure["expl"])
+        return self._scheduler.announce_scheduling_failure(**failure)
 
 
 def _why(error: BaseException) -> str:
@@ -87,33 +135,6 @@ def _why(error: BaseException) -> str:
     if isinstance(error, RPCError):
         return "luigid does not answer any more; start it again (`make up`), or add --local-scheduler"
     return reason(error)
-
-
-def _noted(worker: Worker, /, *args: Any, **kwargs: Any) -> None:
-    seen = len(worker._add_task_history)
-    _add_task(worker, *args, **kwargs)
-    needs = [*(kwargs.get("deps") or ()), *(kwargs.get("new_deps") or ())]
-    for task, state, _ in worker._add_task_history[seen:]:
-        error = _error(task, state, kwargs.get("expl"))
-        _running.pop(task.task_id, None)
-        _outcome.note(task.task_id, _named(task), state, needs, error)
-
-
-def _announced(worker: Worker, task: luigi.Task, trace: str) -> None:
-    _unscheduled[task.task_id] = _of_trace(trace)
-    run_log.not_scheduled(task, _unscheduled[task.task_id])
-    _announce(worker, task, trace)
-
-
-def _error(task: luigi.Task, state: str, explanation: str | None) -> str | None:
-    """Why a task failed, as Luigi was told: a trace, or what a task that is done held back."""
-    error = getattr(task, "error", None)
-    if error and task.task_id in _running:
-        return reason(error)
-    said = json.loads(explanation) if explanation else None
-    if state == DONE or not said:
-        return said or _unscheduled.pop(task.task_id, None)
-    return _of_trace(said)
 
 
 def _of_trace(trace: str) -> str:
@@ -125,13 +146,13 @@ def _of_trace(trace: str) -> str:
     return unexpected(trace.strip().rpartition("\n")[2].partition(":")[0].rpartition(".")[2])
 
 
-def _named(task: luigi.Task) -> Task:
-    values = [value for value in task.to_str_params(only_significant=True).values() if value]
-    date = str(getattr(task, "date", ""))
-    return Task(task.task_family, date, f"{task.task_family}({', '.join(values)})")
+def _named(family: str, params: Mapping[str, str]) -> Task:
+    known = Register.get_task_cls(family).get_params()
+    values = [params[name] for name, parameter in known if parameter.significant and params[name]]
+    return Task(family, params.get("date", ""), f"{family}({', '.join(values)})")
 
 
-def _command() -> str:
+def _typed() -> str:
     """What runs this command again, as it would be typed; nothing where that is not luigi."""
     program = Path(sys.argv[0])
     if program.name != "luigi":

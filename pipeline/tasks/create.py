@@ -1,14 +1,12 @@
 """The warehouse as it is before its first load, or before the first load of a new version."""
 
-import luigi
-
 from pipeline import postgres, warehouse
 from pipeline.config import settings
 from pipeline.targets import Marker
-from pipeline.tasks.base import logger, retried
+from pipeline.tasks.base import OceanTask, logger, retried
 
 
-class CreateWarehouse(luigi.Task):
+class CreateWarehouse(OceanTask):
     """Creates all schemas, tables, views and unknown members of the warehouse, or upgrades those that are there.
 
     Runs again when a file under warehouse/ddl or warehouse/migrations, or a setting that they contain, has changed.

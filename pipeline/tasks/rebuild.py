@@ -11,7 +11,7 @@ from pipeline.config import settings
 from pipeline.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.lake import lake
 from pipeline.postgres import Cursor
-from pipeline.tasks.base import logger, retried, show
+from pipeline.tasks.base import OceanTask, logger, retried, show
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad
 from pipeline.tasks.risk import SOURCE as RISK_SCORES
@@ -21,7 +21,7 @@ SCHEMAS = ("delta", "stage", "work", "dwh", "mart", "etl")
 MART = "mart"
 
 
-class RebuildWarehouse(luigi.Task):
+class RebuildWarehouse(OceanTask):
     """Builds the warehouse from the lake alone, up to the newest date of which the lake has all extracts.
 
     Neither the source nor the risk-score service is asked. The result is the warehouse that the loads of these dates
@@ -80,7 +80,7 @@ class RebuildWarehouse(luigi.Task):
             review_models.remember(cursor, models)
 
 
-class RebuildTable(luigi.Task):
+class RebuildTable(OceanTask):
     """Builds one table anew in one transaction: a stage table from the lake, a table of dwh from stage, or the mart.
 
     A fact table is emptied first; the keys of a dimension stay, its rows are compared with stage one by one. What
@@ -114,7 +114,7 @@ class RebuildTable(luigi.Task):
         logger.info("%s: %s rows written", self.table, f"{rows:,}")
 
 
-class ClearDate(luigi.Task):
+class ClearDate(OceanTask):
     """Takes the markers of a date away, so that its load can be run again; with --downstream of all later dates too.
 
     Nothing that was loaded is changed. What the next load then writes is what is not in the warehouse as stage says:

@@ -16,7 +16,7 @@ from pipeline.lake import Lake, lake
 from pipeline.landing import REVIEWS, Delivery
 from pipeline.parquet import ParquetCsv
 from pipeline.postgres import Cursor
-from pipeline.tasks.base import WaitingTask, held_back, retried, show
+from pipeline.tasks.base import OceanTask, WaitingTask, held_back, retried, show
 from pipeline.tasks.create import CreateWarehouse
 from pipeline.tasks.feeds import LoadFeed, deliveries, list_again
 from pipeline.tasks.simulate import simulated_feeds
@@ -106,7 +106,7 @@ class LoadReviews(LoadFeed):
         return parts, feeds.finish(cursor, self.feed.name, parts)
 
 
-class TrainReviewClassifier(luigi.Task):
+class TrainReviewClassifier(OceanTask):
     """Trains the classifier `trained` on labelled reviews, and makes it the one that is used from then on.
 
     The file is CSV with the header review_str,positive (true or false). What it reaches on reviews that it has not

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import logging
 import re
+from collections.abc import Mapping
 
 import luigi
 
@@ -57,33 +58,37 @@ def interrupted(task: luigi.Task) -> None:
     _record(task, TaskDied(f"finish {task.task_family}", "its command was interrupted", "run the same command again"))
 
 
-def not_scheduled(task: luigi.Task, reason: str) -> None:
+def not_scheduled(family: str, params: Mapping[str, str], reason: str) -> None:
     """Records a task of which it could not be found out whether it is done, or what it needs."""
-    started(task)
-    _record(task, reason)
+    _write({"task": family, "params": json.dumps(params), "started": dt.datetime.now(dt.UTC), "error": reason})
 
 
-def _record(task: luigi.Task, error: Exception | str | None) -> None:
-    row = {
-        "task": task.task_family,
-        "params": json.dumps(task.to_str_params()),
-        "started": task.started,
-        "status": "failed" if error else "done",
-        "rows": getattr(task, "rows", None),
-        "bytes": getattr(task, "bytes", None),
-        "error": str(error) if error else None,
-    }
-    try:
-        try:
-            _write(row)
-        except Transient:  # the task may have failed with its connection: there is a new one for the log
-            _write(row)
-    except OceanError as problem:
-        # The log is no reason to fail a load that is committed; before CreateWarehouse has run there is no table.
-        logger.debug("the run of %s was not recorded: %s", task, problem)
+def _record(task: luigi.Task, error: Exception | None) -> None:
+    _write(
+        {
+            "task": task.task_family,
+            "params": json.dumps(task.to_str_params()),
+            "started": task.started,
+            "rows": getattr(task, "rows", None),
+            "bytes": getattr(task, "bytes", None),
+            "error": str(error) if error else None,
+        }
+    )
 
 
 def _write(row: dict[str, object]) -> None:
+    row = {"rows": None, "bytes": None, "status": "failed" if row["error"] else "done"} | row
+    try:
+        try:
+            _insert(row)
+        except Transient:  # the task may have failed with its connection: there is a new one for the log
+            _insert(row)
+    except OceanError as problem:
+        # The log is no reason to fail a load that is committed; before CreateWarehouse has run there is no table.
+        logger.debug("the run of %s was not recorded: %s", row["task"], problem)
+
+
+def _insert(row: dict[str, object]) -> None:
     with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
         cursor.execute(RECORD, row)
 
