@@ -10,6 +10,7 @@ from support import World, create_warehouse, load_day
 from pipeline import checks, postgres
 
 DAY = date(3)
+TASK_FAILED = 30
 # What is planted for a check to find; each statement changes rows that the last load wrote.
 PLANTED = {
     "amounts_of_lines": ["update dwh.fact_order_line set line_amount = line_amount + 1 where order_id = 2"],
@@ -125,3 +126,19 @@ def test_everything_is_checked_again_after_some_days(shop: World) -> None:
         checks.run(cursor, DAY, whole=True)
         assert not checks.is_whole_due(cursor, DAY + dt.timedelta(days=6), 7)
         assert checks.is_whole_due(cursor, DAY + dt.timedelta(days=7), 7)
+
+
+def test_a_load_in_which_a_check_finds_an_error_fails_until_it_is_mended(world: World) -> None:
+    open_shop(world)
+    add_order(world, 1, at(2), 1, delivered_ts=dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
+    found = world.where(RISK_API_URL="")
+    marked = "select update_id from etl.marker where update_id similar to '(CheckWarehouse|DailyWarehouseLoad)%'"
+    for _ in range(2):
+        output = found.load(date(2), expect=TASK_FAILED)
+        assert f"cannot call the load of {date(2)} right, because rows_from_the_future found 1 orders" in output
+        assert found.warehouse(marked) == []
+    update(world, "orders", {"order_id": 1}, at(3), delivered_ts=at(1))
+    for day in (3, 2):
+        # What is only a warning fails no load.
+        assert "warn: 1 orders that are delivered before they are placed" in found.load(date(day))
+    assert len(found.warehouse(marked)) == 4
