@@ -1,8 +1,24 @@
 """The star schema: versions, unknown members, the queue, and what a change in the source does to each."""
 
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from shop import add_order, add_product, at, date, insert, open_shop, update
-from support import World, create_warehouse, extract_date, load_day, load_dimensions, load_facts, load_stages
+from support import (
+    World,
+    create_warehouse,
+    database_of,
+    extract_date,
+    load_day,
+    load_dimensions,
+    load_facts,
+    load_stages,
+)
+
+from pipeline import dwh, postgres
+from pipeline.catalog import DIMENSIONS, FACTS
+from pipeline.targets import Marker
 
 VERSIONS = """
 select product_id, unit_price::float, to_char(valid_from, 'YYYY-MM-DD HH24'), to_char(valid_to, 'YYYY-MM-DD HH24'),
@@ -14,6 +30,7 @@ LINE_PRICES = """
 select order_id, dim_product.unit_price::float from dwh.fact_order_line
 left join dwh.dim_product using (product_key) order by order_id
 """
+WAITS = "select exists (select from pg_locks where not granted and relation = 'dwh.fact_order_line'::regclass)"
 
 
 @pytest.fixture
@@ -103,6 +120,62 @@ def test_a_late_price_from_before_the_first_one_becomes_the_first_version(shop: 
         (1, 12.0, "2026-01-03 12", END, True),
     ]
     assert shop.warehouse(LINE_PRICES) == [(1, 10.0), (3, 12.0)]
+
+
+def test_a_version_that_is_seen_to_begin_earlier_takes_the_lines_since_then(shop: World) -> None:
+    load(shop, 1)
+    reprice(shop, 3, 12)
+    extract_date(shop, date(3))  # seen, but its load comes last
+    add_order(shop, 4, at(4), 1)
+    update(shop, "products", {"product_id": 1}, at(5), name="New name")
+    load(shop, 5)
+    assert shop.warehouse(LINE_PRICES) == [(4, 10.0)]
+    load_stages(shop, date(3))
+    load_dimensions(shop)
+    load_facts(shop)
+    assert shop.warehouse(VERSIONS) == [
+        (1, 10.0, BEGINNING, "2026-01-03 12", False),
+        (1, 12.0, "2026-01-03 12", END, True),
+    ]
+    assert shop.warehouse(LINE_PRICES) == [(4, 12.0)]
+
+
+def test_a_new_version_waits_for_a_load_of_lines_that_still_runs(shop: World) -> None:
+    add_order(shop, 1, at(1), 1)
+    load(shop, 1)
+    add_order(shop, 2, at(2, 13), 1)
+    reprice(shop, 2, 12)
+    extract_date(shop, date(2))
+    load_stages(shop, date(2))
+    load_dimensions(shop, "dim_product")
+
+    def load_versions() -> None:
+        with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+            dwh.load_dimension(cursor, DIMENSIONS["dim_product"])
+
+    with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        postgres.lock_tables(cursor, "dwh.fact_order_line")
+        dwh.load_fact(cursor, FACTS["fact_order_line"])
+        versions = pool.submit(load_versions)
+        while shop.warehouse(WAITS) == [(False,)]:
+            assert not versions.done()
+    versions.result()
+    assert shop.warehouse(LINE_PRICES) == [(1, 10.0), (2, 10.0)]
+    load_facts(shop)
+    assert shop.warehouse(LINE_PRICES) == [(1, 10.0), (2, 12.0)]
+
+
+def test_a_dimension_that_ends_after_the_fact_heals_it_whenever_it_began(shop: World) -> None:
+    add_order(shop, 1, at(1), 1)
+    load(shop, 1, "dim_customer")
+    fact, customers = (Marker(name, f"dwh.{name}", date(1)) for name in ("fact_order", "dim_customer"))
+    with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        cursor.execute("select")  # its transaction begins
+        with postgres.transaction(shop.warehouse_url, "warehouse") as other:
+            fact.touch(other)
+        customers.touch(cursor)
+    with postgres.session(shop.warehouse_url, "warehouse") as cursor:
+        assert dwh.can_heal(cursor, FACTS["fact_order"], fact.update_id)
 
 
 def test_a_price_that_comes_back_is_a_version_of_its_own(shop: World) -> None:
@@ -213,6 +286,34 @@ def test_an_order_whose_date_is_corrected_moves_to_the_other_month(shop: World) 
     load(shop, 2)
     assert shop.warehouse("select month, orders from mart.kpi_monthly") == [(at(-3).date().replace(day=1), 1)]
     assert shop.warehouse("select ordered_date_key from dwh.fact_order_line") == [(20251228,)]
+
+
+@pytest.mark.parametrize(("ordered", "delivered"), [(at(-1), at(2)), (at(2), at(-1))])
+def test_an_order_that_is_delivered_in_another_year_has_both_dates(
+    shop: World, ordered: dt.datetime, delivered: dt.datetime
+) -> None:
+    add_order(shop, 1, ordered, 1, delivered_ts=delivered)
+    load(shop, 2)
+    assert shop.warehouse("select ordered_date_key, delivered_date_key from dwh.fact_order") == [
+        tuple(int(f"{instant:%Y%m%d}") for instant in (ordered, delivered))
+    ]
+    assert queue(shop) == set()
+
+
+def test_days_and_quarters_are_utc_whatever_the_time_zone_of_the_server(world: World, admin: str) -> None:
+    with postgres.session(admin, "tests") as cursor:
+        for url in (world.operational_url, world.warehouse_url):
+            cursor.execute(f"alter database {database_of(url)} set timezone = 'America/New_York'")
+    open_shop(world)
+    create_warehouse(world)
+    for order, hour in ((1, 2), (2, 23)):  # in New York the first one is of the year before
+        add_order(world, order, at(1, hour), 1)
+    load(world, 1)
+    assert world.rows("select ordered_date_key from dwh.fact_order") == {(20260101,)}
+    assert world.rows("select quarter_label, orders, unique_customers from mart.kpi_quarterly_country") == {
+        ("2026-Q1*", 2, 1)
+    }
+    assert world.rows("select month, orders from mart.kpi_monthly") == {(date(1), 2)}
 
 
 def test_labels_are_never_null(shop: World) -> None:
