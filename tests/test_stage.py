@@ -34,6 +34,14 @@ def test_the_newest_row_of_a_key_wins_whatever_the_order_of_the_extracts(shop: W
     assert history == {(at(1), 10.0), (at(2), 11.0), (at(3), 12.0)}
 
 
+def test_an_older_extract_does_not_set_back_how_far_stage_is(shop: World) -> None:
+    for day in (1, 2):
+        extract_date(shop, date(day), PRODUCTS)
+        load_stages(shop, date(day), PRODUCTS)
+    load_stages(shop, date(1), PRODUCTS)
+    assert shop.warehouse("select loaded_to from etl.stage_batch") == [(at(3, 0),)]
+
+
 def test_a_replay_changes_nothing_not_even_the_batch(shop: World) -> None:
     extract_date(shop, date(1), PRODUCTS)
     load_stages(shop, date(1), PRODUCTS)
