@@ -19,6 +19,7 @@ from support import (
 from pipeline import dwh, postgres
 from pipeline.catalog import DIMENSIONS, FACTS
 from pipeline.targets import Marker
+from pipeline.tasks.load import LoadDimension, LoadFact
 
 VERSIONS = """
 select product_id, unit_price::float, to_char(valid_from, 'YYYY-MM-DD HH24'), to_char(valid_to, 'YYYY-MM-DD HH24'),
@@ -30,7 +31,9 @@ LINE_PRICES = """
 select order_id, dim_product.unit_price::float from dwh.fact_order_line
 left join dwh.dim_product using (product_key) order by order_id
 """
-WAITS = "select exists (select from pg_locks where not granted and relation = 'dwh.fact_order_line'::regclass)"
+# Whatever is waited for, lest a test wait for ever for the right one.
+WAITS = "select coalesce(relation::regclass::text, locktype), mode from pg_locks where not granted"
+FOR_A_LOAD = "ShareRowExclusiveLock"
 
 
 @pytest.fixture
@@ -157,12 +160,43 @@ def test_a_new_version_waits_for_a_load_of_lines_that_still_runs(shop: World) ->
         postgres.lock_tables(cursor, "dwh.fact_order_line")
         dwh.load_fact(cursor, FACTS["fact_order_line"])
         versions = pool.submit(load_versions)
-        while shop.warehouse(WAITS) == [(False,)]:
+        while not (waits := shop.warehouse(WAITS)):
             assert not versions.done()
+        assert waits == [("dwh.fact_order_line", FOR_A_LOAD)]
     versions.result()
     assert shop.warehouse(LINE_PRICES) == [(1, 10.0), (2, 10.0)]
     load_facts(shop)
     assert shop.warehouse(LINE_PRICES) == [(1, 10.0), (2, 12.0)]
+
+
+@pytest.mark.parametrize("table", ["fact_order", "dim_customer"])
+def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_the_rest(
+    shop: World, table: str
+) -> None:
+    add_order(shop, 1, at(1), 1)
+    load(shop, 1)
+    for day in (2, 3):
+        insert(shop, "customers", at(day), customer_id=day, first_name="A", last_name="B", registered_on=date(day))
+        add_order(shop, day, at(day), 1, customer_id=day)
+        extract_date(shop, date(day))
+    load_stages(shop, date(2))
+    with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        postgres.lock_tables(cursor, f"dwh.{table}")
+        if table in FACTS:
+            dwh.load_fact(cursor, FACTS[table])
+            second: LoadFact | LoadDimension = LoadFact(date(3), table=table)
+        else:
+            dwh.load_dimension(cursor, DIMENSIONS[table])
+            second = LoadDimension(date(3), table=table)
+        load_stages(shop, date(3))
+        waiting = pool.submit(second.run)
+        while not (waits := shop.warehouse(WAITS)):
+            assert not waiting.done()
+        assert waits == [(f"dwh.{table}", FOR_A_LOAD)]
+    waiting.result()
+    assert second.error is None
+    key = "order_id" if table in FACTS else "customer_id"
+    assert shop.rows(f"select {key} from dwh.{table} where {key} > 0") == {(1,), (2,), (3,)}
 
 
 def test_a_dimension_that_ends_after_the_fact_heals_it_whenever_it_began(shop: World) -> None:
