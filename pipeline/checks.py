@@ -55,8 +55,11 @@ def checks() -> tuple[Check, ...]:
 
 
 def is_whole_due(cursor: Cursor, date: dt.date, days: int) -> bool:
-    """Whether the warehouse as a whole was not checked for so many days before a date."""
-    query = "select not exists (select from etl.check_result where whole and load_date between %s and %s)"
+    """Whether the warehouse as a whole was not checked for so many days before a date, or not without an error."""
+    query = (
+        "select not exists (select from etl.check_result where whole and load_date between %s and %s "
+        "group by load_date having not bool_or(severity = 'error' and failures > 0))"
+    )
     due: bool = postgres.value(cursor, query, (date - dt.timedelta(days=days - 1), date))
     return due
 

@@ -2,7 +2,7 @@
 
 import pytest
 from shop import add_order, at, date, insert, open_shop, update
-from support import World
+from support import World, keep_mart
 
 KPIS = "select sales::float, orders, unique_customers from mart.kpi_monthly"
 
@@ -68,6 +68,10 @@ def test_a_row_that_comes_back_is_not_deleted(loaded: World) -> None:
     loaded.load(date(3))
     assert loaded.rows("select order_amount::float, is_deleted from dwh.fact_order where order_id = 2") == {(30, False)}
     assert loaded.rows(KPIS) == {(70, 2, 2)}
+    # The repair that marked it lies on the lake, and is loaded after all extracts.
+    checksum = loaded.checksum()
+    loaded.luigi("RebuildWarehouse", "--replace")
+    assert loaded.checksum() == checksum
 
 
 def test_a_warehouse_from_the_lake_knows_what_was_deleted(loaded: World) -> None:
@@ -79,7 +83,7 @@ def test_a_warehouse_from_the_lake_knows_what_was_deleted(loaded: World) -> None
     assert loaded.checksum() == checksum
     loaded.luigi("RebuildTable", "--table", "ops.orders")
     loaded.luigi("RebuildTable", "--table", "fact_order")
-    loaded.luigi("RebuildTable", "--table", "mart")
+    keep_mart(loaded)
     assert loaded.checksum() == checksum
 
 

@@ -1,8 +1,25 @@
 """The star schema: versions, unknown members, the queue, and what a change in the source does to each."""
 
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from shop import add_order, add_product, at, date, insert, open_shop, update
-from support import World, create_warehouse, extract_date, load_day, load_dimensions, load_facts, load_stages
+from support import (
+    World,
+    create_warehouse,
+    database_of,
+    extract_date,
+    load_day,
+    load_dimensions,
+    load_facts,
+    load_stages,
+)
+
+from pipeline import dwh, postgres
+from pipeline.catalog import DIMENSIONS, FACTS
+from pipeline.targets import Marker
+from pipeline.tasks.load import LoadDimension, LoadFact
 
 VERSIONS = """
 select product_id, unit_price::float, to_char(valid_from, 'YYYY-MM-DD HH24'), to_char(valid_to, 'YYYY-MM-DD HH24'),
@@ -14,6 +31,9 @@ LINE_PRICES = """
 select order_id, dim_product.unit_price::float from dwh.fact_order_line
 left join dwh.dim_product using (product_key) order by order_id
 """
+# Whatever is waited for, lest a test wait for ever for the right one.
+WAITS = "select coalesce(relation::regclass::text, locktype), mode from pg_locks where not granted"
+FOR_A_LOAD = "ShareRowExclusiveLock"
 
 
 @pytest.fixture
@@ -103,6 +123,93 @@ def test_a_late_price_from_before_the_first_one_becomes_the_first_version(shop: 
         (1, 12.0, "2026-01-03 12", END, True),
     ]
     assert shop.warehouse(LINE_PRICES) == [(1, 10.0), (3, 12.0)]
+
+
+def test_a_version_that_is_seen_to_begin_earlier_takes_the_lines_since_then(shop: World) -> None:
+    load(shop, 1)
+    reprice(shop, 3, 12)
+    extract_date(shop, date(3))  # seen, but its load comes last
+    add_order(shop, 4, at(4), 1)
+    update(shop, "products", {"product_id": 1}, at(5), name="New name")
+    load(shop, 5)
+    assert shop.warehouse(LINE_PRICES) == [(4, 10.0)]
+    load_stages(shop, date(3))
+    load_dimensions(shop)
+    load_facts(shop)
+    assert shop.warehouse(VERSIONS) == [
+        (1, 10.0, BEGINNING, "2026-01-03 12", False),
+        (1, 12.0, "2026-01-03 12", END, True),
+    ]
+    assert shop.warehouse(LINE_PRICES) == [(4, 12.0)]
+
+
+def test_a_new_version_waits_for_a_load_of_lines_that_still_runs(shop: World) -> None:
+    add_order(shop, 1, at(1), 1)
+    load(shop, 1)
+    add_order(shop, 2, at(2, 13), 1)
+    reprice(shop, 2, 12)
+    extract_date(shop, date(2))
+    load_stages(shop, date(2))
+    load_dimensions(shop, "dim_product")
+
+    def load_versions() -> None:
+        with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+            dwh.load_dimension(cursor, DIMENSIONS["dim_product"])
+
+    with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        postgres.lock_tables(cursor, "dwh.fact_order_line")
+        dwh.load_fact(cursor, FACTS["fact_order_line"])
+        versions = pool.submit(load_versions)
+        while not (waits := shop.warehouse(WAITS)):
+            assert not versions.done()
+        assert waits == [("dwh.fact_order_line", FOR_A_LOAD)]
+    versions.result()
+    assert shop.warehouse(LINE_PRICES) == [(1, 10.0), (2, 10.0)]
+    load_facts(shop)
+    assert shop.warehouse(LINE_PRICES) == [(1, 10.0), (2, 12.0)]
+
+
+@pytest.mark.parametrize("table", ["fact_order", "dim_customer"])
+def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_the_rest(
+    shop: World, table: str
+) -> None:
+    add_order(shop, 1, at(1), 1)
+    load(shop, 1)
+    for day in (2, 3):
+        insert(shop, "customers", at(day), customer_id=day, first_name="A", last_name="B", registered_on=date(day))
+        add_order(shop, day, at(day), 1, customer_id=day)
+        extract_date(shop, date(day))
+    load_stages(shop, date(2))
+    with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        postgres.lock_tables(cursor, f"dwh.{table}")
+        if table in FACTS:
+            dwh.load_fact(cursor, FACTS[table])
+            second: LoadFact | LoadDimension = LoadFact(date(3), table=table)
+        else:
+            dwh.load_dimension(cursor, DIMENSIONS[table])
+            second = LoadDimension(date(3), table=table)
+        load_stages(shop, date(3))
+        waiting = pool.submit(second.run)
+        while not (waits := shop.warehouse(WAITS)):
+            assert not waiting.done()
+        assert waits == [(f"dwh.{table}", FOR_A_LOAD)]
+    waiting.result()
+    assert second.error is None
+    key = "order_id" if table in FACTS else "customer_id"
+    assert shop.rows(f"select {key} from dwh.{table} where {key} > 0") == {(1,), (2,), (3,)}
+
+
+def test_a_dimension_that_ends_after_the_fact_heals_it_whenever_it_began(shop: World) -> None:
+    add_order(shop, 1, at(1), 1)
+    load(shop, 1, "dim_customer")
+    fact, customers = (Marker(name, f"dwh.{name}", date(1)) for name in ("fact_order", "dim_customer"))
+    with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        cursor.execute("select")  # its transaction begins
+        with postgres.transaction(shop.warehouse_url, "warehouse") as other:
+            fact.touch(other)
+        customers.touch(cursor)
+    with postgres.session(shop.warehouse_url, "warehouse") as cursor:
+        assert dwh.can_heal(cursor, FACTS["fact_order"], fact.update_id)
 
 
 def test_a_price_that_comes_back_is_a_version_of_its_own(shop: World) -> None:
@@ -213,6 +320,34 @@ def test_an_order_whose_date_is_corrected_moves_to_the_other_month(shop: World) 
     load(shop, 2)
     assert shop.warehouse("select month, orders from mart.kpi_monthly") == [(at(-3).date().replace(day=1), 1)]
     assert shop.warehouse("select ordered_date_key from dwh.fact_order_line") == [(20251228,)]
+
+
+@pytest.mark.parametrize(("ordered", "delivered"), [(at(-1), at(2)), (at(2), at(-1))])
+def test_an_order_that_is_delivered_in_another_year_has_both_dates(
+    shop: World, ordered: dt.datetime, delivered: dt.datetime
+) -> None:
+    add_order(shop, 1, ordered, 1, delivered_ts=delivered)
+    load(shop, 2)
+    assert shop.warehouse("select ordered_date_key, delivered_date_key from dwh.fact_order") == [
+        tuple(int(f"{instant:%Y%m%d}") for instant in (ordered, delivered))
+    ]
+    assert queue(shop) == set()
+
+
+def test_days_and_quarters_are_utc_whatever_the_time_zone_of_the_server(world: World, admin: str) -> None:
+    with postgres.session(admin, "tests") as cursor:
+        for url in (world.operational_url, world.warehouse_url):
+            cursor.execute(f"alter database {database_of(url)} set timezone = 'America/New_York'")
+    open_shop(world)
+    create_warehouse(world)
+    for order, hour in ((1, 2), (2, 23)):  # in New York the first one is of the year before
+        add_order(world, order, at(1, hour), 1)
+    load(world, 1)
+    assert world.rows("select ordered_date_key from dwh.fact_order") == {(20260101,)}
+    assert world.rows("select quarter_label, orders, unique_customers from mart.kpi_quarterly_country") == {
+        ("2026-Q1*", 2, 1)
+    }
+    assert world.rows("select month, orders from mart.kpi_monthly") == {(date(1), 2)}
 
 
 def test_labels_are_never_null(shop: World) -> None:

@@ -15,7 +15,8 @@ from support import World, create_warehouse, database_of, extract_date, load_dim
 
 from pipeline import config, extract, postgres
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.errors import SchemaDrift, SourceUnsafe
+from pipeline.errors import SchemaDrift, ServiceLost, SourceUnsafe
+from pipeline.lake import Lake
 
 
 def rows(world: World, table: str, day: int) -> list[dict[str, str]]:
@@ -62,6 +63,23 @@ def test_an_empty_window_gives_a_valid_empty_extract(world: World) -> None:
     assert rows(world, "ops.orders", 2) == []
     for name in ("data.csv.zst", "metadata.json", "create_delta.sql", "create_stage.sql", "_SUCCESS"):
         assert world.lake.exists(f"{folder}/{name}")
+
+
+def test_an_extract_is_finished_only_when_all_its_files_are_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_shop(world)
+    write = Lake.write
+
+    def fail(lake: Lake, key: str, data: bytes) -> None:
+        if key.endswith("metadata.json"):
+            raise ServiceLost("write to the lake", "the connection was lost", "run the same command again")
+        write(lake, key, data)
+
+    monkeypatch.setattr(Lake, "write", fail)
+    with pytest.raises(ServiceLost):
+        extract_date(world, date(1), ["ops.products"])
+    assert not world.lake.exists(f"{extract.folder('ops.products', date(1))}/_SUCCESS")
 
 
 def test_all_tables_of_a_date_share_one_bound_also_when_they_are_extracted_later(world: World) -> None:

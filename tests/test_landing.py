@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support import World
 
 from pipeline import postgres
-from pipeline.errors import BadExtract
+from pipeline.errors import BadExtract, ServiceDown, ServiceLost
 from pipeline.lake import Lake
 from pipeline.landing import (
     PARTNER_ORDERS,
@@ -508,6 +508,18 @@ def test_a_folder_is_listed_beyond_a_page_and_deleted_with_what_is_gone_already(
     lake.delete([*keys, "many/never-there"])
     assert lake.objects("many") == []
     assert [(found.key, found.size) for found in lake.objects("many-more")] == [("many-more/1", 1)]
+
+
+@pytest.mark.parametrize(("code", "error"), [("AccessDenied", ServiceDown), ("SlowDown", ServiceLost)])
+def test_an_object_that_s3_refuses_to_delete_is_an_error(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, code: str, error: type[ServiceDown]
+) -> None:
+    lake.write("kept/1", b"1")
+    answer = {"Errors": [{"Key": f"{lake.prefix}/kept/1", "Code": code}]}
+    monkeypatch.setattr(lake.client, "delete_objects", lambda **_: answer)
+    with pytest.raises(error, match=f"it did not delete .*kept/1: {code}") as caught:
+        lake.delete(["kept/1"])
+    assert type(caught.value) is error
 
 
 def test_postgresql_reads_what_is_written_clean(warehouse_url: str) -> None:

@@ -1,11 +1,17 @@
 """Source and warehouse compared: each kind of difference is found down to its key, and mended."""
 
+import hashlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from shop import add_order, at, date, insert, open_shop, update
-from support import World
+from support import World, create_warehouse, extract_date, load_stages
+
+from pipeline import postgres
+from pipeline.catalog import SOURCE_TABLES
+from pipeline.reconcile import BUCKETS, compare
 
 DAY = date(3)
 FOUND = """
@@ -36,6 +42,17 @@ def hidden_write(world: World) -> None:
     add_order(world, 7, at(2), 1)
     world.source("update ops.orders set ordered_ts = ordered_ts - interval '1 h' where order_id = 1")
     world.source("update ops.order_lines set quantity = 9 where order_id = 2")
+
+
+def differ_though_rejected(world: World) -> None:
+    """An order that changed and a line that is gone, of both of which stage has a row and rejected another one."""
+    world.warehouse(
+        """insert into etl.rejected_row (source, date, reason, "row") values """
+        """('ops.orders', '2026-01-02', 'it was spoilt', '{"order_id": 1}'), """
+        """('ops.order_lines', '2026-01-02', 'it was spoilt', '{"order_id": 5, "line_number": 1}')"""
+    )
+    world.source("update ops.orders set ordered_ts = ordered_ts - interval '1 h' where order_id = 1")
+    world.source("delete from ops.order_lines where order_id = 5")
 
 
 # What is planted, what is found, and whether a repair mends it.
@@ -73,6 +90,11 @@ PLANTED: dict[str, tuple[Callable[[World], object], set[tuple[Any, ...]], bool]]
     "deleted in the source": (
         lambda world: world.source("delete from ops.order_lines where order_id = 5"),
         {("ops.order_lines", 0, 0, 1, 0, 0, 0)},
+        True,
+    ),
+    "of keys that were once rejected": (
+        differ_though_rejected,
+        {("ops.orders", 0, 1, 0, 0, 0, 0), ("ops.order_lines", 0, 0, 1, 0, 0, 0)},
         True,
     ),
     "made up in dwh": (
@@ -117,6 +139,34 @@ def test_a_planted_difference_is_found_and_what_can_be_mended_is(loaded: World, 
         ) == {(True,)}
     if "dwh" in name and mended:
         assert loaded.checksum() == before
+
+
+def test_a_difference_is_found_in_whichever_bucket_its_key_falls(world: World) -> None:
+    open_shop(world)
+    create_warehouse(world)
+    table = SOURCE_TABLES["ops.suppliers"]
+    keys = sorted(key_in(bucket) for bucket in (0, 1, BUCKETS // 2, BUCKETS - 1))
+    for key in keys:
+        insert(world, "suppliers", at(1), supplier_id=key, name="Reef", country="UK")
+    extract_date(world, DAY, [table.name])
+    load_stages(world, DAY, [table.name])
+    world.source("update ops.suppliers set name = 'Rift' where name = 'Reef'")
+    with (
+        postgres.session(world.operational_url, "operational") as source,
+        postgres.transaction(world.warehouse_url, "warehouse") as warehouse,
+    ):
+        found = compare(source, warehouse, table)
+    assert found.changed == [(key,) for key in keys]
+    assert (found.missing, found.vanished) == ([], [])
+
+
+def key_in(bucket: int) -> int:
+    """A number whose row falls into a bucket."""
+    return next(
+        number
+        for number in itertools.count(100)
+        if int(hashlib.md5(f"({number})".encode()).hexdigest()[:8], 16) % BUCKETS == bucket
+    )
 
 
 def test_a_repair_lies_on_the_lake_so_that_a_rebuild_has_it(loaded: World) -> None:

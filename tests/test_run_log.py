@@ -1,5 +1,6 @@
 """The run log has a row for every run of a task, also for one that died with its process or its command."""
 
+import math
 import os
 import re
 import signal
@@ -8,9 +9,11 @@ from contextlib import contextmanager
 
 import pytest
 import shop
-from support import World
+from support import World, create_warehouse
 
 from pipeline import postgres
+from pipeline.tasks import run_log
+from pipeline.tasks.extract import ExtractTable
 
 RUNS = "select status, error, finished >= started from etl.task_run where params ->> 'table' = 'ops.orders'"
 DATE = shop.date(1)
@@ -82,3 +85,15 @@ def test_a_failure_is_recorded_though_the_connection_was_lost_with_the_task(open
     assert process.returncode == TASK_FAILED, output
     [error] = [error for status, error, _ in opened.warehouse(RUNS) if status == "failed"]
     assert error.startswith("cannot finish a statement in the warehouse database, because")
+
+
+def test_a_run_is_recorded_though_its_connection_was_lost_since(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "SECONDS_TRUSTED", math.inf)  # it is used without a look, as within a second
+    create_warehouse(world)
+    task = ExtractTable(DATE, table="ops.orders")
+    run_log.started(task)
+    with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
+        pid = postgres.value(cursor, "select pg_backend_pid()")
+    assert world.warehouse("select pg_terminate_backend(%s, 60000)", (pid,)) == [(True,)]
+    run_log.succeeded(task)
+    assert world.warehouse(RUNS) == [("done", None, True)]

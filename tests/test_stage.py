@@ -1,5 +1,7 @@
 """What stage holds after replays, older extracts and rows that cannot be kept; their kinds are in tests/bad_inputs."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from shop import OPENING, add_product, at, date, insert, open_shop, update
 from support import World, create_warehouse, extract_date, load_stages
@@ -7,6 +9,7 @@ from support import World, create_warehouse, extract_date, load_stages
 from pipeline import extract, postgres, stage
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.errors import BadExtract, TooManyRejected
+from pipeline.tasks.load import LoadStage
 
 PRODUCTS = ["ops.products"]
 
@@ -32,6 +35,32 @@ def test_the_newest_row_of_a_key_wins_whatever_the_order_of_the_extracts(shop: W
     assert stage_products(shop) == {(1, 12.0)}
     history = shop.rows("select updated_ts, unit_price::float from stage.products_version")
     assert history == {(at(1), 10.0), (at(2), 11.0), (at(3), 12.0)}
+
+
+def test_an_older_extract_does_not_set_back_how_far_stage_is(shop: World) -> None:
+    for day in (1, 2):
+        extract_date(shop, date(day), PRODUCTS)
+        load_stages(shop, date(day), PRODUCTS)
+    load_stages(shop, date(1), PRODUCTS)
+    assert shop.warehouse("select loaded_to from etl.stage_batch") == [(at(3, 0),)]
+
+
+def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_the_rest(shop: World) -> None:
+    for day in (1, 2):
+        add_product(shop, 10 + day, 5, at(day))
+        extract_date(shop, date(day), PRODUCTS)
+    first = extract.metadata(shop.lake, "ops.products", date(1))
+    assert first
+    with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        postgres.lock(cursor, "stage.products")
+        stage.Load(cursor, shop.lake, SOURCE_TABLES["ops.products"], first, max_rejected=0.01).run()
+        waiting = pool.submit(LoadStage(date(2), table="ops.products").run)
+        while not (waits := shop.warehouse("select locktype from pg_locks where not granted")):
+            assert not waiting.done()
+        assert waits == [("advisory",)]
+    waiting.result()
+    assert shop.rows("select product_id from stage.products") == {(1,), (11,), (12,)}
+    assert shop.rows("select loaded_to from etl.stage_batch") == {(at(3, 0),)}
 
 
 def test_a_replay_changes_nothing_not_even_the_batch(shop: World) -> None:

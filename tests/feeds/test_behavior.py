@@ -153,6 +153,8 @@ TWICE = [Purchase(1, 8, 1, 3, Decimal(2)), Purchase(1, 9, 1, 4, Decimal(2)), Pur
 # A review that comes late counts from its own date on, also on days that are loaded already; so does one that goes.
 @example(bought=TWICE, story=[(4, None), (1, [(1, "good")]), (4, None), (1, []), (1, None)])
 @example(bought=TWICE, story=[(1, [(1, "good")]), (4, None), (1, 3), (2, 3), (1, None)])
+# Of several that come late the first one counts from its own date on, not from that of the last one.
+@example(bought=TWICE, story=[(4, None), (1, [(1, "good")]), (3, [(1, "bad")]), (4, None)])
 def test_the_metric_is_what_the_oracle_says(world: World, bought: list[Purchase], story: list[Any]) -> None:
     set_up(world, bought)
     oracle = Oracle(bought)

@@ -111,6 +111,83 @@ def test_operations_show_a_row_also_where_nothing_happened(shop: World) -> None:
     }
 
 
+def test_rows_that_moved_are_added_up_by_the_layer_that_received_them(shop: World) -> None:
+    layers = {
+        "1 extract": ("ExtractTable", "ExtractPurchases", "ExtractRiskScores", "ClassifyReviews"),
+        "2 stage": ("LoadStage", "LoadReviews", "LoadPartnerOrders", "LoadRiskScores"),
+        "3 dwh": ("LoadDimension", "LoadFact", "LoadUserBehavior"),
+        "": ("LoadMart", "CheckWarehouse", "DailyWarehouseLoad"),
+    }
+    tasks = [(task, 2**number) for number, task in enumerate(task for found in layers.values() for task in found)]
+    for task, rows in tasks:
+        for day, times in ((2, 1), (3, 5)):
+            shop.warehouse(
+                "insert into etl.task_run (task, params, started, finished, status, rows) "
+                "values (%s, jsonb_build_object('date', %s::date), now(), now() + '1 min', 'done', %s)",
+                (task, date(day), rows * times),
+            )
+    sums = {layer: sum(rows for task, rows in tasks if task in found) for layer, found in layers.items() if layer}
+    assert shop.rows("select load_date, layer, rows from mart.layer_rows") == {
+        (date(day), layer, rows * times) for layer, rows in sums.items() for day, times in ((2, 1), (3, 5))
+    }
+    assert shop.rows("select load_date, seconds::float, rows_extracted, rows_stage, rows_dwh from mart.load_day") == {
+        (date(day), 60 * len(tasks), *(rows * times for rows in sums.values())) for day, times in ((2, 1), (3, 5))
+    }
+
+
+def test_only_open_rows_of_the_queue_wait_and_their_age_is_in_hours(shop: World) -> None:
+    # One transaction, in which now() stands still.
+    found = shop.warehouse(
+        "insert into etl.reprocessing_queue (fact_table, business_key, dimension, queued_ts, resolved_ts) values "
+        "('fact_order', '1', 'dim_customer', now() - interval '9 h', now()), "
+        "('fact_order', '1', 'dim_customer', now() - interval '3 h', null), "
+        "('fact_order', '1', 'dim_address', now() - interval '2 h', null), "
+        "('fact_order_line', '1/1', 'dim_product', now() - interval '5 h', now()), "
+        "('fact_review', 'R1', 'dim_customer', now() - interval '30 min', null); "
+        "select fact_table, waiting_rows, extract(epoch from now() - oldest_ts)::float, age_hours::float "
+        "from mart.queue_depth order by fact_table"
+    )
+    assert found == [
+        ("fact_order", 2, 10800, 3),
+        ("fact_order_line", 0, None, 0),
+        ("fact_partner_order", 0, None, 0),
+        ("fact_review", 1, 1800, 0.5),
+    ]
+
+
+def test_how_far_stage_is_behind_is_in_hours(shop: World) -> None:
+    found = shop.warehouse(
+        "insert into etl.stage_batch values ('orders', 1, 1, now() - interval '2 days'), "
+        "('products', 2, 3, now() - interval '90 min'); "
+        "select table_name, lag_hours::float from mart.watermark_lag order by table_name"
+    )
+    assert found == [("orders", 48), ("products", 1.5)]
+
+
+def test_a_third_of_the_scores_is_a_band_of_risk(shop: World) -> None:
+    scores = {
+        "1 low (1-33)": (1, 33),
+        "2 medium (34-66)": (34, 50, 66),
+        "3 high (67-100)": (67, 100),
+        "4 unknown": (None,),
+    }
+    expected = set()
+    customer = order = 10
+    for number, (band, of_band) in enumerate(scores.items()):
+        for _ in of_band:
+            customer += 1
+            insert(shop, "customers", at(1), customer_id=customer, first_name="A", last_name="B", registered_on=date(1))
+        for _ in range(number):  # no order in the first band, three in the last one
+            order += 1
+            add_order(shop, order, at(2), 1, customer_id=customer)
+        expected.add((band, len(of_band), number, 20 * number))
+    shop.source("delete from ops.customers where customer_id < 10")
+    load(shop, 2)
+    for number, score in enumerate((score for of_band in scores.values() for score in of_band), 11):
+        shop.warehouse("update dwh.dim_customer set risk_score = %s where customer_id = %s", (score, number))
+    assert shop.rows("select risk_band, customers, orders, sales::float from mart.risk_band") == expected
+
+
 def test_customers_are_banded_by_risk_and_by_what_they_think(shop: World) -> None:
     add_order(shop, 1, at(2), 1)
     add_order(shop, 2, at(2), 1, order_status_id=2)
