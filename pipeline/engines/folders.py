@@ -61,11 +61,14 @@ def upload(lake: Lake, path: Path) -> Callable[[str], None]:
 
 
 def copy(lake: Lake, source: str) -> Callable[[str], None]:
-    """Writes another object of the lake to a key, without its bytes coming by here."""
+    """Writes another object of the lake to a key, in parts where it is large, without its bytes coming by here."""
 
     def write(key: str) -> None:
-        with lake.errors():
-            lake.client.copy({"Bucket": lake.bucket, "Key": _absolute(lake, source)}, lake.bucket, _absolute(lake, key))
+        from s3transfer.manager import TransferManager  # as slow to import as the client itself
+
+        where = {"Bucket": lake.bucket, "Key": _absolute(lake, source)}
+        with lake.errors(), TransferManager(lake.client) as transfers:
+            transfers.copy(where, lake.bucket, _absolute(lake, key)).result()
 
     return write
 
