@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -243,9 +244,25 @@ def load_facts(world: World) -> None:
 def load_day(world: World, day: dt.date, *without: str) -> None:
     """A day from the source to the mart, without Luigi; some dimensions may be left out."""
     extract_date(world, day)
+    load_extracted(world, day, *without)
+
+
+def load_extracted(world: World, day: dt.date, *without: str) -> None:
+    """The extracts of a date to the mart, without Luigi; some dimensions may be left out."""
     load_stages(world, day)
     load_dimensions(world, *without)
     load_facts(world)
+
+
+def locks_waited_for(world: World, running: Future[None]) -> list[Any]:
+    """What the warehouse's sessions wait for, as soon as one does: the table or kind of lock, and its mode.
+
+    Whatever it is, lest a test wait for ever for the right one. `running` is the work that is to wait; its end fails.
+    """
+    query = "select coalesce(relation::regclass::text, locktype), mode from pg_locks where not granted"
+    while not (found := world.warehouse(query)):
+        assert not running.done()
+    return found
 
 
 def keep_mart(world: World) -> None:

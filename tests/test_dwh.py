@@ -12,8 +12,10 @@ from support import (
     extract_date,
     load_day,
     load_dimensions,
+    load_extracted,
     load_facts,
     load_stages,
+    locks_waited_for,
 )
 
 from pipeline import dwh, postgres
@@ -31,8 +33,6 @@ LINE_PRICES = """
 select order_id, dim_product.unit_price::float from dwh.fact_order_line
 left join dwh.dim_product using (product_key) order by order_id
 """
-# Whatever is waited for, lest a test wait for ever for the right one.
-WAITS = "select coalesce(relation::regclass::text, locktype), mode from pg_locks where not granted"
 FOR_A_LOAD = "ShareRowExclusiveLock"
 
 
@@ -91,9 +91,7 @@ def test_a_price_that_is_seen_late_is_spliced_in_and_its_lines_are_keyed_anew(sh
     load(shop, 5)
     # The extract of day 3 was skipped, so its orders are not there yet.
     assert shop.warehouse(LINE_PRICES) == [(4, 10.0), (5, 12.0)]
-    load_stages(shop, date(3))
-    load_dimensions(shop)
-    load_facts(shop)
+    load_extracted(shop, date(3))
     assert shop.warehouse(VERSIONS) == [
         (1, 10.0, BEGINNING, "2026-01-03 12", False),
         (1, 11.0, "2026-01-03 12", "2026-01-05 12", False),
@@ -115,9 +113,7 @@ def test_a_late_price_from_before_the_first_one_becomes_the_first_version(shop: 
     load_dimensions(shop)
     load_facts(shop)
     assert shop.warehouse(LINE_PRICES) == [(1, 12.0), (3, 12.0)]
-    load_stages(shop, date(1))
-    load_dimensions(shop)
-    load_facts(shop)
+    load_extracted(shop, date(1))
     assert shop.warehouse(VERSIONS) == [
         (1, 10.0, BEGINNING, "2026-01-03 12", False),
         (1, 12.0, "2026-01-03 12", END, True),
@@ -133,9 +129,7 @@ def test_a_version_that_is_seen_to_begin_earlier_takes_the_lines_since_then(shop
     update(shop, "products", {"product_id": 1}, at(5), name="New name")
     load(shop, 5)
     assert shop.warehouse(LINE_PRICES) == [(4, 10.0)]
-    load_stages(shop, date(3))
-    load_dimensions(shop)
-    load_facts(shop)
+    load_extracted(shop, date(3))
     assert shop.warehouse(VERSIONS) == [
         (1, 10.0, BEGINNING, "2026-01-03 12", False),
         (1, 12.0, "2026-01-03 12", END, True),
@@ -160,9 +154,7 @@ def test_a_new_version_waits_for_a_load_of_lines_that_still_runs(shop: World) ->
         postgres.lock_tables(cursor, "dwh.fact_order_line")
         dwh.load_fact(cursor, FACTS["fact_order_line"])
         versions = pool.submit(load_versions)
-        while not (waits := shop.warehouse(WAITS)):
-            assert not versions.done()
-        assert waits == [("dwh.fact_order_line", FOR_A_LOAD)]
+        assert locks_waited_for(shop, versions) == [("dwh.fact_order_line", FOR_A_LOAD)]
     versions.result()
     assert shop.warehouse(LINE_PRICES) == [(1, 10.0), (2, 10.0)]
     load_facts(shop)
@@ -190,9 +182,7 @@ def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_t
             second = LoadDimension(date(3), table=table)
         load_stages(shop, date(3))
         waiting = pool.submit(second.run)
-        while not (waits := shop.warehouse(WAITS)):
-            assert not waiting.done()
-        assert waits == [(f"dwh.{table}", FOR_A_LOAD)]
+        assert locks_waited_for(shop, waiting) == [(f"dwh.{table}", FOR_A_LOAD)]
     waiting.result()
     assert second.error is None
     key = "order_id" if table in FACTS else "customer_id"
@@ -377,9 +367,7 @@ def test_a_load_of_nothing_writes_nothing(shop: World) -> None:
     add_order(shop, 1, at(1), 1)
     load(shop, 1)
     before = shop.warehouse("select xmin::text, ctid::text, * from dwh.fact_order")
-    load_stages(shop, date(1))
-    load_dimensions(shop)
-    load_facts(shop)
+    load_extracted(shop, date(1))
     assert shop.warehouse("select xmin::text, ctid::text, * from dwh.fact_order") == before
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from shop import OPENING, add_product, at, date, insert, open_shop, update
-from support import World, create_warehouse, extract_date, load_stages
+from support import World, create_warehouse, extract_date, load_stages, locks_waited_for
 
 from pipeline import extract, postgres, stage
 from pipeline.catalog import SOURCE_TABLES
@@ -55,9 +55,7 @@ def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_t
         postgres.lock(cursor, "stage.products")
         stage.Load(cursor, shop.lake, SOURCE_TABLES["ops.products"], first, max_rejected=0.01).run()
         waiting = pool.submit(LoadStage(date(2), table="ops.products").run)
-        while not (waits := shop.warehouse("select locktype from pg_locks where not granted")):
-            assert not waiting.done()
-        assert waits == [("advisory",)]
+        assert locks_waited_for(shop, waiting) == [("advisory", "ExclusiveLock")]
     waiting.result()
     assert shop.rows("select product_id from stage.products") == {(1,), (11,), (12,)}
     assert shop.rows("select loaded_to from etl.stage_batch") == {(at(3, 0),)}
