@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import insert
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from superset.utils.log import DBEventLogger
 
@@ -53,19 +54,23 @@ class EventLogger(DBEventLogger):
         self._begin(current_app._get_current_object())
 
     def write(self, app: Flask) -> None:
-        """Writes what was noted. What the database refuses is lost, and said in the server's log."""
+        """Writes what was noted. An event that the database refuses is lost, and said in the server's log."""
         from superset import db
-        from superset.models.core import Log
 
         rows = []
         while not self._events.empty():
             rows.append(self._events.get())
-        try:
-            if rows:
-                with app.app_context(), db.engine.begin() as connection:
-                    connection.execute(insert(Log.__table__), rows)
-        except SQLAlchemyError as error:
-            logger.error("cannot write %d events: %s", len(rows), type(error).__name__)
+        if not rows:
+            return
+        with app.app_context():
+            try:
+                _insert(db.engine, rows)
+            except SQLAlchemyError:  # each alone, as what one client sends must not lose the events of others
+                for row in rows:
+                    try:
+                        _insert(db.engine, [row])
+                    except SQLAlchemyError as error:
+                        logger.error("cannot log the event %s: %s", row["action"], type(error).__name__)
 
     def _begin(self, app: Flask) -> None:
         """Begins to write, in each process once it has something to write."""
@@ -79,3 +84,10 @@ class EventLogger(DBEventLogger):
         pause = threading.Event()
         while not pause.wait(EVERY):
             self.write(app)
+
+
+def _insert(engine: Engine, rows: list[dict[str, Any]]) -> None:
+    from superset.models.core import Log
+
+    with engine.begin() as connection:
+        connection.execute(insert(Log.__table__), rows)

@@ -12,14 +12,14 @@ MOST = 10_000  # answers that are remembered
 def remember(app: Flask, folder: Folder) -> None:
     """Has the security manager of `app` remember what it found, as long as `folder` says that no role has changed."""
     manager: Any = app.appbuilder.sm
-    pages, may, is_public = manager.get_user_roles_permissions, manager._has_view_access, manager.is_item_public
+    every, may, is_public = manager.get_user_roles_permissions, manager._has_view_access, manager.is_item_public
     views = manager.user_view_menu_names
     known: dict[tuple[Hashable, ...], Any] = {}
 
-    def recall(read: Callable[[], Any], who: Hashable, *asked: str) -> Any:
+    def recall(read: Callable[[], Any], what: str, who: Hashable, *asked: str) -> Any:
         if who is None or not has_request_context():
             return read()
-        key = (folder.assets(), who, *asked)
+        key = (folder.assets(), what, who, *asked)
         found = known.get(key)
         if found is None:
             found = read()
@@ -29,16 +29,16 @@ def remember(app: Flask, folder: Folder) -> None:
         return found
 
     def get_user_roles_permissions(user: Any) -> Any:  # each page lists them, twice
-        return recall(lambda: pages(user), _name(user))
+        return recall(lambda: every(user), "every permission", _name(user))
 
     def _has_view_access(user: Any, permission_name: str, view_name: str) -> Any:
-        return recall(lambda: may(user, permission_name, view_name), _name(user), permission_name, view_name)
+        return recall(lambda: may(user, permission_name, view_name), "may", _name(user), permission_name, view_name)
 
     def is_item_public(permission_name: str, view_name: str) -> Any:
-        return recall(lambda: is_public(permission_name, view_name), "public", permission_name, view_name)
+        return recall(lambda: is_public(permission_name, view_name), "is public", "anybody", permission_name, view_name)
 
     def user_view_menu_names(permission_name: str) -> Any:
-        return recall(lambda: views(permission_name), _name(getattr(g, "user", None)), permission_name)
+        return recall(lambda: views(permission_name), "views", _name(getattr(g, "user", None)), permission_name)
 
     manager.get_user_roles_permissions = get_user_roles_permissions
     manager._has_view_access = _has_view_access

@@ -44,6 +44,7 @@ OWN = Path(os.environ.get("SUPERSET_HOME") or Path.home() / ".superset")
 APP_NAME = "OceanRecords"
 SECRET_KEY = os.environ["SUPERSET_SECRET_KEY"]
 SQLALCHEMY_DATABASE_URI = os.environ["SUPERSET_METADATA_URL"]
+# Superset tries each connection before it uses it, so a restart of the database needs no pool_pre_ping.
 SQLALCHEMY_ENGINE_OPTIONS = {"pool_size": 12, "max_overflow": 12}  # a new one takes 10 ms, so those of a crowd stay
 
 
