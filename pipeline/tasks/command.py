@@ -39,7 +39,8 @@ class Command:
         self._outcome = Outcome(_typed())
         self._named: dict[str, Task] = {}  # by task id, as all of these
         self._running: dict[str, luigi.Task] = {}
-        self._batches: dict[str, list[str]] = {}  # the tasks that Luigi runs as one
+        # The tasks that Luigi runs as one: by the id of the batch, and by that of the one task once it begins.
+        self._batches: dict[str, list[str]] = {}
         self._unscheduled: dict[str, str] = {}  # why
         self._signals = ExitStack()
 
@@ -72,6 +73,9 @@ class Command:
     def told(self, told: Mapping[str, Any]) -> None:
         """Notes what the worker told the scheduler of a task: its state, what it needs, and why it failed."""
         self._named[told["task_id"]] = _named(told["family"], told["params"])
+        if "batch_id" in told:  # what the worker makes of several tasks, and now begins
+            self._batches[told["task_id"]] = self._batches.pop(told["batch_id"])
+            return
         needs = [*(told.get("deps") or ()), *(told.get("new_deps") or ())]
         for task_id in (told["task_id"], *self._batches.pop(told["task_id"], ())):
             error = self._error(task_id, told["status"], told.get("expl"))
