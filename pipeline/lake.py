@@ -1,4 +1,4 @@
-"""Objects on S3 under LAKE_URL. The only module that imports boto3, and only once an object is asked for."""
+"""Objects on S3 under LAKE_URL. botocore, of which boto3 is made, is imported only once an object is asked for."""
 
 import base64
 import contextlib

@@ -195,7 +195,7 @@ def test_everything_is_checked_again_after_some_days(shop: World) -> None:
         assert checks.is_whole_due(cursor, DAY + dt.timedelta(days=7), 7)
 
 
-def test_a_load_in_which_a_check_finds_an_error_fails_until_it_is_mended(world: World) -> None:
+def test_a_load_in_which_a_check_finds_an_error_fails_until_it_is_fixed(world: World) -> None:
     open_shop(world)
     add_order(world, 1, at(2), 1, delivered_ts=dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
     found = world.where(RISK_API_URL="")

@@ -44,7 +44,9 @@ LAYERS = [
 ]
 ONLY_IN = {
     "psycopg2": {"postgres"},
-    "boto3": {"lake", "engines"},
+    "boto3": {"engines"},
+    "botocore": {"lake", "engines", "services"},
+    "s3transfer": {"engines"},
     "pyarrow": {"parquet"},
     "pydantic": {"risk"},
     "urllib3": {"risk", "alerts"},

@@ -18,6 +18,7 @@ from typing import Any
 import luigi
 from luigi import notifications
 from luigi.rpc import RPCError
+from luigi.scheduler import RUNNING
 from luigi.task import task_id_str
 from luigi.task_register import Register
 
@@ -61,28 +62,32 @@ class Command:
         else:
             _end(self._outcome)
 
-    def begins(self, task: luigi.Task) -> None:
+    def note_start(self, task: luigi.Task) -> None:
         """Notes that the worker is about to run a task, be it in another process."""
         run_log.started(task)
         self._running[task.task_id] = task
 
-    def joined(self, batch: str, tasks: list[str]) -> None:
+    def note_batch(self, batch_id: str, task_ids: list[str]) -> None:
         """Notes the tasks that Luigi runs as one."""
-        self._batches[batch] = tasks
+        self._batches[batch_id] = task_ids
 
-    def told(self, told: Mapping[str, Any]) -> None:
+    def note_state(self, told: Mapping[str, Any]) -> None:
         """Notes what the worker told the scheduler of a task: its state, what it needs, and why it failed."""
-        self._named[told["task_id"]] = _named(told["family"], told["params"])
-        if "batch_id" in told:  # what the worker makes of several tasks, and now begins
-            self._batches[told["task_id"]] = self._batches.pop(told["batch_id"])
+        task_id = told["task_id"]
+        if "family" in told:  # else Luigi has named it before, or could not load it
+            self._named[task_id] = _named(told["family"], told["params"])
+        if told["status"] == RUNNING:
+            if "batch_id" in told:  # the one task that the worker made of several
+                self._batches[task_id] = self._batches.pop(told["batch_id"])
             return
         needs = [*(told.get("deps") or ()), *(told.get("new_deps") or ())]
-        for task_id in (told["task_id"], *self._batches.pop(told["task_id"], ())):
+        ended = (task_id, *self._batches.pop(task_id, ()))
+        for task_id in filter(self._named.__contains__, ended):
             error = self._error(task_id, told["status"], told.get("expl"))
             self._running.pop(task_id, None)
             self._outcome.note(task_id, self._named[task_id], told["status"], needs, error)
 
-    def not_scheduled(self, family: str, params: Mapping[str, str], trace: str) -> None:
+    def note_unscheduled(self, family: str, params: Mapping[str, str], trace: str) -> None:
         """Notes a task of which it could not be found out whether it is done, or what it needs."""
         why = self._unscheduled[task_id_str(family, params)] = _of_trace(trace)
         run_log.not_scheduled(family, params, why)
@@ -106,8 +111,8 @@ class Command:
         return _of_trace(said)
 
 
-class Heard:
-    """A scheduler, the local one or luigid's, of which a command hears what it is told and answers."""
+class ObservedScheduler:
+    """A scheduler, the local one or luigid's; a command notes what it is told and what it answers."""
 
     def __init__(self, scheduler: Any, command: Command) -> None:
         self._scheduler, self._command = scheduler, command
@@ -118,19 +123,19 @@ class Heard:
     def add_task(self, **task: Any) -> Any:
         """Tells what is known of a task."""
         answer = self._scheduler.add_task(**task)
-        self._command.told(task)
+        self._command.note_state(task)
         return answer
 
     def get_work(self, **asked: Any) -> Any:
         """Asks for the task to run next."""
         answer = self._scheduler.get_work(**asked)
         if "batch_id" in answer:
-            self._command.joined(answer["batch_id"], answer["batch_task_ids"])
+            self._command.note_batch(answer["batch_id"], answer["batch_task_ids"])
         return answer
 
     def announce_scheduling_failure(self, **failure: Any) -> Any:
         """Tells that a task could not be scheduled."""
-        self._command.not_scheduled(failure["family"], failure["params"], failure["expl"])
+        self._command.note_unscheduled(failure["family"], failure["params"], failure["expl"])
         return self._scheduler.announce_scheduling_failure(**failure)
 
 

@@ -21,7 +21,7 @@ from luigi.worker import Worker
 from pipeline.errors import ConfigError, OceanError
 from pipeline.scheduler import Luigid, end
 from pipeline.tasks.base import DatedTask
-from pipeline.tasks.command import Command, Heard
+from pipeline.tasks.command import Command, ObservedScheduler
 from pipeline.tasks.daily import has_loads
 
 
@@ -54,7 +54,7 @@ class OceanWorker(Worker):
 
     def __init__(self, scheduler: Any, worker_processes: int) -> None:
         self._command = Command()
-        super().__init__(scheduler=Heard(scheduler, self._command), worker_processes=worker_processes)
+        super().__init__(scheduler=ObservedScheduler(scheduler, self._command), worker_processes=worker_processes)
 
     def __enter__(self) -> "OceanWorker":
         # What the garbage collector never looks at, it never writes to, so that a fork shares its page.
@@ -75,7 +75,7 @@ class OceanWorker(Worker):
         process = super()._create_task_process(task)
         in_worker = isinstance(task, DatedTask) and not task.is_long and _is_ordinary(task.date)
         process.use_multiprocessing = process.use_multiprocessing and not in_worker
-        self._command.begins(task)
+        self._command.note_start(task)
         return process
 
 
