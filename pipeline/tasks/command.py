@@ -17,6 +17,7 @@ from typing import Any
 
 import luigi
 from luigi import notifications
+from luigi.cmdline_parser import CmdlineParser
 from luigi.rpc import RPCError
 from luigi.scheduler import RUNNING
 from luigi.task import task_id_str
@@ -31,6 +32,8 @@ from pipeline.tasks.stopping import told_to_stop
 logger = logging.getLogger("luigi-interface")
 
 OURS = re.compile(r"^pipeline\.errors\.\w+: (.+)$", re.MULTILINE)
+
+_begun: list["Command"] = []  # several where a task runs another one
 
 
 class Command:
@@ -47,17 +50,20 @@ class Command:
 
     def begin(self) -> None:
         """Begins to listen to SIGTERM."""
+        _begun.append(self)
         self._signals.enter_context(told_to_stop(self._stopped))
 
     def end(self, error: BaseException | None) -> None:
         """Ends it with its last lines and its alert. Luigi's own summary comes before them, and a trace of `error`."""
         self._signals.close()
+        _begun.remove(self)
         if error is not None and not isinstance(error, (Exception, KeyboardInterrupt)):
             return
         is_interrupted = isinstance(error, KeyboardInterrupt)
         if error is not None:
             self._cut_short("it was interrupted" if is_interrupted else _why(error))
-        if error is not None or "luigi.cmdline" in sys.modules:
+        is_last = CmdlineParser.get_instance() and not _begun  # else a task or a program that goes on once it is told
+        if error is not None or is_last:
             atexit.register(_end, self._outcome, tell=not is_interrupted)
         else:
             _end(self._outcome)
