@@ -29,8 +29,8 @@ from browser import log_in, open_dashboard, running_browser  # noqa: E402
 from dashboard_session import CONNECTIONS, Session  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402
 
-from pipeline import postgres  # noqa: E402
-from pipeline.config import settings  # noqa: E402
+from pipeline.kernel import postgres  # noqa: E402
+from pipeline.kernel.config import settings  # noqa: E402
 
 DASHBOARDS = {"ocean-records": "viewer", "pipeline-health": "admin", "customer-behaviour": "admin"}
 

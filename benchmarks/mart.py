@@ -10,9 +10,11 @@ import argparse
 import statistics
 import time
 
-from pipeline import mart, postgres, summary
-from pipeline.config import settings
-from pipeline.postgres import Cursor
+from pipeline.kernel import postgres
+from pipeline.kernel.config import settings
+from pipeline.kernel.postgres import Cursor
+from pipeline.operations import summary
+from pipeline.star import mart
 
 LIMIT = 0.3  # seconds that a query of a dashboard may take at a million orders
 RUNS = 5

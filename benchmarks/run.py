@@ -21,8 +21,10 @@ from pathlib import Path
 
 import psutil
 
-from pipeline import config, postgres, services, summary
+from pipeline import services
 from pipeline.generators.shop import simulate
+from pipeline.kernel import config, postgres
+from pipeline.operations import summary
 
 ROOT = Path(__file__).parents[1]
 OPENED = dt.date(2024, 1, 1)

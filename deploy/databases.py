@@ -8,8 +8,9 @@ role that asks for it; later roles may connect.
 Run it before the first load: CreateWarehouse grants dashboards and analysts what they may read. A rerun sets the
 passwords again, which is how they are changed. Exit code 1 and one line that says what is wrong, when something is.
 
-It also limits what each role may execute and use (pipeline/limits.py), and keeps all of them out of the databases
-`postgres` and `template1`. What ADMIN_URL may not do, as on RDS, where it is no superuser's, it says on one line.
+It also limits what each role may execute and use (pipeline/kernel/limits.py), and keeps all of them out of the
+databases `postgres` and `template1`. What ADMIN_URL may not do, as on RDS, where it is no superuser's, it says on one
+line.
 """
 
 import os
@@ -18,9 +19,9 @@ import sys
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import encrypt_password, make_dsn, parse_dsn
 
-from pipeline import limits, postgres
-from pipeline.errors import ConfigError, OceanError, ServiceDown
-from pipeline.postgres import qualified, sql
+from pipeline.kernel import limits, postgres
+from pipeline.kernel.errors import ConfigError, OceanError, ServiceDown
+from pipeline.kernel.postgres import qualified, sql
 
 # The first two belong here only where the shop is simulated: a source of one's own exists.
 VARIABLES = (

@@ -4,19 +4,19 @@ import sys
 
 from luigi.tools.range import RangeDaily
 
-from pipeline.tasks import seam
-from pipeline.tasks.behavior import ExtractPurchases, LoadUserBehavior
-from pipeline.tasks.create import CreateWarehouse
+from pipeline.tasks.check_warehouse import CheckWarehouse
+from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
-from pipeline.tasks.extract import ChooseBound, ExtractTable
-from pipeline.tasks.feeds import LoadPartnerOrders
-from pipeline.tasks.load import LoadDimension, LoadFact, LoadStage
-from pipeline.tasks.mart import LoadMart
-from pipeline.tasks.quality import CheckWarehouse
+from pipeline.tasks.extract_table import ChooseBound, ExtractTable
+from pipeline.tasks.load_feed import LoadPartnerOrders
+from pipeline.tasks.load_mart import LoadMart
+from pipeline.tasks.load_reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
+from pipeline.tasks.load_risk_scores import ExtractRiskScores, LoadRiskScores
+from pipeline.tasks.load_table import LoadDimension, LoadFact, LoadStage
+from pipeline.tasks.load_user_behavior import ExtractPurchases, LoadUserBehavior
 from pipeline.tasks.rebuild import ClearDate, RebuildTable, RebuildWarehouse
-from pipeline.tasks.reconcile import ReconcileSource
-from pipeline.tasks.reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
-from pipeline.tasks.risk import ExtractRiskScores, LoadRiskScores
+from pipeline.tasks.reconcile_source import ReconcileSource
+from pipeline.tasks.runtime import seam
 from pipeline.tasks.simulate import SimulateBusinessDay, SimulateFeeds
 
 # Luigi's command asks for its worker before RangeDaily has made a task of ours. Other programs are left as they are

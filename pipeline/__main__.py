@@ -7,9 +7,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from pipeline import config, postgres, services, status
-from pipeline.errors import OceanError, printable
-from pipeline.status import ERROR, WARN, Finding, Status
+from pipeline import services
+from pipeline.kernel import config, postgres
+from pipeline.kernel.errors import OceanError, printable
+from pipeline.operations import status
+from pipeline.operations.status import ERROR, WARN, Finding, Status
 
 # As monitoring tools know them: all well, a warning, an error.
 EXIT_CODES = {None: 0, WARN: 1, ERROR: 2}

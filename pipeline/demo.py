@@ -6,8 +6,10 @@ import sys
 
 import luigi
 
-from pipeline import config, postgres, services, summary
-from pipeline.errors import OceanError
+from pipeline import services
+from pipeline.kernel import config, postgres
+from pipeline.kernel.errors import OceanError
+from pipeline.operations import summary
 from pipeline.tasks.daily import LoadHistory
 
 MONTHS = 24

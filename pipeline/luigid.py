@@ -24,10 +24,10 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.routing import Router
 from tornado.web import Application, OutputTransform, RequestHandler, stream_request_body
 
-from pipeline import basic_auth
-from pipeline.errors import ConfigError
-from pipeline.listener import LOOPBACK
-from pipeline.scheduler import USER
+from pipeline.kernel import basic_auth
+from pipeline.kernel.config import LUIGID_USER
+from pipeline.kernel.errors import ConfigError
+from pipeline.kernel.listener import LOOPBACK
 
 PASSWORD, HOSTS = "OCEAN_LUIGID_PASSWORD", "OCEAN_LUIGID_HOSTS"
 SCRIPT = "/static/visualiser/js/luigi.js"
@@ -53,7 +53,7 @@ class Guard(Router):
 
     def __init__(self, app: Application, password: str, hosts: Iterable[str]) -> None:
         self._app, self._hosts = app, frozenset(hosts)
-        self._login = basic_auth.header(USER, password).encode()
+        self._login = basic_auth.header(LUIGID_USER, password).encode()
         self._refusals = Application([(r".*", Refusal, {"judge": self.judge})], transforms=[SecurityHeaders])
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
@@ -69,7 +69,7 @@ class Guard(Router):
         if _is_of_another_page(request):
             return Refused(403, "the request comes from a page of another server")
         if not hmac.compare_digest(headers.get("Authorization", "").encode(), self._login):
-            return Refused(401, f"luigid asks for the user {USER} and a password")
+            return Refused(401, f"luigid asks for the user {LUIGID_USER} and a password")
         if request.path.startswith("/api/") and request.method != "POST":
             return Refused(405, "/api/ takes POST alone, since it may change something")
         return None

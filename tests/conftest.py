@@ -21,7 +21,7 @@ from support import (
     running_services,
 )
 
-from pipeline import config
+from pipeline.kernel import config
 
 collect_ignore = ["compose_names"]  # it would give the tests' own processes other hosts
 collect_ignore += ["superset/changed_roles.py", "superset/kept_answers.py"]  # they run in Superset's environment

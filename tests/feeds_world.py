@@ -19,12 +19,14 @@ import shop
 from pyarrow import parquet
 from support import World, create_warehouse, extract_date, load_dimensions, load_facts, load_stages
 
-from pipeline import config, dwh, landing, postgres, reviews
 from pipeline.catalog import FACTS
-from pipeline.engines.job import Job, Say
-from pipeline.lake import Lake
-from pipeline.landing import PARTNER_ORDERS, REVIEWS, Feed
-from pipeline.tasks.behavior import ExtractPurchases, LoadUserBehavior
+from pipeline.feeds import landing, reviews
+from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS, Feed
+from pipeline.kernel import config, postgres
+from pipeline.lake.objects import Lake
+from pipeline.spark.job import Job, Say
+from pipeline.star import dwh
+from pipeline.tasks.load_user_behavior import ExtractPurchases, LoadUserBehavior
 
 KNOWN = 1  # the one customer of `shop.open_shop`
 SOURCE_OF_CUSTOMERS = ["ops.customers"]

@@ -4,7 +4,7 @@ import csv
 import io
 from random import Random
 
-from pipeline.generators.reviews import write_review
+from pipeline.generators.review_texts import write_review
 
 COUNT = 250
 ROWS = [(review.text, str(review.positive).lower()) for review in map(write_review, [Random(7)] * COUNT)]

@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline import dwh, extract, limits, mart, postgres, services, stage, warehouse
+from pipeline import services
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
-from pipeline.config import S3, settings
-from pipeline.lake import Lake
-from pipeline.scheduler import USER, Luigid
+from pipeline.kernel import limits, postgres
+from pipeline.kernel.config import LUIGID_USER, S3, settings
+from pipeline.lake.objects import Lake
 from pipeline.services.access import ANALYST, LOGINS, READERS
+from pipeline.source import extract
+from pipeline.stage import merge
+from pipeline.star import dwh, mart, schema
+from pipeline.tasks.runtime.scheduler import Luigid
 
 ROOT = Path(__file__).parents[1]
 LUIGI = Path(sys.executable).parent / "luigi"
@@ -201,7 +205,7 @@ def _run_in_source(world: World, name: str) -> None:
 def create_warehouse(world: World) -> None:
     """The warehouse as CreateWarehouse leaves it, without Luigi."""
     with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-        warehouse.create(cursor, lost_order_limit=settings().lost_order_limit)
+        schema.create(cursor, lost_order_limit=settings().lost_order_limit)
 
 
 def extract_date(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABLES) -> None:
@@ -220,7 +224,7 @@ def load_stages(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABL
         assert found is not None
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
             postgres.lock(cursor, f"stage.{table.short}")
-            stage.Load(cursor, world.lake, table, found, settings().max_rejected).run()
+            merge.Load(cursor, world.lake, table, found, settings().max_rejected).run()
 
 
 def load_dimensions(world: World, *without: str) -> None:
@@ -287,7 +291,7 @@ def login(home: Path, name: str, database: str) -> str:
 def luigid(home: Path) -> Luigid:
     """The embedded luigid, for who knows its password."""
     found = json.loads((home / "services.json").read_text())
-    return Luigid(found["luigid_url"], (USER, found["luigid_password"]))
+    return Luigid(found["luigid_url"], (LUIGID_USER, found["luigid_password"]))
 
 
 def closed_port() -> int:

@@ -12,9 +12,10 @@ import shop
 from receivers import mail_server, webhook
 from support import World, Worlds, create_warehouse, secrets_of
 
-from pipeline import alerts, config, postgres, summary
-from pipeline.errors import ConfigError, Undelivered
-from pipeline.outcome import Outcome, Task
+from pipeline.kernel import config, postgres
+from pipeline.kernel.errors import ConfigError, Undelivered
+from pipeline.operations import alerts, summary
+from pipeline.operations.outcome import Outcome, Task
 
 TASK_FAILED, SCHEDULING_ERROR, TOLD_TO_STOP = 30, 35, 143
 DATE = shop.date(2)

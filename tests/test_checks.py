@@ -7,7 +7,8 @@ import pytest
 from shop import add_order, at, date, open_shop, update
 from support import World, create_warehouse, load_day
 
-from pipeline import checks, postgres
+from pipeline.kernel import postgres
+from pipeline.trust import checks
 
 DAY = date(3)
 TASK_FAILED = 30

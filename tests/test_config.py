@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import config, postgres
-from pipeline.errors import ConfigError, ServiceDown
+from pipeline.kernel import config, postgres
+from pipeline.kernel.errors import ConfigError, ServiceDown
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ import pytest
 import shop
 from support import BEFORE, LAST, OPENED, SIMULATED, World, Worlds, closed_port, secrets_of
 
-from pipeline import extract
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
+from pipeline.source import extract
 
 DAY = dt.timedelta(days=1)
 TASK_FAILED = 30
@@ -210,7 +210,7 @@ def test_a_service_that_is_down_is_named_with_the_fix(
     host = f"127.0.0.1:{closed_port()}"
     down = {name: text.format(host=host, secret=SECRET) for name, text in environment.items()}
     output = fail(single.where(**down))
-    [message] = [line for line in output.splitlines() if "pipeline.errors.ServiceDown: cannot" in line]
+    [message] = [line for line in output.splitlines() if "pipeline.kernel.errors.ServiceDown: cannot" in line]
     assert service in message
     assert host in message
     assert "`make up`" in message

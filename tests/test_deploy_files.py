@@ -22,11 +22,15 @@ import yaml  # type: ignore[import-untyped]
 from support import ROOT, SIMULATED, World, closed_port, create_source, create_warehouse, database_of
 
 import pipeline
-from pipeline import checks, config, extract, postgres, repairs, review_models, reviews
 from pipeline.__main__ import main as show
-from pipeline.errors import ServiceDown
+from pipeline.feeds import review_models, reviews
+from pipeline.kernel import config, postgres
+from pipeline.kernel.errors import ServiceDown
 from pipeline.services.postgresql import PROGRAMS
-from pipeline.tasks import stopping
+from pipeline.source import extract
+from pipeline.stage import repairs
+from pipeline.tasks.runtime import stopping
+from pipeline.trust import checks
 
 DEPLOY = ROOT / "deploy"
 GUIDES = (ROOT / "docs/operations.md", DEPLOY / "README.md")
@@ -135,7 +139,7 @@ def luigi_cfg() -> configparser.RawConfigParser:
 def known() -> set[str]:
     """The variables that something of the project reads."""
     sources = [
-        ROOT / "pipeline/config.py",
+        ROOT / "pipeline/kernel/config.py",
         ROOT / "pipeline/luigid.py",
         ROOT / "luigi.cfg",
         DEPLOY / "databases.py",
@@ -394,7 +398,7 @@ def test_every_deployment_has_the_postgresql_of_the_tests() -> None:
 
 
 def test_the_roles_of_aws_may_do_what_the_pipeline_does_and_delete_no_extract() -> None:
-    engine = (ROOT / "pipeline/engines/emr.py").read_text()
+    engine = (ROOT / "pipeline/spark/emr.py").read_text()
     calls = {name for pair in re.findall(r'client\.(\w+)\(|get_paginator\("(\w+)"', engine) for name in pair if name}
     actions = {"".join(word.title() for word in call.split("_")) for call in calls - {"get_paginator"}}
     assert {f"elasticmapreduce:{action}" for action in actions} <= _strings(template(DEPLOY / "aws/emr.yaml"))

@@ -18,10 +18,11 @@ from support import (
     locks_waited_for,
 )
 
-from pipeline import dwh, postgres
 from pipeline.catalog import DIMENSIONS, FACTS
-from pipeline.targets import Marker
-from pipeline.tasks.load import LoadDimension, LoadFact
+from pipeline.kernel import postgres
+from pipeline.star import dwh
+from pipeline.tasks.load_table import LoadDimension, LoadFact
+from pipeline.tasks.runtime.targets import Marker
 
 VERSIONS = """
 select product_id, unit_price::float, to_char(valid_from, 'YYYY-MM-DD HH24'), to_char(valid_to, 'YYYY-MM-DD HH24'),

@@ -13,10 +13,11 @@ import zstandard
 from shop import OPENING, add_order, add_product, at, date, insert, open_shop, update
 from support import World, create_warehouse, database_of, extract_date, load_dimensions, load_facts, load_stages
 
-from pipeline import config, extract, postgres
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.errors import SchemaDrift, ServiceLost, SourceUnsafe
-from pipeline.lake import Lake
+from pipeline.kernel import config, postgres
+from pipeline.kernel.errors import SchemaDrift, ServiceLost, SourceUnsafe
+from pipeline.lake.objects import Lake
+from pipeline.source import extract
 
 
 def rows(world: World, table: str, day: int) -> list[dict[str, str]]:

@@ -13,10 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import World
 
-from pipeline import postgres
-from pipeline.errors import BadExtract, ServiceDown, ServiceLost
-from pipeline.lake import Lake
-from pipeline.landing import (
+from pipeline.feeds.landing import (
     PARTNER_ORDERS,
     REVIEWS,
     CleanCsv,
@@ -29,9 +26,12 @@ from pipeline.landing import (
     read,
     write_csv,
 )
-from pipeline.postgres import sql
-from pipeline.rejected import LONGEST, storable
-from pipeline.vendor_csv import LONGEST_RECORD, read_csv
+from pipeline.feeds.vendor_csv import LONGEST_RECORD, read_csv
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import BadExtract, ServiceDown, ServiceLost
+from pipeline.kernel.postgres import sql
+from pipeline.kernel.rejected import LONGEST, storable
+from pipeline.lake.objects import Lake
 
 HEADER = b"cid,review_str\n"
 ENDS = ["\n", "\r\n", "\r"]

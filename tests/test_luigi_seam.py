@@ -17,8 +17,8 @@ from shop import add_order, at, date, open_shop
 from support import ROOT, World
 
 from pipeline.tasks.base import OceanTask
-from pipeline.tasks.seam import SEAM
-from pipeline.tasks.worker import Factory
+from pipeline.tasks.runtime.seam import SEAM
+from pipeline.tasks.runtime.worker import Factory
 
 # Luigi's command as a version would be that makes its worker somewhere else.
 WITHOUT = f"""

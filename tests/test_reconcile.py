@@ -9,9 +9,9 @@ import pytest
 from shop import add_order, at, date, insert, open_shop, update
 from support import World, create_warehouse, extract_date, load_stages
 
-from pipeline import postgres
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.reconcile import BUCKETS, compare
+from pipeline.kernel import postgres
+from pipeline.trust.reconcile import BUCKETS, compare
 
 DAY = date(3)
 FOUND = """

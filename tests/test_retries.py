@@ -12,10 +12,10 @@ import shop
 from support import World, admin_url, database_of
 
 import pipeline
-from pipeline import postgres, retries
-from pipeline.config import S3
-from pipeline.errors import DatabaseError, ServiceDown, ServiceLost, StatementLost, Transient
-from pipeline.lake import Lake
+from pipeline.kernel import postgres, retries
+from pipeline.kernel.config import S3
+from pipeline.kernel.errors import DatabaseError, ServiceDown, ServiceLost, StatementLost, Transient
+from pipeline.lake.objects import Lake
 
 LOST = ServiceLost("reach the warehouse", "the connection was refused", "run `make up`")
 KILL = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and application_name like 'ocean%%'"

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import risk
-from pipeline.errors import BadAnswer, ConfigError, ServiceDown
-from pipeline.rejected import LONGEST, Rejected
-from pipeline.risk import Score
+from pipeline.feeds import risk_api
+from pipeline.feeds.risk_api import Score
+from pipeline.kernel.errors import BadAnswer, ConfigError, ServiceDown
+from pipeline.kernel.rejected import LONGEST, Rejected
 
 SECRET = "hunter2"
 SCORES = b'[{"customer_id": 1, "risk_score": 50}]'
@@ -123,7 +123,7 @@ Serve = Callable[..., Server]
 
 def test_the_answer_comes_as_it_is(serve: Serve, pauses: Pauses) -> None:
     server = serve(OK)
-    assert risk.fetch(server.url(), sleep=pauses) == SCORES
+    assert risk_api.fetch(server.url(), sleep=pauses) == SCORES
     assert (len(server.requests), pauses) == (1, [])
 
 
@@ -150,7 +150,7 @@ def test_the_answer_comes_as_it_is(serve: Serve, pauses: Pauses) -> None:
 )
 def test_what_may_pass_is_tried_again_until_it_has_passed(serve: Serve, pauses: Pauses, bad: Reply) -> None:
     server = serve(bad, bad, OK)
-    assert risk.fetch(server.url(), sleep=pauses) == SCORES
+    assert risk_api.fetch(server.url(), sleep=pauses) == SCORES
     assert len(server.requests) == 3
     assert len(pauses) == 2
 
@@ -168,7 +168,7 @@ def test_what_may_pass_is_tried_again_until_it_has_passed(serve: Serve, pauses: 
 )
 def test_a_slow_server_is_given_up_and_tried_again(serve: Serve, pauses: Pauses, slow: Reply) -> None:
     server = serve(slow, OK)
-    assert risk.fetch(server.url(), read=0.3, deadline=0.6, sleep=pauses) == SCORES
+    assert risk_api.fetch(server.url(), read=0.3, deadline=0.6, sleep=pauses) == SCORES
     assert len(server.requests) == 2
 
 
@@ -177,13 +177,13 @@ def test_a_slow_server_is_named_as_such(serve: Serve, pauses: Pauses) -> None:
     with pytest.raises(
         ServiceDown, match=r"because its answer took longer than 0.2 seconds, in the last of 2 attempts"
     ):
-        risk.fetch(server.url(), attempts=2, deadline=0.2, sleep=pauses)
+        risk_api.fetch(server.url(), attempts=2, deadline=0.2, sleep=pauses)
 
 
 def test_a_server_that_stays_down_is_given_up_with_growing_pauses(serve: Serve, pauses: Pauses) -> None:
     server = serve(answer("503 Service Unavailable"))
     with pytest.raises(ServiceDown) as caught:
-        risk.fetch(server.url(), sleep=pauses)
+        risk_api.fetch(server.url(), sleep=pauses)
     assert str(caught.value) == (
         f"cannot fetch risk scores from {server.url()}, because it answered 503 Service Unavailable, in the last of 5 "
         "attempts; see whether the service runs, or correct RISK_API_URL, and run the same command again"
@@ -197,13 +197,13 @@ def test_nobody_listening_is_a_service_that_is_down(pauses: Pauses) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
     with pytest.raises(ServiceDown, match=r"because no connection could be made: .*refused"):
-        risk.fetch(url, sleep=pauses)
+        risk_api.fetch(url, sleep=pauses)
     assert len(pauses) == 4
 
 
 def test_garbage_to_the_end_is_a_bad_answer(serve: Serve, pauses: Pauses) -> None:
     with pytest.raises(BadAnswer, match="because its answer is not JSON, in the last of 3 attempts"):
-        risk.fetch(serve(answer("200 OK", b"<html>")).url(), attempts=3, sleep=pauses)
+        risk_api.fetch(serve(answer("200 OK", b"<html>")).url(), attempts=3, sleep=pauses)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_garbage_to_the_end_is_a_bad_answer(serve: Serve, pauses: Pauses) -> Non
 def test_what_will_not_pass_is_not_tried_again(serve: Serve, pauses: Pauses, status: str) -> None:
     server = serve(answer(status, b"", "Location: /elsewhere"), OK)
     with pytest.raises(ServiceDown, match=f"because it answered {status}; correct .*RISK_API_URL"):
-        risk.fetch(server.url(), sleep=pauses)
+        risk_api.fetch(server.url(), sleep=pauses)
     assert (len(server.requests), pauses) == (1, [])
 
 
@@ -220,7 +220,7 @@ def test_the_server_says_how_long_to_wait_up_to_a_minute(serve: Serve, pauses: P
     date = email.utils.format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1), usegmt=True)
     waits = ["7", "86400", date, "Thu, 01 Jan 1970 00:00:00 GMT", "soon", "-1", "9" * 5000]
     server = serve(*(answer("429 Too Many Requests", b"", f"Retry-After: {wait}") for wait in waits), OK)
-    assert risk.fetch(server.url(), attempts=8, sleep=pauses) == SCORES
+    assert risk_api.fetch(server.url(), attempts=8, sleep=pauses) == SCORES
     assert pauses[:3] == [7, 60, 60]
     assert all(0 < pause < 60 for pause in pauses[3:6])
     assert pauses[6] == 60
@@ -229,7 +229,7 @@ def test_the_server_says_how_long_to_wait_up_to_a_minute(serve: Serve, pauses: P
 def test_an_answer_that_is_too_long_is_refused_at_once(serve: Serve, pauses: Pauses) -> None:
     server = serve(answer("200 OK", b"[" + b" " * 5000 + b"]"))
     with pytest.raises(BadAnswer, match="because its answer is longer than 1,000 bytes"):
-        risk.fetch(server.url(), longest=1000, sleep=pauses)
+        risk_api.fetch(server.url(), longest=1000, sleep=pauses)
     assert pauses == []
 
 
@@ -237,14 +237,14 @@ def test_a_huge_list_comes_whole(serve: Serve, pauses: Pauses) -> None:
     body = json.dumps(
         [{"customer_id": number, "risk_score": 1 + number % 100} for number in range(1, 200_001)]
     ).encode()
-    scores, rejected = risk.parse(risk.fetch(serve(answer("200 OK", body)).url(), sleep=pauses))
+    scores, rejected = risk_api.parse(risk_api.fetch(serve(answer("200 OK", body)).url(), sleep=pauses))
     assert (len(scores), rejected) == (200_000, [])
     assert scores[-1] == Score(customer_id=200_000, risk_score=1)
 
 
 def test_the_login_of_the_url_is_sent(serve: Serve, pauses: Pauses) -> None:
     server = serve(OK)
-    risk.fetch(server.url("me:p%40ss%3Aw%C3%B6rd@", "?token=abc"), sleep=pauses)
+    risk_api.fetch(server.url("me:p%40ss%3Aw%C3%B6rd@", "?token=abc"), sleep=pauses)
     [head] = server.requests
     assert head.startswith("GET /risk?token=abc HTTP/1.1\r\n")
     login = next(line for line in head.splitlines() if line.startswith("Authorization: Basic "))
@@ -265,7 +265,7 @@ def test_the_login_of_the_url_is_sent(serve: Serve, pauses: Pauses) -> None:
 )
 def test_no_message_tells_a_secret(serve: Serve, pauses: Pauses, reply: Reply) -> None:
     with pytest.raises((ServiceDown, BadAnswer)) as caught:
-        risk.fetch(serve(reply).url(f"me:{SECRET}@", f"?token={SECRET}"), attempts=1, read=0.2, sleep=pauses)
+        risk_api.fetch(serve(reply).url(f"me:{SECRET}@", f"?token={SECRET}"), attempts=1, read=0.2, sleep=pauses)
     shown = "".join(traceback.format_exception(caught.value))
     assert SECRET not in shown
     assert "Authorization" not in shown
@@ -276,7 +276,7 @@ def test_no_message_tells_a_secret(serve: Serve, pauses: Pauses, reply: Reply) -
 )
 def test_a_url_that_is_none_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(ConfigError, match="cannot use RISK_API_URL") as caught:
-        risk.fetch(url)
+        risk_api.fetch(url)
     assert "hunter2" not in str(caught.value)
 
 
@@ -307,7 +307,7 @@ def test_a_url_that_is_none_is_refused_without_quoting_it(url: str) -> None:
 )
 def test_a_bad_entry_is_rejected_with_its_place_and_reason_and_the_rest_is_kept(entry: str, reason: str) -> None:
     good = '{"customer_id": %d, "risk_score": 50, "name": "\\ud800"}'
-    scores, [rejected] = risk.parse(f"[{good % 1}, {entry}, {good % 2}]".encode(), "answer.json")
+    scores, [rejected] = risk_api.parse(f"[{good % 1}, {entry}, {good % 2}]".encode(), "answer.json")
     assert scores == [Score(customer_id=1, risk_score=50), Score(customer_id=2, risk_score=50)]
     assert (rejected.file, rejected.line, rejected.reason) == ("answer.json", 2, reason)
     rejected.row.encode()
@@ -316,22 +316,22 @@ def test_a_bad_entry_is_rejected_with_its_place_and_reason_and_the_rest_is_kept(
 
 def test_the_entry_is_kept_as_it_came_but_not_without_end() -> None:
     entry = {"customer_id": 7, "risk_score": 200, "note": "é"}
-    _, [rejected] = risk.parse(json.dumps([entry]).encode())
+    _, [rejected] = risk_api.parse(json.dumps([entry]).encode())
     assert json.loads(rejected.row) == entry
-    _, [rejected] = risk.parse(json.dumps(["x" * 20_000]).encode())
+    _, [rejected] = risk_api.parse(json.dumps(["x" * 20_000]).encode())
     assert rejected == Rejected("", 1, "not a JSON object", '"' + "x" * (LONGEST - 1) + "… (cut: 20,002 bytes in all)")
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b'{"scores": []}', b"null", b"[", b"\xff[]", b"[" * 100_000])
 def test_an_answer_that_is_no_list_is_refused(text: bytes) -> None:
     with pytest.raises(BadAnswer, match="is not a JSON list"):
-        risk.parse(text)
+        risk_api.parse(text)
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(-1, 102))))
 def test_the_last_good_entry_of_a_customer_wins(entries: list[tuple[int, int]]) -> None:
     answer = json.dumps([{"customer_id": customer, "risk_score": score} for customer, score in entries])
-    scores, rejected = risk.parse(answer.encode())
+    scores, rejected = risk_api.parse(answer.encode())
     good = [(customer, score) for customer, score in entries if 1 <= score <= 100]
     assert sorted((score.customer_id, score.risk_score) for score in scores) == sorted(dict(good).items())
     assert [each.line for each in rejected] == [

@@ -29,9 +29,10 @@ from support import (
     running_services,
 )
 
-from pipeline import postgres, services
+from pipeline import services
 from pipeline.catalog import SOURCE_TABLES, USER_PURCHASE
-from pipeline.errors import DatabaseError, ServiceDown
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import DatabaseError, ServiceDown
 from pipeline.services.access import LOGINS, METADATA, OPERATIONAL, WAREHOUSE
 
 DAY = dt.timedelta(days=1)

@@ -11,9 +11,9 @@ import pytest
 import shop
 from support import World, create_warehouse
 
-from pipeline import postgres
-from pipeline.tasks import run_log
-from pipeline.tasks.extract import ExtractTable
+from pipeline.kernel import postgres
+from pipeline.tasks.extract_table import ExtractTable
+from pipeline.tasks.runtime import run_log
 
 RUNS = "select status, error, finished >= started from etl.task_run where params ->> 'table' = 'ops.orders'"
 DATE = shop.date(1)

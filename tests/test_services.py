@@ -30,9 +30,9 @@ from botocore.exceptions import ClientError
 from support import BEFORE, SIMULATED, admin_url, embedded, luigid, secrets_of
 
 from pipeline import services
-from pipeline.errors import ServiceFailed
+from pipeline.kernel.errors import ServiceFailed
 from pipeline.services import postgresql, superset
-from pipeline.services.luigid import Luigid
+from pipeline.services.luigid_service import Luigid
 
 
 def others_can_run_python() -> bool:

@@ -6,10 +6,12 @@ import pytest
 from shop import OPENING, add_product, at, date, insert, open_shop, update
 from support import World, create_warehouse, extract_date, load_stages, locks_waited_for
 
-from pipeline import extract, postgres, stage
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.errors import BadExtract, TooManyRejected
-from pipeline.tasks.load import LoadStage
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import BadExtract, TooManyRejected
+from pipeline.source import extract
+from pipeline.stage import merge
+from pipeline.tasks.load_table import LoadStage
 
 PRODUCTS = ["ops.products"]
 
@@ -53,7 +55,7 @@ def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_t
     assert first
     with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
         postgres.lock(cursor, "stage.products")
-        stage.Load(cursor, shop.lake, SOURCE_TABLES["ops.products"], first, max_rejected=0.01).run()
+        merge.Load(cursor, shop.lake, SOURCE_TABLES["ops.products"], first, max_rejected=0.01).run()
         waiting = pool.submit(LoadStage(date(2), table="ops.products").run)
         assert locks_waited_for(shop, waiting) == [("advisory", "ExclusiveLock")]
     waiting.result()
@@ -118,7 +120,7 @@ def test_a_later_date_loads_what_an_earlier_one_extracted_and_never_loaded(shop:
         found = extract.metadata(shop.lake, "ops.products", date(day))
         assert found is not None
         with postgres.session(shop.warehouse_url, "tests") as cursor:
-            return [each.date for each in stage.unloaded(cursor, shop.lake, table, found)]
+            return [each.date for each in merge.unloaded(cursor, shop.lake, table, found)]
 
     assert due(2) == ["2026-01-01", "2026-01-02"]
     load_stages(shop, date(1), PRODUCTS)

@@ -13,7 +13,7 @@ import pytest
 import shop
 from support import ROOT, World, Worlds, create_warehouse, secrets_of
 
-from pipeline import postgres
+from pipeline.kernel import postgres
 
 OK, WARN, ERROR = 0, 1, 2
 TASK_FAILED = 30

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from pipeline import postgres
-from pipeline.generators.base import popularity
+from pipeline.generators.entities import popularity
 from pipeline.generators.life import DELIVERED, RETURN_DAYS, Fates, Step
 from pipeline.generators.moments import DAY, micros, midnight, stamp
-from pipeline.postgres import Cursor
+from pipeline.kernel import postgres
+from pipeline.kernel.postgres import Cursor
 
 ONE_DAY = dt.timedelta(days=1)
 

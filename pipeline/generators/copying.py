@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import Collection, Iterable
 
-from pipeline import postgres
-from pipeline.generators.base import Row
-from pipeline.postgres import Cursor
+from pipeline.generators.entities import Row
+from pipeline.kernel import postgres
+from pipeline.kernel.postgres import Cursor
 
 TIMES = "created_ts", "updated_ts"
 COLUMNS: dict[str, tuple[str, ...]] = {

@@ -4,7 +4,7 @@ import datetime as dt
 from math import sqrt
 from random import Random
 
-from pipeline.generators import base
+from pipeline.generators import entities
 from pipeline.generators.books import Books
 from pipeline.generators.copying import copy_lines, copy_rows
 from pipeline.generators.moments import DAY, midnight, stamp
@@ -14,7 +14,7 @@ from pipeline.generators.pools import Pools, pools
 from pipeline.generators.prices import PriceChange, price_changes
 from pipeline.generators.seasons import orders_on
 from pipeline.generators.world import CORRECTIONS
-from pipeline.postgres import Cursor
+from pipeline.kernel.postgres import Cursor
 
 NEWCOMERS, MOVERS, CORRECTED = 0.05, 0.012, 0.002  # customers, for each order of the day
 NEW_PRODUCTS, MENDED_PRODUCTS = 0.08, 0.1  # a day, at scale 1
@@ -87,16 +87,16 @@ def _moment(rng: Random, start: int) -> int:
 def _open(cursor: Cursor, rng: Random, books: Books, names: Pools, start: int) -> int:
     """What is there when the shop opens, all of it since midnight."""
     scale, opened_on = books.shop.scale, books.shop.opened_on
-    rows = sum(copy_rows(cursor, table, rows) for table, rows in base.base_rows(rng, names, start))
-    rows += _add_products(cursor, rng, books, base.products_at_opening(scale), start)
+    rows = sum(copy_rows(cursor, table, rows) for table, rows in entities.base_rows(rng, names, start))
+    rows += _add_products(cursor, rng, books, entities.products_at_opening(scale), start)
     people = People(rng, books, names)
-    for _ in range(base.customers_at_opening(scale)):
+    for _ in range(entities.customers_at_opening(scale)):
         people.register(start, opened_on - dt.timedelta(days=rng.randrange(3 * 365)))
     return rows + people.write(cursor)
 
 
 def _add_products(cursor: Cursor, rng: Random, books: Books, count: int, moment: int) -> int:
-    products = [base.product(rng, books.products + number, moment) for number in range(1, count + 1)]
+    products = [entities.product(rng, books.products + number, moment) for number in range(1, count + 1)]
     books.stock(product[5] for product in products)
     return copy_rows(cursor, "ops.products", products)
 

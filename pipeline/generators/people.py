@@ -3,14 +3,14 @@
 import datetime as dt
 from random import Random
 
-from pipeline import postgres
-from pipeline.generators import base
-from pipeline.generators.base import Row
+from pipeline.generators import entities
 from pipeline.generators.books import Books
 from pipeline.generators.copying import copy_rows
+from pipeline.generators.entities import Row
 from pipeline.generators.moments import stamp
 from pipeline.generators.pools import Pools
-from pipeline.postgres import Cursor
+from pipeline.kernel import postgres
+from pipeline.kernel.postgres import Cursor
 
 ADDRESS_AT_ONCE = 0.9  # the share of customers who give an address when they register
 NEW_HOME = 0.7  # the share of moves to an address of their own
@@ -39,7 +39,7 @@ class People:
         """A new customer; most give an address at once, the others when they buy."""
         self.books.customers += 1
         key = self.books.customers
-        customer, address = base.customer(self.rng, self.pools, key, moment, registered_on)
+        customer, address = entities.customer(self.rng, self.pools, key, moment, registered_on)
         self._customers.append(customer)
         if self.rng.random() < ADDRESS_AT_ONCE:
             self._new_address(key, moment, address)

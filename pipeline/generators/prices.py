@@ -4,8 +4,8 @@ import datetime as dt
 from random import Random
 from typing import NamedTuple
 
-from pipeline.generators.base import price_text
 from pipeline.generators.books import Books
+from pipeline.generators.entities import price_text
 from pipeline.generators.moments import DAY, midnight
 
 # Product 1 may change on the first of a month, ..., 28 on the 28th, 29 on the first again: two changes of a

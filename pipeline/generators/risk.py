@@ -19,9 +19,9 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
-from pipeline import postgres
-from pipeline.errors import OceanError
 from pipeline.generators.scores import risk_scores
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import OceanError
 
 ENTRIES_AT_ONCE = 5000
 NO_SHOP = "select to_regclass('simulator.business_day') is null"

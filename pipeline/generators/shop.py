@@ -6,11 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import postgres
-from pipeline.errors import SimulationError
 from pipeline.generators.books import Books, Shop, current
 from pipeline.generators.day import do_day
-from pipeline.postgres import Connection
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import SimulationError
+from pipeline.kernel.postgres import Connection
 
 Progress = Callable[[dt.date, int, int], None]
 

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ServiceFailed
+from pipeline.kernel.errors import ServiceFailed
 from pipeline.services.access import Access
-from pipeline.services.folders import make_folder, tighten
-from pipeline.services.luigid import Luigid
+from pipeline.services.luigid_service import Luigid
 from pipeline.services.postgresql import PostgreSQL, require_passage
-from pipeline.services.risk import Risk
+from pipeline.services.risk_service import Risk
 from pipeline.services.s3 import S3
 from pipeline.services.service import Service
+from pipeline.services.state_folder import make_folder, tighten
 from pipeline.services.superset import COMPANY, Superset
 
 __all__ = ["Dashboards", "State", "dashboards", "down", "rotate", "status", "up"]

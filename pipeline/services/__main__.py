@@ -3,8 +3,9 @@
 import argparse
 import sys
 
-from pipeline import config, services
-from pipeline.errors import OceanError
+from pipeline import services
+from pipeline.kernel import config
+from pipeline.kernel.errors import OceanError
 
 EXIT_NOT_RUNNING = 3
 COMMANDS = {

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.errors import ServiceFailed
-from pipeline.services.folders import write_secret
+from pipeline.kernel.errors import ServiceFailed
+from pipeline.services.state_folder import write_secret
 
 # The databases, and the roles, none of which may do more than its work needs: SIMULATOR is the shop's own application,
 # EXTRACT reads the source, LOAD owns the warehouse, READER is the dashboards', ANALYST people's, METADATA Superset's.

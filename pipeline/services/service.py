@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 
 import psutil
 
-from pipeline import listener
-from pipeline.errors import ServiceFailed
+from pipeline.kernel import listener
+from pipeline.kernel.errors import ServiceFailed
 from pipeline.services.access import Access
-from pipeline.services.folders import make_folder
+from pipeline.services.state_folder import make_folder
 
 HOST = "127.0.0.1"
 SECONDS_TO_START = 300  # the recovery of a database after a crash included

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.errors import ServiceFailed
+from pipeline.kernel.errors import ServiceFailed
 from pipeline.services.access import READER, READERS
-from pipeline.services.folders import make_folder, write_secret
-from pipeline.services.luigid import CHECKOUT
+from pipeline.services.luigid_service import CHECKOUT
 from pipeline.services.service import Service, http_request, require_program
+from pipeline.services.state_folder import make_folder, write_secret
 
 SOURCE = CHECKOUT / "superset"
 PYTHON = CHECKOUT / ".venv-superset/bin/python"

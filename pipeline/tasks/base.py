@@ -14,12 +14,12 @@ import luigi
 from luigi.rpc import RPCError
 
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.config import settings
-from pipeline.errors import OceanError, printable, reason
-from pipeline.postgres import Cursor
-from pipeline.retries import patiently
-from pipeline.targets import Marker
-from pipeline.tasks import seam
+from pipeline.kernel.config import settings
+from pipeline.kernel.errors import OceanError, printable, reason
+from pipeline.kernel.postgres import Cursor
+from pipeline.kernel.retries import patiently
+from pipeline.tasks.runtime import seam
+from pipeline.tasks.runtime.targets import Marker
 
 logger = logging.getLogger("luigi-interface")
 

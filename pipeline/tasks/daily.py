@@ -6,21 +6,22 @@ from functools import cache
 
 import luigi
 
-from pipeline import postgres, summary
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
-from pipeline.config import settings
-from pipeline.errors import LoadIncomplete
-from pipeline.lake import lake
+from pipeline.kernel import postgres
+from pipeline.kernel.config import settings
+from pipeline.kernel.errors import LoadIncomplete
+from pipeline.lake.objects import lake
+from pipeline.operations import summary
 from pipeline.tasks.base import DatedTask, MarkedTask, retried
-from pipeline.tasks.behavior import LoadUserBehavior
-from pipeline.tasks.create import CreateWarehouse
-from pipeline.tasks.feeds import LoadFeed
-from pipeline.tasks.load import FEED_TASKS, LoadDimension, LoadFact, LoadStage
-from pipeline.tasks.mart import LoadMart
-from pipeline.tasks.quality import CheckWarehouse
-from pipeline.tasks.reconcile import ReconcileSource
-from pipeline.tasks.reviews import ClassifyReviews
-from pipeline.tasks.risk import LoadRiskScores
+from pipeline.tasks.check_warehouse import CheckWarehouse
+from pipeline.tasks.create_warehouse import CreateWarehouse
+from pipeline.tasks.load_feed import LoadFeed
+from pipeline.tasks.load_mart import LoadMart
+from pipeline.tasks.load_reviews import ClassifyReviews
+from pipeline.tasks.load_risk_scores import LoadRiskScores
+from pipeline.tasks.load_table import FEED_TASKS, LoadDimension, LoadFact, LoadStage
+from pipeline.tasks.load_user_behavior import LoadUserBehavior
+from pipeline.tasks.reconcile_source import ReconcileSource
 from pipeline.tasks.simulate import knows_opening
 
 

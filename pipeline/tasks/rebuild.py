@@ -5,17 +5,21 @@ import os
 
 import luigi
 
-from pipeline import config, dwh, extract, mart, postgres, repairs, review_models, stage, warehouse
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
-from pipeline.config import settings
-from pipeline.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
-from pipeline.lake import lake
-from pipeline.postgres import Cursor
+from pipeline.feeds import review_models
+from pipeline.kernel import config, postgres
+from pipeline.kernel.config import settings
+from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
+from pipeline.kernel.postgres import Cursor
+from pipeline.lake.objects import lake
+from pipeline.source import extract
+from pipeline.stage import merge, repairs
+from pipeline.star import dwh, mart, schema
 from pipeline.tasks.base import OceanTask, logger, retried, show
-from pipeline.tasks.create import CreateWarehouse
+from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad
-from pipeline.tasks.risk import SOURCE as RISK_SCORES
-from pipeline.tasks.risk import LoadRiskScores
+from pipeline.tasks.load_risk_scores import SOURCE as RISK_SCORES
+from pipeline.tasks.load_risk_scores import LoadRiskScores
 
 SCHEMAS = ("delta", "stage", "work", "dwh", "mart", "etl")
 MART = "mart"
@@ -76,7 +80,7 @@ class RebuildWarehouse(OceanTask):
             names = postgres.sql.SQL(", ").join(postgres.sql.Identifier(schema) for schema in SCHEMAS)
             cursor.execute(postgres.sql.SQL("drop schema if exists {} cascade").format(names))
             # What a model must be is the one thing here that the lake, which may hold others, must not say.
-            warehouse.create(cursor, **CreateWarehouse.variables())
+            schema.create(cursor, **CreateWarehouse.variables())
             review_models.remember(cursor, models)
 
 
@@ -159,7 +163,7 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
     cursor.execute("delete from etl.rejected_row where source = %s", (table.name,))
     for name in (table.short, f"{table.short}_version"):
         cursor.execute(postgres.sql.SQL("drop table if exists {}").format(postgres.qualified(f"stage.{name}")))
-    rows = sum(stage.Load(cursor, lake(), table, each, settings().max_rejected).run().rows for each in extracts)
+    rows = sum(merge.Load(cursor, lake(), table, each, settings().max_rejected).run().rows for each in extracts)
     return rows + repairs.load_all(cursor, lake(), table, settings().max_rejected)
 
 

@@ -4,11 +4,11 @@ import datetime as dt
 
 import luigi
 
-from pipeline import postgres
-from pipeline.config import settings
-from pipeline.errors import SimulationError
-from pipeline.generators.landing import partner_orders_key
-from pipeline.lake import lake
+from pipeline.generators.drops import partner_orders_key
+from pipeline.kernel import postgres
+from pipeline.kernel.config import settings
+from pipeline.kernel.errors import SimulationError
+from pipeline.lake.objects import lake
 from pipeline.tasks.base import DatedTask, retried
 
 NO_SHOP = "select to_regclass('simulator.business_day') is null"
@@ -80,7 +80,7 @@ class SimulateFeeds(DatedTask):
     @retried
     def run(self) -> None:
         from pipeline.generators.books import Shop
-        from pipeline.generators.feeds import drop_feeds
+        from pipeline.generators.deliveries import drop_feeds
         from pipeline.generators.shop import find_shop
 
         _require_over(self.date)

@@ -12,8 +12,8 @@ from feeds_world import settings_of
 from shop import OPENING, add_product, at, date, open_shop
 from support import World, Worlds, create_warehouse, extract_date, load_stages
 
-from pipeline import extract
-from pipeline.errors import BadExtract
+from pipeline.kernel.errors import BadExtract
+from pipeline.source import extract
 
 PRODUCTS = ["ops.products"]
 DATA, METADATA = "data.csv.zst", "metadata.json"

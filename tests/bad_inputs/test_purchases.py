@@ -8,10 +8,11 @@ import shop
 from feeds_world import classify, deliver_reviews, load_behavior, run, settings_of
 from support import World, Worlds, create_source, create_warehouse
 
-from pipeline import extract, postgres
-from pipeline.errors import TooManyRejected
-from pipeline.tasks.behavior import ExtractPurchases, LoadUserBehavior
-from pipeline.tasks.reviews import LoadReviews
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import TooManyRejected
+from pipeline.source import extract
+from pipeline.tasks.load_reviews import LoadReviews
+from pipeline.tasks.load_user_behavior import ExtractPurchases, LoadUserBehavior
 
 TABLE = """
 drop view retail.user_purchase;

@@ -11,8 +11,8 @@ import shop
 from feeds_world import open_warehouse, run, settings_of
 from support import World, Worlds, load_dimensions
 
-from pipeline.errors import BadAnswer
-from pipeline.tasks.risk import ANSWER, ExtractRiskScores, LoadRiskScores
+from pipeline.kernel.errors import BadAnswer
+from pipeline.tasks.load_risk_scores import ANSWER, ExtractRiskScores, LoadRiskScores
 
 NO_SCORE, NO_CUSTOMER = "risk_score is not a whole number", "customer_id is not a whole number"
 TOO_HIGH = "risk_score is not between 1 and 100"

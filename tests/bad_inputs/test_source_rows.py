@@ -20,10 +20,11 @@ from shop import OPENING, date, open_shop
 from support import World, Worlds, create_warehouse, extract_date, load_dimensions, load_stages
 from unconstrained import without_constraints
 
-from pipeline import extract, postgres
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.postgres import sql
-from pipeline.rejected import LONGEST
+from pipeline.kernel import postgres
+from pipeline.kernel.postgres import sql
+from pipeline.kernel.rejected import LONGEST
+from pipeline.source import extract
 
 DAY = "2026-01-01 12:00:00+00"
 INSTANT = "is not within 1900-01-01 to 9999-12-30"

@@ -18,10 +18,10 @@ from support import (
 )
 from unconstrained import without_constraints
 
-from pipeline import postgres
 from pipeline.catalog import SOURCE_TABLES, USER_PURCHASE
-from pipeline.columns import read_columns
-from pipeline.errors import BadExtract, SchemaDrift
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import BadExtract, SchemaDrift
+from pipeline.source.columns import read_columns
 
 ODD = "\"; drop table ops.orders; --\n,%s 'é"
 QUOTED = ODD.replace('"', '""')

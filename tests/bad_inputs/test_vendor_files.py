@@ -15,10 +15,10 @@ import shop
 from feeds_world import KNOWN, classify, load_fact, open_queue, open_warehouse, run, settings_of
 from support import World, Worlds, load_dimensions
 
-from pipeline.errors import BadExtract, OceanError
-from pipeline.landing import PARTNER_ORDERS, REVIEWS, Feed
-from pipeline.tasks.feeds import LoadPartnerOrders
-from pipeline.tasks.reviews import LoadReviews
+from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS, Feed
+from pipeline.kernel.errors import BadExtract, OceanError
+from pipeline.tasks.load_feed import LoadPartnerOrders
+from pipeline.tasks.load_reviews import LoadReviews
 
 NOW = "26-01-01 08:00:00"
 HEADER = PARTNER_ORDERS.header

@@ -16,9 +16,9 @@ import pytest
 from moto.emr.models import emr_backends
 from moto.server import ThreadedMotoServer
 
-from pipeline.config import S3
-from pipeline.engines.java import java_home
-from pipeline.engines.local import spark_home
+from pipeline.kernel.config import S3
+from pipeline.spark.java import java_home
+from pipeline.spark.local import spark_home
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 PROGRAMS = Path(__file__).with_name("emr_programs.py")

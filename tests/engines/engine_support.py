@@ -4,8 +4,8 @@ import itertools
 import json
 from pathlib import Path
 
-from pipeline.config import S3, Spark
-from pipeline.lake import Lake
+from pipeline.kernel.config import S3, Spark
+from pipeline.lake.objects import Lake
 
 _numbers = itertools.count()
 

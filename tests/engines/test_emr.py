@@ -9,11 +9,11 @@ from emr_double import EmrDouble, emr_double
 from engine_support import SPARK, new_lake, silent
 from tenacity import wait_none
 
-from pipeline.config import Spark
-from pipeline.engines.emr import EmrEngine
-from pipeline.engines.job import Job
-from pipeline.errors import ServiceDown, SparkFailed
-from pipeline.lake import Lake
+from pipeline.kernel.config import Spark
+from pipeline.kernel.errors import ServiceDown, SparkFailed
+from pipeline.lake.objects import Lake
+from pipeline.spark.emr import EmrEngine
+from pipeline.spark.job import Job
 
 # Stands for spark-submit: writes two files where the script would, named as Spark does.
 RUN_ID = "-0f8fad5b-d9cb-469f-a165-70867728950e"

@@ -13,11 +13,11 @@ import psutil
 import pytest
 from engine_support import SPARK, new_lake, silent
 
-from pipeline.engines.java import java_home
-from pipeline.engines.job import Job
-from pipeline.engines.local import LocalEngine
-from pipeline.errors import ConfigError, SparkFailed
-from pipeline.lake import Lake
+from pipeline.kernel.errors import ConfigError, SparkFailed
+from pipeline.lake.objects import Lake
+from pipeline.spark.java import java_home
+from pipeline.spark.job import Job
+from pipeline.spark.local import LocalEngine
 
 SECONDS = 60
 

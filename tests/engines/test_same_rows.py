@@ -20,13 +20,13 @@ from emr_double import emr_double
 from engine_support import SPARK, new_lake, silent
 from labelled import labelled
 
-from pipeline import review_models
-from pipeline.engines.emr import EmrEngine
-from pipeline.engines.java import java_home
-from pipeline.engines.job import Engine, Job
-from pipeline.engines.local import LocalEngine, spark_home
-from pipeline.engines.reviews import classify, train
-from pipeline.lake import Lake
+from pipeline.feeds import review_models
+from pipeline.feeds.review_jobs import classify, train
+from pipeline.lake.objects import Lake
+from pipeline.spark.emr import EmrEngine
+from pipeline.spark.java import java_home
+from pipeline.spark.job import Engine, Job
+from pipeline.spark.local import LocalEngine, spark_home
 
 LANDING, TARGET = "landing/movie_review", "stage/movie_review"
 DAY, NEXT, LATER = "2026-01-01", "2026-01-02", "2026-01-03"

@@ -14,8 +14,8 @@ from feeds_world import run, settings_of
 from support import World, Worlds, create_warehouse, database_of, extract_date, load_day
 
 from faults.disturbed import FAULTS, Case, Tally
-from pipeline import extract
-from pipeline.tasks.reconcile import ReconcileSource
+from pipeline.source import extract
+from pipeline.tasks.reconcile_source import ReconcileSource
 
 DAY = dt.timedelta(days=1)
 CLOCK = Path(__file__).parent / "wrong_clock"

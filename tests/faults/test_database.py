@@ -14,7 +14,8 @@ import pytest
 from support import World, admin_url, database_of
 
 from faults.disturbed import FAULTS, SECONDS, Case, Process, Tally, disturb, pid_of, wait_for
-from pipeline import postgres, services
+from pipeline import services
+from pipeline.kernel import postgres
 
 FULL, RESTARTS = max(1, FAULTS // 10), max(1, FAULTS // 10)
 KILL = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and application_name like 'ocean%%'"

@@ -21,10 +21,13 @@ from feeds_world import run, settings_of
 from support import World, Worlds, create_warehouse, extract_date, load_day, load_dimensions, load_facts, load_stages
 
 from faults.disturbed import FAULTS, Checksum, Tally
-from pipeline import extract, postgres, repairs, seals
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.errors import BadExtract
-from pipeline.tasks.reconcile import ReconcileSource
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import BadExtract
+from pipeline.lake import seals
+from pipeline.source import extract
+from pipeline.stage import repairs
+from pipeline.tasks.reconcile_source import ReconcileSource
 
 FILES = ("data.csv.zst", "metadata.json", "_SUCCESS", "create_stage.sql")
 DAY = 2

@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
 from support import World, create_warehouse, let_extraction_read
 
-from pipeline import extract, postgres, purchases
-from pipeline.tasks.reviews import LoadReviews
+from pipeline.feeds import purchases
+from pipeline.kernel import postgres
+from pipeline.source import extract
+from pipeline.tasks.load_reviews import LoadReviews
 
 DAYS = 4
 METRIC = "select insert_date, customerid, amount_spent, review_score, review_count from dwh.user_behavior_metric"

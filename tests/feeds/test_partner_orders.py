@@ -21,9 +21,9 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from support import World, create_warehouse
 
-from pipeline.errors import BadExtract, TooManyRejected
-from pipeline.landing import PARTNER_ORDERS
-from pipeline.tasks.feeds import LoadPartnerOrders
+from pipeline.feeds.landing import PARTNER_ORDERS
+from pipeline.kernel.errors import BadExtract, TooManyRejected
+from pipeline.tasks.load_feed import LoadPartnerOrders
 
 TASK_FAILED = 30
 FACT = "fact_partner_order"

@@ -22,10 +22,11 @@ from feeds_world import (
 )
 from support import World
 
-from pipeline import extract, reviews
-from pipeline.errors import BadExtract, TooManyRejected
-from pipeline.landing import REVIEWS
-from pipeline.tasks.reviews import LoadReviews
+from pipeline.feeds import reviews
+from pipeline.feeds.landing import REVIEWS
+from pipeline.kernel.errors import BadExtract, TooManyRejected
+from pipeline.source import extract
+from pipeline.tasks.load_reviews import LoadReviews
 
 TASK_FAILED = 30
 FACT = "fact_review"

@@ -8,8 +8,8 @@ import shop
 from feeds_world import KNOWN, Api, add_customer, customer_comes, open_warehouse, run, running_api, tasks_of
 from support import World, load_dimensions
 
-from pipeline.errors import TooManyRejected
-from pipeline.tasks.risk import ANSWER, ExtractRiskScores, LoadRiskScores
+from pipeline.kernel.errors import TooManyRejected
+from pipeline.tasks.load_risk_scores import ANSWER, ExtractRiskScores, LoadRiskScores
 
 TASK_FAILED = 30
 SCORES = "select customer_id, risk_score from dwh.dim_customer where customer_id > 0"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from support import create_source_database, drop_database, login
 
-from pipeline import postgres
 from pipeline.generators.shop import simulate
+from pipeline.kernel import postgres
 
 OPENED = dt.date(2024, 3, 1)
 LAST = dt.date(2025, 4, 10)

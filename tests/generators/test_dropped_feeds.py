@@ -13,15 +13,15 @@ import luigi
 import pytest
 from support import World
 
-from pipeline import postgres
-from pipeline.config import settings
-from pipeline.errors import ServiceDown, SimulationError
-from pipeline.generators.base import customers_at_opening
 from pipeline.generators.books import ONE_DAY, Shop
-from pipeline.generators.feeds import Dropped, drop_feeds
-from pipeline.generators.landing import PARTNER_ORDERS, REVIEWS, partner_orders_key, reviews_key
+from pipeline.generators.deliveries import Dropped, drop_feeds
+from pipeline.generators.drops import PARTNER_ORDERS, REVIEWS, partner_orders_key, reviews_key
+from pipeline.generators.entities import customers_at_opening
 from pipeline.generators.shop import find_shop, simulate
-from pipeline.lake import Lake
+from pipeline.kernel import postgres
+from pipeline.kernel.config import settings
+from pipeline.kernel.errors import ServiceDown, SimulationError
+from pipeline.lake.objects import Lake
 from pipeline.tasks.simulate import SimulateFeeds
 
 OPENED = dt.date(2026, 1, 20)

@@ -3,7 +3,7 @@
 import datetime as dt
 from random import Random
 
-from pipeline.generators.base import SUBTYPES, customer, product
+from pipeline.generators.entities import SUBTYPES, customer, product
 from pipeline.generators.pools import pools
 from pipeline.generators.world import COUNTRIES, GOODS, STATES
 

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from pipeline.generators import review_words as words
-from pipeline.generators.reviews import _Film, write_review
+from pipeline.generators.review_texts import _Film, write_review
 
 REVIEWS = [write_review(Random(f"test:{number}")) for number in range(2000)]
 LIKED, DISLIKED = ([review.text for review in REVIEWS if review.positive is positive] for positive in (True, False))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from support import create_source_database, drop_database, login
 
-from pipeline import postgres
-from pipeline.errors import SimulationError
 from pipeline.generators.copying import COLUMNS
 from pipeline.generators.shop import LOCK, Simulated, simulate
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import SimulationError
 
 OPENED = dt.date(2026, 1, 20)
 DAYS = 30

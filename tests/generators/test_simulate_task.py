@@ -6,8 +6,8 @@ import luigi
 import pytest
 from support import World
 
-from pipeline.config import settings
-from pipeline.errors import SimulationError
+from pipeline.kernel.config import settings
+from pipeline.kernel.errors import SimulationError
 from pipeline.tasks.simulate import SimulateBusinessDay
 
 DATE = dt.date(2026, 1, 20)

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import World, create_warehouse
 
-from pipeline import dwh, mart, postgres
 from pipeline.catalog import DIMENSIONS, FACTS
-from pipeline.postgres import Cursor, sql
+from pipeline.kernel import postgres
+from pipeline.kernel.postgres import Cursor, sql
+from pipeline.star import dwh, mart
 
 CUSTOMERS = (-1, 1, 2, 3)
 COUNTRIES = {1: "Chile", 2: "Chile", 3: "Peru", -1: "Unknown"}

@@ -7,7 +7,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from support import ROOT, World, create_warehouse
 
-from pipeline import postgres
+from pipeline.kernel import postgres
 
 DATASETS = sorted((ROOT / "superset/assets/datasets").glob("*.yaml"))
 # The tables that a view reads, through other views too.

@@ -6,7 +6,7 @@ import pytest
 from shop import add_order, add_product, at, date, insert, open_shop, update
 from support import World, create_warehouse, database_of, load_day, login
 
-from pipeline.errors import DatabaseError
+from pipeline.kernel.errors import DatabaseError
 
 VIEWS = """
 select view.relname, attribute.attname from pg_class as view

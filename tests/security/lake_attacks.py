@@ -5,9 +5,10 @@ from typing import Any
 
 from support import World
 
-from pipeline import review_models, seals
-from pipeline.extract import METADATA, SUCCESS
-from pipeline.lake import Lake
+from pipeline.feeds import review_models
+from pipeline.lake import seals
+from pipeline.lake.objects import Lake
+from pipeline.source.extract import METADATA, SUCCESS
 
 SQL = "text; create schema if not exists pwned; grant select on dwh.dim_customer to bi_analyst; commit; begin; --"
 # The same for a place within parentheses.

@@ -10,7 +10,7 @@ from typing import Any
 
 import urllib3
 
-from pipeline.scheduler import Luigid
+from pipeline.tasks.runtime.scheduler import Luigid
 
 
 def known(home: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import listener
+from pipeline.kernel import listener
 
 # Not the account that may run PostgreSQL's server.
 ACCOUNT = "daemon"

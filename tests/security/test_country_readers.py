@@ -9,8 +9,8 @@ from feeds_world import settings_of
 from psycopg2 import errorcodes
 from support import World, Worlds, create_warehouse, database_of, load_day, login
 
-from pipeline import postgres
-from pipeline.errors import DatabaseError
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import DatabaseError
 from pipeline.services.access import READER, READERS
 
 BY_COUNTRY = "select relname from pg_class join pg_attribute on attrelid = pg_class.oid "

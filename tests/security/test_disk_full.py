@@ -13,8 +13,9 @@ import psycopg2
 import pytest
 from support import LAST, SIMULATED, admin_url, embedded
 
-from pipeline import listener, services
-from pipeline.server_log import last_words
+from pipeline import services
+from pipeline.kernel import listener
+from pipeline.kernel.server_log import last_words
 
 FULL = """\
 2026-11-29 14:00:00.000 UTC [7] LOG:  database system is ready to accept connections

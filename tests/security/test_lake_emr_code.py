@@ -12,10 +12,10 @@ from emr_double import emr_double
 from engine_support import SPARK, new_lake
 from tenacity import wait_none
 
-from pipeline.config import Spark
-from pipeline.engines.emr import EmrEngine
-from pipeline.engines.job import Job
-from pipeline.errors import SparkFailed
+from pipeline.kernel.config import Spark
+from pipeline.kernel.errors import SparkFailed
+from pipeline.spark.emr import EmrEngine
+from pipeline.spark.job import Job
 
 
 @pytest.mark.parametrize("file", ["script.py", "module.py"])

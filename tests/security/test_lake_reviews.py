@@ -10,9 +10,9 @@ from feeds_world import KNOWN, classify, deliver_reviews, open_warehouse, run, s
 from pyarrow import parquet
 from support import World, Worlds
 
-from pipeline import reviews
-from pipeline.errors import BadExtract
-from pipeline.tasks.reviews import LoadReviews
+from pipeline.feeds import reviews
+from pipeline.kernel.errors import BadExtract
+from pipeline.tasks.load_reviews import LoadReviews
 
 FOLDER = f"{reviews.STAGE}/date={shop.date(1)}"
 FILE = f"{FOLDER}/part-0.parquet"

@@ -8,8 +8,8 @@ from lake_attacks import SQL, got_in
 from shop import at, date, open_shop, update
 from support import World, Worlds, create_warehouse, extract_date, load_stages
 
-from pipeline import extract
-from pipeline.columns import fits
+from pipeline.source import extract
+from pipeline.source.columns import fits
 
 SUPPLIERS = "ops.suppliers"
 HOSTILE = f"\"; {SQL} \n\x1b[31m'$$"

@@ -12,10 +12,13 @@ from shop import date, open_shop
 from support import World, Worlds, create_warehouse, extract_date, load_stages
 
 import pipeline
-from pipeline import extract, forms, postgres, repairs
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.columns import Column
-from pipeline.errors import BadExtract
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import BadExtract
+from pipeline.lake import forms
+from pipeline.source import extract
+from pipeline.source.columns import Column
+from pipeline.stage import repairs
 
 STATES = "ops.states"
 EXTRACT = extract.folder(STATES, date(1))
@@ -164,8 +167,8 @@ def test_a_repair_in_a_folder_that_no_repair_has_is_refused(shop: World) -> None
 def test_a_file_that_would_fill_the_memory_is_not_read_to_its_end(
     attacked: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.seals.LONGEST", 1000)
-    monkeypatch.setattr("pipeline.seals.read_small.__defaults__", (1000,))
+    monkeypatch.setattr("pipeline.lake.seals.LONGEST", 1000)
+    monkeypatch.setattr("pipeline.lake.seals.read_small.__defaults__", (1000,))
     vouch(attacked.lake, EXTRACT, {extract.METADATA: b" " * 1001})
     with pytest.raises(BadExtract, match="it is longer than 1,000 bytes"):
         extract.metadata(attacked.lake, STATES, date(1))
@@ -262,8 +265,8 @@ def calls(path: Path) -> set[str]:
 def test_json_is_read_in_one_place_whatever_file_of_the_lake_it_is() -> None:
     users = {str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if "json.loads" in calls(path)}
     # Which have nothing to do with the lake; and Spark's script, which looks at a model before it is one.
-    others = {"config.py", "risk.py", "tasks/command.py", "spark/models.py"}
-    assert {user for user in users if not user.startswith(("services/", "generators/"))} == {"forms.py", *others}
+    others = {"kernel/config.py", "feeds/risk_api.py", "tasks/runtime/command.py", "spark/scripts/models.py"}
+    assert {user for user in users if not user.startswith(("services/", "generators/"))} == {"lake/forms.py", *others}
 
 
 def test_no_file_of_the_lake_is_read_past_its_form() -> None:

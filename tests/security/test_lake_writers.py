@@ -11,8 +11,8 @@ import pytest
 from support import ROOT
 from test_deploy_files import template
 
-from pipeline.config import S3
-from pipeline.lake import PART_BYTES, Lake
+from pipeline.kernel.config import S3
+from pipeline.lake.objects import PART_BYTES, Lake
 
 DATA, SERVICE, EMR = (template(ROOT / f"deploy/aws/{name}.yaml")["Resources"] for name in ("data", "service", "emr"))
 ROLES = {

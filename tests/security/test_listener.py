@@ -19,10 +19,11 @@ from botocore.exceptions import ClientError
 from other_account import as_root, listening, start
 from support import LAST, ROOT, SIMULATED, closed_port, embedded, running_services, secrets_of
 
-from pipeline import listener, postgres, services
-from pipeline.config import S3
-from pipeline.errors import ServiceDown
-from pipeline.lake import Lake
+from pipeline import services
+from pipeline.kernel import listener, postgres
+from pipeline.kernel.config import S3
+from pipeline.kernel.errors import ServiceDown
+from pipeline.lake.objects import Lake
 from pipeline.services.access import LOGINS, Access
 from pipeline.services.postgresql import PostgreSQL
 

@@ -16,7 +16,7 @@ from luigid_attacks import ask, is_paused, known, schedule, tell
 from support import LAST, ROOT, SIMULATED, World, embedded, luigid
 
 from pipeline import services
-from pipeline.scheduler import Luigid
+from pipeline.tasks.runtime.scheduler import Luigid
 
 HOSTILE = {
     "task_id": "X",

@@ -21,16 +21,18 @@ from feeds_world import deliver_reviews, run, settings_of
 from lake_attacks import MODEL, plant_model
 from support import World, Worlds, create_warehouse
 
-from pipeline import postgres, review_models, reviews
-from pipeline.config import S3
-from pipeline.engines import folders, local
-from pipeline.engines.job import Job
-from pipeline.engines.local import LocalEngine
-from pipeline.errors import BadExtract, ConfigError, SparkFailed
-from pipeline.lake import Lake, Object
-from pipeline.landing import REVIEWS
-from pipeline.postgres import Readable
-from pipeline.tasks.reviews import ClassifyReviews, TrainReviewClassifier
+from pipeline.feeds import review_models, reviews
+from pipeline.feeds.landing import REVIEWS
+from pipeline.kernel import postgres
+from pipeline.kernel.config import S3
+from pipeline.kernel.errors import BadExtract, ConfigError, SparkFailed
+from pipeline.kernel.postgres import Readable
+from pipeline.lake import folders
+from pipeline.lake.objects import Lake, Object
+from pipeline.spark import local
+from pipeline.spark.job import Job
+from pipeline.spark.local import LocalEngine
+from pipeline.tasks.load_reviews import ClassifyReviews, TrainReviewClassifier
 
 SPARK = {"OCEAN_SPARK_MASTER": "local[1]", "OCEAN_SPARK_DRIVER_MEMORY": "700m"}
 LABELLED = b"review_str,positive\ngood,true\nbad,false\n"

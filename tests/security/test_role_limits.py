@@ -19,8 +19,8 @@ import sqlalchemy
 from feeds_world import settings_of
 from support import ROOT, World, Worlds, admin_url, create_source, create_warehouse, database_of, login
 
-from pipeline import limits, postgres, waiting
-from pipeline.errors import DatabaseError, ServiceDown
+from pipeline.kernel import limits, postgres, waiting
+from pipeline.kernel.errors import DatabaseError, ServiceDown
 from pipeline.services.access import READERS
 from pipeline.services.postgresql import PROGRAMS
 

@@ -16,10 +16,9 @@ from botocore.exceptions import ClientError
 from support import BEFORE, ROOT, SIMULATED, admin_url, embedded, running_services, secrets_of
 
 from pipeline import services
-from pipeline.config import S3
-from pipeline.errors import ServiceFailed
-from pipeline.lake import Lake
-from pipeline.scheduler import USER
+from pipeline.kernel.config import LUIGID_USER, S3
+from pipeline.kernel.errors import ServiceFailed
+from pipeline.lake.objects import Lake
 from pipeline.services import service, superset
 from pipeline.services.access import LOGINS, Access
 from pipeline.services.superset import Settings, Superset
@@ -81,7 +80,9 @@ def opened(found: dict[str, str], admin: str) -> dict[str, bool]:
         **{name: may_log_in(found[name]) for name in LOGINS},
         "superuser": may_log_in(admin),
         "lake": opens_lake(found),
-        "luigid": answers(f"{found['luigid_url']}/static/visualiser/index.html", f"{USER}:{found['luigid_password']}"),
+        "luigid": answers(
+            f"{found['luigid_url']}/static/visualiser/index.html", f"{LUIGID_USER}:{found['luigid_password']}"
+        ),
         "risk": answers(f"http://127.0.0.1:{risk.port}/health", f"{risk.username}:{risk.password}"),
     }
 

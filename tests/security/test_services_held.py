@@ -22,7 +22,7 @@ from other_account import ACCOUNT, PYTHON, as_root
 from support import LAST, ROOT, SIMULATED, World, embedded, running_services, secrets_of
 
 from pipeline import services
-from pipeline.errors import OceanError
+from pipeline.kernel.errors import OceanError
 from pipeline.services.access import LOGINS
 
 # Says which of the paths it is given it may read, list or write.

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline import risk, vendor_csv
-from pipeline.errors import BadAnswer, TooManyRejected
-from pipeline.landing import PARTNER_ORDERS, REVIEWS
-from pipeline.rejected import MOST_ROWS, Rejected, Rejections
-from pipeline.vendor_csv import BLOCK, Feed, Row, accepted, read_csv
+from pipeline.feeds import risk_api, vendor_csv
+from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS
+from pipeline.feeds.vendor_csv import BLOCK, Feed, Row, accepted, read_csv
+from pipeline.kernel.errors import BadAnswer, TooManyRejected
+from pipeline.kernel.rejected import MOST_ROWS, Rejected, Rejections
 
 MIB = 1 << 20
 # What our own texts and lists take of it.
@@ -65,7 +65,7 @@ def test_what_it_may_have_of_them_fits_into_memory() -> None:
 
 
 def test_long_rows_stop_the_reading_by_what_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.rejected.MOST_CHARACTERS", MIB)
+    monkeypatch.setattr("pipeline.kernel.rejected.MOST_CHARACTERS", MIB)
     rejected = Rejections("movie_review", "2026-01-01")
     with pytest.raises(TooManyRejected):
         list(accepted(read_csv(REVIEWS, "a.csv", Repeated(REVIEWS, b"x" * 9000 + b"\n", 10 * MIB)), rejected.append))
@@ -106,7 +106,7 @@ def test_an_answer_of_countless_values_is_refused_before_anything_is_made_of_it(
 
     def parse() -> None:
         with pytest.raises(BadAnswer, match="has more than 1,500,000 values; correct RISK_API_URL"):
-            risk.parse(answer)
+            risk_api.parse(answer)
 
     assert most_memory(parse) < MIB
 
@@ -114,12 +114,12 @@ def test_an_answer_of_countless_values_is_refused_before_anything_is_made_of_it(
 def test_bad_entries_of_an_answer_are_kept_up_to_a_bound() -> None:
     answer = b"[" + b",".join([b'"x"'] * (MOST_ROWS + 1)) + b"]"
     with pytest.raises(TooManyRejected, match="no date may have more"):
-        risk.parse(answer)
+        risk_api.parse(answer)
 
 
 def test_as_many_scores_as_an_answer_may_have_bytes_for_are_read() -> None:
     entries = [b'{"customer_id":%d,"risk_score":%d}' % (number, 1 + number % 100) for number in range(1, 400_001)]
     answer = b"[" + b",".join(entries) + b"]"
-    assert risk.LONGEST_ANSWER * 0.9 < len(answer) < risk.LONGEST_ANSWER
-    scores, rejected = risk.parse(answer)
+    assert risk_api.LONGEST_ANSWER * 0.9 < len(answer) < risk_api.LONGEST_ANSWER
+    scores, rejected = risk_api.parse(answer)
     assert (len(scores), rejected) == (400_000, [])

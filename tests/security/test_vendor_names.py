@@ -11,17 +11,17 @@ from feeds_world import deliver, deliver_orders, open_warehouse, settings_of
 from support import World, Worlds
 
 import pipeline
-from pipeline import forms
-from pipeline.errors import BadExtract, LoadIncomplete, printable
-from pipeline.feeds import Part, check_rejected
-from pipeline.landing import PARTNER_ORDERS, REVIEWS
-from pipeline.outcome import Outcome, Task
-from pipeline.rejected import Rejected
-from pipeline.status import Finding, Status
-from pipeline.summary import of_failure, table
+from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS
+from pipeline.feeds.staging import Part, check_rejected
+from pipeline.kernel.errors import BadExtract, LoadIncomplete, printable
+from pipeline.kernel.rejected import Rejected
+from pipeline.lake import forms
+from pipeline.operations.outcome import Outcome, Task
+from pipeline.operations.status import Finding, Status
+from pipeline.operations.summary import of_failure, table
 from pipeline.tasks.base import show
-from pipeline.tasks.feeds import LoadPartnerOrders
-from pipeline.tasks.reviews import ClassifyReviews
+from pipeline.tasks.load_feed import LoadPartnerOrders
+from pipeline.tasks.load_reviews import ClassifyReviews
 
 MARKUP = "<img src=x onerror=alert(1)>"
 FORGED = "a\n2026-01-01 00:00:00 ERROR forged\r\x1b[31m\x9b1m\u2028\u202e"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pipeline
 
-SCRIPTS = Path(pipeline.__file__).parent / "spark"
+SCRIPTS = Path(pipeline.__file__).parent / "spark/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-reviews = import_module("reviews")
+review_text = import_module("review_text")
 models = import_module("models")
 classifiers = import_module("classifiers")
 classify_reviews = import_module("classify_reviews")

@@ -11,10 +11,10 @@ import pytest
 from labelled import COUNT, ROWS, labelled
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from shipped import SCRIPTS, classifiers, classify_reviews, models, reviews, train_classifier
+from shipped import SCRIPTS, classifiers, classify_reviews, models, review_text, train_classifier
 
-from pipeline.engines.java import java_home
-from pipeline.engines.reviews import lexicon_files
+from pipeline.feeds.review_jobs import lexicon_files
+from pipeline.spark.java import java_home
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAVA_HOME", str(java_home(folder)))
         patch.setenv("PYSPARK_SUBMIT_ARGS", f"--master local[2] --driver-memory 700m {options} pyspark-shell")
-        found: SparkSession = reviews.session("tests")
+        found: SparkSession = review_text.session("tests")
         yield found
         found.stop()
 
@@ -67,7 +67,7 @@ WORDS = {
 
 def test_words_keep_negations_and_emoji_and_lose_markup_and_stop_words(session: SparkSession) -> None:
     rows = session.createDataFrame([(text,) for text in WORDS], "text string")
-    found = rows.select("text", reviews.words(reviews.clean(F.col("text"))).alias("words")).collect()
+    found = rows.select("text", review_text.words(review_text.clean(F.col("text"))).alias("words")).collect()
     assert {row.text: " ".join(row.words) for row in found} == WORDS
 
 

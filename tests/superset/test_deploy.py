@@ -16,7 +16,7 @@ from superset_site import ASSETS, FOREIGN, Client, Site, asked
 from support import ROOT, secrets_of
 
 from pipeline import services
-from pipeline.errors import ServiceFailed
+from pipeline.kernel.errors import ServiceFailed
 from pipeline.services.access import Access
 from pipeline.services.superset import Settings, Superset
 

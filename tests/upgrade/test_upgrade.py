@@ -7,8 +7,9 @@ import pytest
 import shop
 from support import World, Worlds, create_warehouse
 
-from pipeline import postgres, sql, warehouse
-from pipeline.errors import CannotUpgrade, DatabaseError
+from pipeline.kernel import postgres, sql_files
+from pipeline.kernel.errors import CannotUpgrade, DatabaseError
+from pipeline.star import schema
 
 FIRST_VERSION = Path(__file__).with_name("first_version.sql").read_text("utf-8")
 LIMIT = {"lost_order_limit": 0.05}
@@ -88,16 +89,16 @@ def test_a_warehouse_of_the_first_version_goes_on_as_if_this_one_had_loaded_it_a
 
 
 def test_each_migration_runs_once_and_is_recorded(old: World) -> None:
-    files = [path.removeprefix("migrations/") for path in sql.files("migrations")]
+    files = [path.removeprefix("migrations/") for path in sql_files.files("migrations")]
     with postgres.transaction(old.warehouse_url, "warehouse") as cursor:
-        assert warehouse.create(cursor, **LIMIT) == files
-        assert warehouse.create(cursor, **LIMIT) == []
+        assert schema.create(cursor, **LIMIT) == files
+        assert schema.create(cursor, **LIMIT) == []
     assert old.warehouse(MIGRATIONS) == [(number, name, True) for number, name in enumerate(files, 1)]
 
 
 def test_a_new_warehouse_needs_no_migration(world: World) -> None:
     create_warehouse(world)
-    files = [path.removeprefix("migrations/") for path in sql.files("migrations")]
+    files = [path.removeprefix("migrations/") for path in sql_files.files("migrations")]
     assert world.warehouse(MIGRATIONS) == [(number, name, False) for number, name in enumerate(files, 1)]
 
 
@@ -105,7 +106,7 @@ def test_a_migration_that_fails_leaves_the_warehouse_of_before(old: World) -> No
     before = old.rows(CATALOG)
     old.warehouse("create view mart.of_somebody_else as select * from mart.kpi_monthly")
     with pytest.raises(DatabaseError, match="2BP01"), postgres.transaction(old.warehouse_url, "warehouse") as cursor:
-        warehouse.create(cursor, **LIMIT)
+        schema.create(cursor, **LIMIT)
     old.warehouse("drop view mart.of_somebody_else")
     assert old.rows(CATALOG) == before
 
@@ -125,9 +126,9 @@ def test_a_migration_that_was_changed_after_it_ran_is_refused(world: World) -> N
         CannotUpgrade, match=r"0002_\w+ is not what it was .* put warehouse/migrations/0002_\w+\.sql"
     )
     with found, postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-        warehouse.create(cursor, **LIMIT)
+        schema.create(cursor, **LIMIT)
 
 
 def test_migrations_are_numbered_without_gaps() -> None:
-    numbers = [int(path.removeprefix("migrations/")[:4]) for path in sql.files("migrations")]
+    numbers = [int(path.removeprefix("migrations/")[:4]) for path in sql_files.files("migrations")]
     assert numbers == list(range(1, len(numbers) + 1))

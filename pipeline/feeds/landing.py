@@ -1,0 +1,140 @@
+"""What vendors put on the lake: CSV files under `landing/<feed>/date=YYYY-MM-DD/`, all that there are of a date."""
+
+import datetime as dt
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from pipeline.feeds.vendor_csv import CleanCsv, Feed, Field, Row, accepted, read_csv, write_csv
+from pipeline.kernel.errors import BadExtract
+from pipeline.kernel.postgres import Readable
+from pipeline.kernel.rejected import Rejected
+from pipeline.lake.forms import date_of
+from pipeline.lake.objects import Lake, Object
+
+__all__ = [
+    "PARTNER_ORDERS",
+    "REVIEWS",
+    "CleanCsv",
+    "Delivery",
+    "Feed",
+    "Field",
+    "Rejected",
+    "Row",
+    "accepted",
+    "deliveries",
+    "folder",
+    "read",
+    "write_csv",
+]
+
+REVIEWS = Feed("movie_review", (Field("cid", "integer"), Field("review_str", "text", longest=20_000)))
+PARTNER_ORDERS = Feed(
+    "partner_orders",
+    (
+        Field("order_id", "text", is_key=True),
+        Field("customer_id", "integer", required=False),
+        Field("item_id", "text", is_key=True),
+        Field("item_name", "text", required=False),
+        Field("delivered_on", "timestamp", required=False),
+    ),
+)
+CSV_OF_A_DATE = re.compile(r"/date=([0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+\.csv")
+# Names are shown in logs, errors and on pages, and looked for by people.
+FILE_NAME = re.compile(r"[\w .,:()+=@-]+")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """All files of one date of a feed. `fingerprint` is another one when a file is added, replaced or taken away."""
+
+    feed: Feed
+    date: dt.date
+    files: tuple[Object, ...]
+
+    @property
+    def misnamed(self) -> list[str]:
+        """The keys of files whose names are no vendor's."""
+        return [file.key for file in self.files if not FILE_NAME.fullmatch(file.key.rpartition("/")[2])]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits over the files' names, sizes and hashes."""
+        names = [(file.key, file.size, file.etag) for file in self.files]
+        return hashlib.sha256(repr(names).encode()).hexdigest()[:16]
+
+
+def folder(feed: Feed) -> str:
+    """Where a feed's folders of dates lie on the lake."""
+    return f"landing/{feed.name}"
+
+
+def deliveries(lake: Lake, feed: Feed, until: dt.date) -> list[Delivery]:
+    """What there is of a feed up to a date, oldest first: one listing, no file is opened.
+
+    A file counts where it lies directly in the folder of a date and its name ends in `.csv`.
+    """
+    found = []
+    for file in lake.objects(folder(feed)):
+        match = CSV_OF_A_DATE.fullmatch(file.key.removeprefix(folder(feed)))
+        date = date_of(match[1]) if match else None
+        if date and date <= until:
+            found.append((date, file))
+    return [
+        Delivery(feed, date, tuple(file for _, file in files))
+        for date, files in groupby(sorted(found, key=lambda each: each[0]), key=lambda each: each[0])
+    ]
+
+
+def well_named(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Those of which every file has a name of letters, digits and a few signs: others are not read."""
+    return [delivery for delivery in deliveries if not delivery.misnamed]
+
+
+def refuse_others(lake: Lake, deliveries: Iterable[Delivery]) -> None:
+    """Raises BadExtract for the first of the others."""
+    for key in (key for delivery in deliveries for key in delivery.misnamed):
+        raise BadExtract(
+            f"read {lake.url}/{key!r}",
+            "its name has other signs than letters, digits and the signs .,:()+=@_-",
+            "have it delivered under another name, and delete it",
+        )
+
+
+def read(lake: Lake, delivery: Delivery) -> Iterator[Row | Rejected]:
+    """The rows of all files of a delivery, file by file, and those that cannot be kept. Memory stays flat.
+
+    Raises BadExtract for a file whose header is not the feed's, or that changed since it was listed.
+    """
+    for file in delivery.files:
+        if file.size:
+            yield from read_csv(delivery.feed, file.key, _open(lake, file))
+
+
+def _open(lake: Lake, file: Object) -> Readable:
+    body = lake.open(file.key)
+    if body is None:
+        raise _changed(lake, file)
+    return _Whole(lake, file, body)
+
+
+class _Whole:
+    """The bytes of a file; at the end they must be as many as were listed."""
+
+    def __init__(self, lake: Lake, file: Object, body: Readable) -> None:
+        self.lake, self.file, self.body, self.bytes = lake, file, body, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self.body.read(size)
+        self.bytes += len(data)
+        if not data and self.bytes != self.file.size:
+            raise _changed(self.lake, self.file)
+        return data
+
+
+def _changed(lake: Lake, file: Object) -> BadExtract:
+    return BadExtract(
+        f"read {lake.url}/{file.key}", "it was replaced or deleted meanwhile", "run the same command again"
+    )

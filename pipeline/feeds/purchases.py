@@ -1,0 +1,178 @@
+"""retail.user_purchase, day by day, and what customers who review spend: dwh.user_behavior_metric.
+
+The table has neither key nor time of change, so it is read by the day of the invoice, and a day is loaded as a whole.
+etl.user_purchase_day knows which days are loaded, with which min_quantity, and whether they were over by then.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from pipeline.catalog import USER_PURCHASE
+from pipeline.kernel import config, postgres
+from pipeline.kernel.config import Settings
+from pipeline.kernel.postgres import Cursor, qualified, sql
+from pipeline.kernel.sql_files import statement
+from pipeline.lake.objects import Lake
+from pipeline.source import extract
+from pipeline.source.columns import create_table, existing_columns, faults
+from pipeline.source.extract import BEGINNING, Metadata
+from pipeline.stage import intake
+
+CONTRACT_MIN_QUANTITY = 2
+METRIC = "user_behavior_metric"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did: days and purchases written, purchases without a customer among them, rows of the metric."""
+
+    days: int
+    purchases: int
+    without_customer: int
+    metrics: int
+
+
+def exists(source: Cursor) -> bool:
+    """Whether the source has the table or view at all."""
+    return bool(existing_columns(source, USER_PURCHASE.name))
+
+
+def folder(date: dt.date, min_quantity: int) -> str:
+    """Where a date's purchases lie on the lake; those with another min_quantity than the usual one by themselves."""
+    where = extract.folder(USER_PURCHASE.name, date)
+    return where if min_quantity == CONTRACT_MIN_QUANTITY else f"{where}/min_quantity={min_quantity}"
+
+
+def extract_days(
+    source: Cursor, warehouse: Cursor, lake: Lake, date: dt.date, bound: str, min_quantity: int, settings: Settings
+) -> Metadata:
+    """Extracts the purchases of a date, and of the days before it that are not loaded yet, up to the date's bound.
+
+    A date that was loaded beyond its bound, by a later date, is extracted as far.
+    """
+    [(begin, loaded_to)] = postgres.rows(warehouse, WINDOW, {"date": date})
+    to = min(extract.end_of(date), extract.instant(bound)).replace(tzinfo=None)
+    to = max(to, loaded_to or to)
+    return extract.write(
+        source,
+        lake,
+        USER_PURCHASE,
+        folder(date, min_quantity),
+        date,
+        (BEGINNING if begin is None else str(begin), to.isoformat()),
+        settings,
+        condition=f"quantity > {min_quantity:d}",
+    )
+
+
+def is_loaded(cursor: Cursor, date: dt.date, min_quantity: int) -> bool:
+    """Whether a date is loaded with this min_quantity, and no review has come since that the metric has not seen."""
+    loaded: bool = postgres.value(cursor, IS_LOADED, {"date": date, "min_quantity": min_quantity, "seen": SEEN})
+    return loaded
+
+
+def behind(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> list[dt.date]:
+    """The dates whose extracts are to be loaded before that of `date`: what a new warehouse finds on an old lake."""
+    [(begin, _)] = postgres.rows(cursor, WINDOW, {"date": date})
+    found = _found(lake, folder(date, min_quantity))
+    if found.from_watermark == BEGINNING or (begin and dt.date.fromisoformat(found.from_watermark) <= begin):
+        return []
+    return [
+        day
+        for day in lake.dates(extract.folders(USER_PURCHASE.name))
+        if (begin or day) <= day < date and extract.metadata_in(lake, folder(day, min_quantity))
+    ]
+
+
+def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded:
+    """Replaces the date, and the days before it that are not loaded yet, in stage and in the metric.
+
+    Other days change where reviews have come for them meanwhile. Purchases that cannot be kept go to etl.rejected_row.
+    A rerun changes nothing. The caller holds the lock. Raises TooManyRejected.
+    """
+    where = folder(date, min_quantity)
+    found = _found(lake, where)
+    delta = qualified("delta.user_purchase")
+    cursor.execute(sql.SQL("drop table if exists {}").format(delta))
+    cursor.execute(create_table("delta", USER_PURCHASE, found.columns))
+    intake.copy(cursor, lake, where, found, delta)
+    why = faults(USER_PURCHASE, found.columns)
+    if intake.any_faulty(cursor, delta, why):
+        reasons = intake.reject(cursor, delta, USER_PURCHASE, found, why, where)
+        intake.check_rejected(USER_PURCHASE, found, reasons, config.settings().max_rejected)
+    variables = {
+        "date": date,
+        "window_begin": found.from_watermark,
+        "window_end": found.to_watermark,
+        "min_quantity": min_quantity,
+    }
+    cursor.execute(statement("work/replaced_day", **variables))
+    days = cursor.rowcount
+    cursor.execute(
+        "delete from stage.user_purchase as stage using replaced_day "
+        "where stage.invoice_date >= replaced_day.day and stage.invoice_date < replaced_day.day + 1"
+    )
+    cursor.execute(statement("work/stage_user_purchase"))
+    purchases = cursor.rowcount
+    cursor.execute(statement("work/user_purchase_day", **variables))
+    without = postgres.value(
+        cursor,
+        "select coalesce(sum(without_customer), 0)::bigint from etl.user_purchase_day "
+        "inner join replaced_day using (day)",
+    )
+    return Loaded(days, purchases, without, _measure(cursor))
+
+
+def _found(lake: Lake, where: str) -> Metadata:
+    found = extract.metadata_in(lake, where)
+    if found is None:
+        raise extract.missing(lake, where, "ExtractPurchases")
+    return found
+
+
+def _measure(cursor: Cursor) -> int:
+    newest = (
+        postgres.value(cursor, "select max(last_batch) from etl.stage_batch where table_name = 'movie_review'") or 0
+    )
+    after = postgres.value(cursor, "select max(watermark) from etl.watermark where table_name = %s", (SEEN,)) or 0
+    cursor.execute(
+        sql.SQL("create temporary table changed on commit drop as {}").format(
+            statement("work/changed_behavior", movie_review_after=after)
+        )
+    )
+    cursor.execute("analyze changed")
+    cursor.execute(
+        f"delete from dwh.{METRIC} as metric using changed "  # noqa: S608 - a constant
+        "where metric.insert_date = changed.insert_date and metric.customerid = changed.customerid"
+    )
+    cursor.execute(statement(f"work/{METRIC}"))
+    written = cursor.rowcount
+    cursor.execute(
+        "insert into etl.watermark values (%s, %s) "
+        "on conflict (table_name) do update set watermark = excluded.watermark",
+        (SEEN, newest),
+    )
+    return written
+
+
+SEEN = f"{METRIC}.movie_review"
+# A date that is loaded is loaded again alone; another one with whatever is missing before it.
+WINDOW = """
+select
+    case
+        when exists (select from etl.user_purchase_day where day >= %(date)s) then %(date)s
+        else coalesce(min(day) filter (where loaded_to < day + 1), max(day) + 1)
+    end,
+    max(loaded_to) filter (where day = %(date)s)
+from etl.user_purchase_day
+"""
+# Reviews of later dates are those dates' own: in a backfill they may be there before this date has ended.
+IS_LOADED = """
+select
+    exists (select from etl.user_purchase_day where day = %(date)s and min_quantity = %(min_quantity)s)
+    and not exists (
+        select from stage.movie_review
+        where review_date <= %(date)s
+        and etl_batch > coalesce((select watermark from etl.watermark where table_name = %(seen)s), 0)
+    )
+"""

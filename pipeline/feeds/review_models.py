@@ -1,0 +1,124 @@
+"""The trained classifiers of reviews: on the lake, and what the warehouse knows of them.
+
+A model is a program: Spark makes objects of the classes that its files name. So the warehouse keeps the hash of each
+that was trained, and no other is used. Whoever may write to the lake alone cannot bring a model of their own.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.feeds.review_jobs import train
+from pipeline.kernel import postgres
+from pipeline.kernel.config import Settings
+from pipeline.kernel.errors import ConfigError
+from pipeline.kernel.postgres import Cursor
+from pipeline.lake import forms, seals
+from pipeline.lake.objects import Lake
+from pipeline.operations.summary import table
+from pipeline.spark import Say, engine
+
+MODELS = "models/review_classifier"
+CURRENT = f"{MODELS}/current.json"
+AT_ONCE = 8  # files that are on their way from the lake
+AGAIN = "train it again with TrainReviewClassifier"
+
+
+@dataclass(frozen=True)
+class Model:
+    """The folder of a model on the lake, and the hash that its files must have; both empty: no model."""
+
+    folder: str = ""
+    sha256: str = ""
+
+
+def name_of(labelled: bytes) -> str:
+    """What a model is called: after what it was trained on."""
+    return hashlib.sha256(labelled).hexdigest()[:12]
+
+
+def current(lake: Lake) -> str:
+    """The folder of the model in use; empty where there is none. Raises BadExtract where that is no model's."""
+    text = seals.read_small(lake, CURRENT)
+    return "" if text is None else str(seals.parse(lake, CURRENT, text, forms.CURRENT_MODEL, AGAIN)["model"])
+
+
+def known(cursor: Cursor) -> dict[str, str]:
+    """The hash of each model that was trained, by the model's name; none where the warehouse is still to be made."""
+    if postgres.value(cursor, "select to_regclass('etl.review_model') is null"):
+        return {}
+    return dict(postgres.rows(cursor, "select model, sha256 from etl.review_model"))
+
+
+def remember(cursor: Cursor, models: Mapping[str, str]) -> None:
+    """Keeps the hashes of models in the warehouse, in place of what it knew of them."""
+    for name, sha256 in models.items():
+        cursor.execute(REMEMBER, (name, sha256))
+
+
+def trusted(lake: Lake, models: Mapping[str, str]) -> Model:
+    """The model in use, which is to have the hash that is known; no model where there is none.
+
+    Raises ConfigError for a model that is not known.
+    """
+    folder = current(lake)
+    if not folder:
+        return Model()
+    sha256 = models.get(folder.rpartition("/")[2])
+    if sha256 is None:
+        raise ConfigError(f"use the model {lake.url}/{folder}", "the warehouse does not know it", AGAIN)
+    return Model(folder, sha256)
+
+
+def digest(lake: Lake, folder: str) -> str:
+    """The hash over names and contents of a model's files, as the Spark scripts compute it (spark/models.py)."""
+    root = f"{folder}/model"
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        lines = pool.map(lambda entry: _line(lake, root, entry.key), lake.objects(root))
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def _line(lake: Lake, root: str, key: str) -> str:
+    sha256, body = hashlib.sha256(), lake.open(key)
+    while body and (data := body.read(1 << 20)):
+        sha256.update(data)
+    return f"{key.removeprefix(f'{root}/')} {sha256.hexdigest()}\n"
+
+
+def train_classifier(lake: Lake, settings: Settings, labelled: bytes, say: Say) -> tuple[str, dict[str, Any]]:
+    """Trains on a labelled CSV file; returns the name of the model that is then on the lake, and its metrics."""
+    name = name_of(labelled)
+    lake.delete(entry.key for entry in lake.objects(f"{MODELS}/{name}"))
+    lake.write(f"work/train/{name}/labelled.csv", labelled)
+    engine(settings, lake).run(train(f"train-{name}", f"work/train/{name}", f"{MODELS}/{name}"), say)
+    lake.delete([f"work/train/{name}/labelled.csv"])
+    key = f"{MODELS}/{name}/metrics.json"
+    return name, seals.parse(lake, key, seals.read_small(lake, key) or b"", forms.METRICS, AGAIN)
+
+
+def use(lake: Lake, name: str) -> None:
+    """Makes a model the one in use."""
+    lake.write(CURRENT, json.dumps({"model": f"{MODELS}/{name}"}).encode())
+
+
+def report(metrics: dict[str, Any]) -> str:
+    """The metrics of a training as a table: each classifier on the reviews that were held out."""
+    lines = []
+    for name, found in metrics["held_out"].items():
+        counts = found["confusion_matrix"]
+        shares = [
+            "-" if found[share] is None else f"{found[share]:.3f}" for share in ("accuracy", "precision", "recall")
+        ]
+        lines.append([name, *shares, *(f"{count:,}" for count in counts.values())])
+    header = ["classifier", "accuracy", "precision", "recall", *(name.replace("_", " ") for name in counts)]
+    seen = f"trained on {metrics['trained_on']:,} reviews, measured on {found['rows']:,} others"
+    return f"\n{seen}; {metrics['refused_rows']:,} rows refused\n{table(header, lines)}"
+
+
+REMEMBER = """
+insert into etl.review_model (model, sha256) values (%s, %s)
+on conflict (model) do update set sha256 = excluded.sha256, trained_ts = excluded.trained_ts
+"""

@@ -1,0 +1,165 @@
+"""Reviews on the lake: which dates are classified, and what a classification starts from and leaves behind.
+
+    landing/movie_review/date=D/*.csv     what the vendor delivered
+    work/movie_review/date=D/reviews.csv  of it what can be kept, for the engine, while it runs
+    stage/movie_review/date=D/*.parquet   what the classifier says
+    stage/movie_review/date=D/_SUCCESS-<version>
+    models/review_classifier/<hash>/      a trained model with its metrics (review_models.py)
+
+The version of a date says from which files and by which classifier it came, so that one listing tells what is to do.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+
+from pipeline.feeds.landing import REVIEWS, Delivery, accepted, read, write_csv
+from pipeline.feeds.review_jobs import classify
+from pipeline.feeds.review_models import Model, trusted
+from pipeline.feeds.staging import Part, check_rejected
+from pipeline.kernel.config import Settings
+from pipeline.kernel.errors import ConfigError
+from pipeline.kernel.rejected import Rejected, Rejections
+from pipeline.lake import forms, seals
+from pipeline.lake.forms import date_of
+from pipeline.lake.objects import Lake
+from pipeline.spark import Say, engine
+
+STAGE = f"stage/{REVIEWS.name}"
+WORK = f"work/{REVIEWS.name}"
+AT_ONCE = 8  # deliveries that are on their way to or from the lake
+OF_A_DATE = re.compile(
+    rf"{STAGE}/date=(?P<date>\d{{4}}-\d\d-\d\d)/(?:_SUCCESS-(?P<version>[0-9a-f]+-[a-z]+)|[\w.=-]+\.parquet)", re.ASCII
+)
+
+
+@dataclass
+class Classified:
+    """What there is of a date: its version, empty while it is not finished, and its Parquet files."""
+
+    version: str = ""
+    files: list[str] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the files it came from."""
+        return self.version.partition("-")[0]
+
+    @property
+    def classifier(self) -> str:
+        """What classified it."""
+        return self.version.partition("-")[2]
+
+
+def classified(lake: Lake) -> dict[dt.date, Classified]:
+    """What is classified, by date: one listing."""
+    found: dict[dt.date, Classified] = {}
+    for entry in lake.objects(STAGE):
+        match = OF_A_DATE.fullmatch(entry.key)
+        date = date_of(match["date"]) if match else None
+        if match and date:
+            of_date = found.setdefault(date, Classified())
+            if match["version"]:
+                of_date.version = match["version"]
+            else:
+                of_date.files.append(entry.key)
+    return found
+
+
+def unclassified(
+    lake: Lake, deliveries: Sequence[Delivery], date: dt.date, classifier: str | None = None
+) -> list[Delivery]:
+    """The deliveries whose files are not classified as they are now, and that of `date` if by another classifier."""
+    if not deliveries:
+        return []
+    done = classified(lake)
+    missing = []
+    for delivery in deliveries:
+        found = done.get(delivery.date, Classified())
+        by_another = delivery.date == date and classifier not in (None, found.classifier)
+        if found.fingerprint != delivery.fingerprint or by_another:
+            missing.append(delivery)
+    return missing
+
+
+def classify_deliveries(
+    lake: Lake,
+    settings: Settings,
+    deliveries: Sequence[Delivery],
+    classifier: str | None,
+    models: Mapping[str, str],
+    say: Say,
+) -> list[Part]:
+    """Classifies deliveries in one application; `classifier` None is the trained one where there is a model.
+
+    `models` are the hashes of those that the warehouse knows. A rerun after a kill begins anew, and on EMR finds the
+    steps of the run before it. Raises TooManyRejected, SparkFailed, and ConfigError for the classifier `trained`
+    without a model, or with one that is not known.
+    """
+    model = trusted(lake, models) if classifier in (None, "trained") else Model()
+    classifier = classifier or ("trained" if model.folder else "lexicon")
+    if classifier == "trained" and not model.folder:
+        raise ConfigError(
+            "classify reviews with a trained model", "there is none on the lake", "run TrainReviewClassifier first"
+        )
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        parts = list(pool.map(lambda delivery: _clean(lake, delivery, settings.max_rejected), deliveries))
+    # From here on nothing vouches for what these folders hold.
+    lake.delete(_leftovers(lake, parts))
+    wanted = [part for part in parts if part.rows]
+    name = f"classify-reviews-{_hash((classifier, model.folder, [(str(part.date), part.version) for part in wanted]))}"
+    dates = tuple(str(part.date) for part in wanted)
+    if wanted:
+        say(f"{sum(part.rows for part in wanted):,} reviews of {len(wanted)} dates, by {classifier}")
+        engine(settings, lake).run(classify(name, WORK, dates, STAGE, classifier, model.folder, model.sha256), say)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda part: _mark(lake, part, classifier), parts))
+    lake.delete(_clean_copy(part.date) for part in parts)
+    return parts
+
+
+def _mark(lake: Lake, part: Part, classifier: str) -> None:
+    body = {"rows": part.rows, "rejected": [asdict(rejected) for rejected in part.rejected]}
+    lake.write(f"{STAGE}/date={part.date}/_SUCCESS-{part.version}-{classifier}", json.dumps(body).encode())
+
+
+def part(lake: Lake, date: dt.date, version: str) -> Part:
+    """What was left of a date when it was classified."""
+    key = f"{STAGE}/date={date}/_SUCCESS-{version}"
+    body = seals.parse(lake, key, seals.read_small(lake, key) or b"", forms.CLASSIFIED)
+    return Part(date, version, body["rows"], [Rejected(**rejected) for rejected in body["rejected"]])
+
+
+def _clean(lake: Lake, delivery: Delivery, max_rejected: float) -> Part:
+    """Copies what can be kept of a delivery to where the engine reads it."""
+    rejected = Rejections(REVIEWS.name, delivery.date)
+    with lake.upload(_clean_copy(delivery.date)) as copy:
+        rows = write_csv(REVIEWS, accepted(read(lake, delivery), rejected.append), copy)
+    found = Part(delivery.date, delivery.fingerprint, rows, rejected)
+    check_rejected(REVIEWS.name, found, max_rejected)
+    return found
+
+
+def _clean_copy(date: dt.date) -> str:
+    return f"{WORK}/date={date}/reviews.csv"
+
+
+def _leftovers(lake: Lake, parts: Sequence[Part]) -> list[str]:
+    """The markers of these dates, and all files of those that have no review left."""
+    dates = {str(part.date): part.rows for part in parts}
+    keys = [entry.key for entry in lake.objects(STAGE)]
+    return [
+        key
+        for key in keys
+        if (match := OF_A_DATE.fullmatch(key))
+        and match["date"] in dates
+        and (match["version"] or not dates[match["date"]])
+    ]
+
+
+def _hash(of: object) -> str:
+    return hashlib.sha256(repr(of).encode()).hexdigest()[:12]

@@ -1,0 +1,286 @@
+"""The risk-score API: one GET that gets its answer in spite of a bad day of the server, and what the answer says."""
+
+import contextlib
+import datetime as dt
+import email.utils
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import Any, cast
+from urllib.parse import unquote
+
+import tenacity
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
+from urllib3.exceptions import TimeoutError as SlowServer
+from urllib3.response import HTTPResponse
+from urllib3.util import Url, parse_url
+
+from pipeline.kernel import basic_auth, listener
+from pipeline.kernel.errors import BadAnswer, ConfigError, ServiceDown
+from pipeline.kernel.rejected import Rejected, Rejections, storable
+
+LONGEST_ANSWER = 16 << 20  # bytes
+# Signs that begin or end a value: at most as many values there are. An answer of that length has three for each score.
+MOST_SIGNS, SIGNS = 1_500_000, (b",", b"{", b"[")
+LONGEST_WAIT = 60.0  # seconds between attempts, whatever Retry-After says
+BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 0.5)
+MOST_DIGITS = 4000  # of a number; Python reads a few hundred more
+LIMITS = {"customer_id": (1, (1 << 63) - 1), "risk_score": (1, 100)}
+
+
+class Score(BaseModel):
+    """A customer's risk score, from 1 to 100."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    customer_id: int = Field(ge=LIMITS["customer_id"][0], le=LIMITS["customer_id"][1])
+    risk_score: int = Field(ge=LIMITS["risk_score"][0], le=LIMITS["risk_score"][1])
+
+
+def fetch(
+    url: str,
+    *,
+    attempts: int = 5,
+    connect: float = 2,
+    read: float = 10,
+    deadline: float = 60,
+    longest: int = LONGEST_ANSWER,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bytes:
+    """The answer of the API, which is JSON, as it came.
+
+    Each attempt has `connect` seconds for the connection, `read` for any single wait and `deadline` for the whole.
+    Attempts that may do better the next time are repeated with growing, jittered pauses: no connection, a
+    broken one, half a body, an answer that is no JSON, 429 and 5xx (after the server's Retry-After, up to a minute).
+
+    Raises ConfigError for a URL that is none, ServiceDown when no attempt got an answer, BadAnswer when the last one
+    was no JSON or is longer than `longest` bytes. None of them shows a user, a password or a query of the URL.
+    """
+    request = _Request(_parsed(url), connect, read, deadline, longest)
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(attempts),
+        wait=_wait,
+        retry=tenacity.retry_if_exception_type(_Again),
+        sleep=sleep,
+        reraise=True,
+    )
+    try:
+        return retrying(request.send)
+    except _Again as again:
+        kind = BadAnswer if again.answered else ServiceDown
+        raise kind(
+            f"fetch risk scores from {request.shown}",
+            f"{again.because}, in the last of {attempts} attempts",
+            "see whether the service runs, or correct RISK_API_URL, and run the same command again",
+        ) from None
+
+
+def parse(answer: bytes, file: str = "") -> tuple[list[Score], list[Rejected]]:
+    """The scores of an answer, one per customer, the last one, and the entries that cannot be kept.
+
+    `file` is what rejected entries bear as their file; their line is their place in the list, from 1.
+    Raises BadAnswer where the answer is not a JSON list, TooManyRejected where too many entries cannot be kept.
+    """
+    try:
+        entries = _json(answer)
+    except ValueError:
+        entries = None
+    if not isinstance(entries, list):
+        raise BadAnswer(
+            "read the risk scores",
+            "the answer is not a JSON list",
+            'have the service answer [{"customer_id": 1, "risk_score": 50}, ...], or correct RISK_API_URL',
+        )
+    scores: dict[int, Score] = {}
+    rejected = Rejections("risk_score", "this answer")
+    for place, entry in enumerate(entries, 1):
+        try:
+            score = Score.model_validate(entry)
+        except ValidationError as error:
+            raw = json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace")
+            rejected.append(Rejected(file, place, _reason(error), storable(raw)))
+        else:
+            scores[score.customer_id] = score
+    return list(scores.values()), rejected
+
+
+def _json(answer: bytes) -> Any:
+    """What the answer says, a number of thousands of digits as a text; raises ValueError where it is no JSON.
+
+    Raises BadAnswer, before anything is made of it, for one of so many values that they would fill the memory.
+    """
+    # A longer answer was kept by an earlier version, and is as large as its scores are many.
+    most = MOST_SIGNS * max(len(answer), LONGEST_ANSWER) // LONGEST_ANSWER
+    if sum(map(answer.count, SIGNS)) > most:
+        raise BadAnswer("read the risk scores", f"the answer has more than {most:,} values", "correct RISK_API_URL")
+    try:
+        return json.loads(answer)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError:
+        # Python refuses to read such a number, which is one bad entry and not a bad answer.
+        return json.loads(answer, parse_int=lambda digits: int(digits) if len(digits) < MOST_DIGITS else digits)
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    if not first["loc"]:
+        return "not a JSON object"
+    name = str(first["loc"][0])
+    if first["type"] == "missing" or first["input"] is None:
+        return f"{name} is missing"
+    if type(first["input"]) is int:
+        low, high = LIMITS[name]
+        return f"{name} is not between {low} and {high}"
+    return f"{name} is not a whole number"
+
+
+class _Again(Exception):
+    """An attempt failed where another may not: why, whether there was an answer, how many seconds it asks to wait."""
+
+    def __init__(self, because: str, *, answered: bool = False, after: float = 0) -> None:
+        super().__init__(because)
+        self.because, self.answered, self.after = because, answered, after
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """The pause before the next attempt: the backoff, or longer where the server asks for it."""
+    failure = state.outcome.exception() if state.outcome else None
+    asked = failure.after if isinstance(failure, _Again) else 0
+    return max(BACKOFF(state), min(asked, LONGEST_WAIT))
+
+
+@dataclass(frozen=True)
+class _Request:
+    """The GET of a URL, and how long it may take."""
+
+    url: Url
+    connect: float
+    read: float
+    deadline: float
+    longest: int
+
+    @property
+    def shown(self) -> str:
+        """The URL without its secrets."""
+        return Url(self.url.scheme, None, self.url.host, self.url.port, self.url.path or "/").url
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, with the login where the URL has one."""
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "oceanrecords"}
+        if self.url.auth:
+            user, _, password = self.url.auth.partition(":")
+            headers["Authorization"] = basic_auth.header(unquote(user), unquote(password))
+        return headers
+
+    def send(self) -> bytes:
+        """One attempt. Raises _Again, or what no further attempt would change."""
+        try:
+            answer = self._exchange()
+        except NewConnectionError as error:
+            raise _Again(f"no connection could be made: {error.__cause__}") from None
+        except (TimeoutError, SlowServer):
+            raise _Again("it did not answer in time") from None
+        except (HTTPError, HTTPException, OSError) as error:
+            raise _Again(f"the connection broke ({type(error).__name__})") from None
+        try:
+            _json(answer)
+        except ValueError:
+            raise _Again("its answer is not JSON", answered=True) from None
+        return answer
+
+    def _exchange(self) -> bytes:
+        # The login goes in clear; an embedded service is ours, or it is none.
+        problem = listener.problem(str(self.url.host), self.url.port or 0)
+        if problem and problem != listener.NOTHING:
+            raise ServiceDown(f"trust the risk scores of {self.shown}", problem, listener.REMEDY)
+        if problem:
+            raise _Again(f"no connection could be made: {problem}")
+        kind = HTTPSConnection if self.url.scheme == "https" else HTTPConnection
+        connection = kind(str(self.url.host), self.url.port, timeout=self.connect)
+        with contextlib.closing(connection):
+            connection.connect()
+            connection.timeout = self.read
+            with _cut_after(self.deadline, cast(socket.socket, connection.sock)):
+                connection.request("GET", self.url.request_uri, headers=self.headers, preload_content=False)
+                return self._body(connection.getresponse())
+
+    def _body(self, response: HTTPResponse) -> bytes:
+        status = response.status
+        if not 200 <= status < 300:
+            because = f"it answered {status} {_phrase(status)}"
+            if status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500:
+                raise _Again(because, after=_retry_after(response.headers.get("Retry-After", "")))
+            wrong = "user and password in " if status in (401, 403) else ""
+            raise ServiceDown(f"fetch risk scores from {self.shown}", because, f"correct {wrong}RISK_API_URL")
+        body = bytearray()
+        while data := response.read(1 << 20):
+            body += data
+            if len(body) > self.longest:
+                because = f"its answer is longer than {self.longest:,} bytes"
+                raise BadAnswer(f"fetch risk scores from {self.shown}", because, "correct RISK_API_URL")
+        return bytes(body)
+
+
+@contextlib.contextmanager
+def _cut_after(seconds: float, sock: socket.socket) -> Iterator[None]:
+    """Ends all that waits for the socket when the time is over; raises _Again then.
+
+    A timeout of the socket alone begins anew with every byte, and a server may send them one by one.
+    """
+    over = threading.Event()
+
+    def cut() -> None:
+        over.set()
+        with contextlib.suppress(OSError):  # closed in time after all
+            # Not TLS's own, which would exchange words with the server.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        # A connection that was cut looks like one that broke, or even like the end of a body.
+        if over.is_set():
+            raise _Again(f"its answer took longer than {seconds:g} seconds")
+
+
+def _parsed(url: str) -> Url:
+    try:
+        parsed = parse_url(url)
+    except LocationParseError:  # its message quotes the URL, and with it the password
+        parsed = Url()
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ConfigError(
+            "use RISK_API_URL",
+            "it is not of the form http://user:password@host:port/path",
+            "correct it; special characters of a user or a password are written %XX",
+        )
+    return parsed
+
+
+def _phrase(status: int) -> str:
+    """The words of a status by the standard: those of the server might be anything."""
+    return next((known.phrase for known in HTTPStatus if known == status), "(a status of its own)")
+
+
+def _retry_after(text: str) -> float:
+    """The seconds of a Retry-After header, which names a number or a date; 0 where it names neither."""
+    if text.isascii() and text.isdigit():
+        return int(text[:9])
+    try:
+        at = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return 0
+    return (at.replace(tzinfo=at.tzinfo or dt.UTC) - dt.datetime.now(dt.UTC)).total_seconds()

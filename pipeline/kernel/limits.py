@@ -1,0 +1,87 @@
+"""What each role may execute, how long and with how many connections: set by whoever runs the server.
+
+Shared by the embedded server, whose superuser may do all of it, and deploy/databases.py, which does what it may.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeline.kernel import postgres
+from pipeline.kernel.postgres import Cursor, qualified, sql
+from pipeline.kernel.sql_files import statement
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Settings that a role begins each session with, and how many sessions it may have (-1: any number)."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    connections: int = -1
+
+
+# Dashboards: the slowest takes a second, and Superset computes up to 48 charts at once. Only expressions of viewers get
+# here, which cannot lift a setting.
+READER = Limits(
+    {
+        "statement_timeout": "30s",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "60s",
+        "default_transaction_read_only": "on",
+        "temp_file_limit": "4GB",
+    },
+    connections=55,
+)
+# People: defaults that keep accidents away. Who writes SQL may set others; but for temp_file_limit, a superuser's.
+ANALYST = Limits(
+    {
+        "statement_timeout": "5min",
+        "lock_timeout": "30s",
+        "idle_in_transaction_session_timeout": "5min",
+        "default_transaction_read_only": "on",
+        "temp_file_limit": "16GB",
+    },
+    connections=20,
+)
+EXTRACT = Limits({"default_transaction_read_only": "on"})
+
+# Of the server's connections as many are kept for those that load and serve (PostgreSQL 16 has a role for them).
+RESERVED = 30
+HAS_RESERVED = "pg_use_reserved_connections"
+
+
+def limit_role(cursor: Cursor, role: str, limits: Limits) -> list[str]:
+    """The role has these limits from its next login on; returns what the server does not allow to be set.
+
+    The cursor is that of a session, whose statements commit one by one. A rerun changes nothing.
+    """
+    alter = sql.SQL("alter role {} ").format(qualified(role))
+    wanted = {
+        name: sql.SQL("set {} = {}").format(qualified(name), sql.Literal(to)) for name, to in limits.settings.items()
+    }
+    wanted["connection limit"] = sql.SQL("connection limit {}").format(sql.Literal(limits.connections))
+    return [f"{name} of {role}" for name, change in wanted.items() if not _is_done(cursor, alter + change)]
+
+
+def reserve_connections(cursor: Cursor, role: str) -> list[str]:
+    """The role may use the connections that are kept from others; returns what the server does not allow."""
+    grant = sql.SQL("grant {} to {}").format(qualified(HAS_RESERVED), qualified(role))
+    return [] if _is_done(cursor, grant) else [f"{HAS_RESERVED} of {role}"]
+
+
+def limit_functions(cursor: Cursor) -> list[str]:
+    """Nobody but the database's owner executes functions that do more than compute, in the cursor's database.
+
+    Returns what the server says of those that stay open. A rerun changes nothing, in some 50 ms.
+    """
+    notices: list[str] = cursor.connection.notices
+    notices.clear()
+    cursor.execute(statement("server/limits"))
+    return [" ".join(notice.split()).removeprefix("WARNING: ") for notice in notices]
+
+
+def _is_done(cursor: Cursor, change: sql.Composable) -> bool:
+    try:
+        cursor.execute(change)
+    except postgres.Error:  # no superuser, or a server that does not know the setting
+        return False
+    return True

@@ -1,0 +1,57 @@
+"""An input row that cannot be loaded: where it stood, why, and its text as PostgreSQL can keep it."""
+
+from dataclasses import dataclass
+
+from pipeline.kernel.errors import TooManyRejected
+
+LONGEST = 10_000  # characters of a rejected row that are kept
+MOST_COUNTED = 1 << 20  # bytes; the length of a longer row is given as "more than" this
+# Of a date, whatever share of its rows they are: they are kept in memory until the date is read.
+MOST_ROWS, MOST_CHARACTERS = 100_000, 64 << 20
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One rejected row. `line` counts from 1: the physical line on which the row begins, or its place in a list."""
+
+    file: str
+    line: int
+    reason: str
+    row: str
+
+
+class Rejections(list[Rejected]):
+    """The rejected rows of a date of a feed; `append` raises TooManyRejected beyond what memory is given for them."""
+
+    def __init__(self, feed: str, date: object) -> None:
+        super().__init__()
+        self.of, self.characters = f"{feed} of {date}", 0
+
+    def append(self, rejected: Rejected, /) -> None:
+        """Takes one more."""
+        super().append(rejected)
+        self.characters += len(rejected.row)
+        if len(self) > MOST_ROWS or self.characters > MOST_CHARACTERS:
+            raise TooManyRejected(
+                f"load {self.of}",
+                f"of the rows that were read so far {len(self):,} cannot be kept, and no date may have more "
+                f"({self[0].reason})",
+                f"have {self[0].file} delivered again",
+            )
+
+
+def storable(raw: bytes) -> str:
+    r"""The bytes of a row as text that PostgreSQL takes: bytes that are no UTF-8 as \xNN, NUL as \x00.
+
+    A row of more than LONGEST characters is cut, and a note says how long it was.
+
+    >>> storable(b"7,caf\xc3\xa9 caf\xe9\x00")
+    '7,café caf\\xe9\\x00'
+    >>> storable(b"x" * 10_001)[9_998:]
+    'xx… (cut: 10,001 bytes in all)'
+    """
+    text = raw.decode("utf-8", "backslashreplace").replace("\0", r"\x00")
+    if len(text) <= LONGEST:
+        return text
+    length = f"{len(raw):,}" if len(raw) <= MOST_COUNTED else f"more than {MOST_COUNTED:,}"
+    return f"{text[:LONGEST]}… (cut: {length} bytes in all)"

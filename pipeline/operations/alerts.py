@@ -1,0 +1,141 @@
+"""One alert for a command whose daily load failed, or brought what somebody should look at."""
+
+import json
+import logging
+import platform
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
+
+from pipeline.kernel import postgres
+from pipeline.kernel.config import Settings
+from pipeline.kernel.errors import Undelivered
+from pipeline.kernel.postgres import Cursor
+from pipeline.operations import status, summary
+from pipeline.operations.outcome import Outcome
+from pipeline.operations.status import ERROR, WARN
+
+ATTEMPTS = 3
+SECONDS_TO_CONNECT, SECONDS_TO_READ = 2, 3
+WAIT, JITTER = 0.2, 0.3
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What is told: a subject of one line, and the text; `details` are the same for machines."""
+
+    severity: str
+    subject: str
+    text: str
+    details: dict[str, Any]
+
+    def to_json(self) -> bytes:
+        """What is posted. Chat services show the field `text`."""
+        fields = {"pipeline": "oceanrecords", "host": platform.node(), "severity": self.severity}
+        return json.dumps({**fields, "subject": self.subject, "text": self.text.strip(), **self.details}).encode()
+
+
+def of_failure(outcome: Outcome) -> Alert:
+    """The alert of a daily load that failed."""
+    return Alert(ERROR, summary.headline(outcome), summary.of_failure(outcome), _details(outcome, []))
+
+
+def of_warnings(outcome: Outcome, warnings: list[str]) -> Alert:
+    """The alert of a daily load that was done, and of which this is to be said."""
+    subject = f"{summary.subject(outcome)} is done, with warnings"
+    return Alert(WARN, subject, "\n".join([f"{subject}:", *warnings]), _details(outcome, warnings))
+
+
+def warnings(cursor: Cursor, seconds: float, settings: Settings) -> list[str]:
+    """What somebody should look at of a load of the last `seconds`: checks, rejected rows, and what waits too long."""
+    window = {"seconds": seconds}
+    return [
+        *(
+            f"{date}: the check {name} found {failures:,} rows"
+            for name, date, failures in postgres.rows(cursor, CHECKS, window)
+        ),
+        *(
+            f"{date}: {count:,} rows of {source} were rejected: {reason}"
+            for source, date, reason, count in postgres.rows(cursor, REJECTED, window)
+        ),
+        *(found.what for found in status.waits_too_long(status.queue(cursor), settings.max_queue_hours)),
+    ]
+
+
+def post(url: str, body: bytes) -> None:
+    """Posts JSON, with a try or two more where it was not taken. The URL is a secret: nothing shows it.
+
+    Raises Undelivered.
+    """
+    import urllib3
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
+
+    def send() -> None:
+        # Whatever urllib3 raises quotes the URL.
+        try:
+            where = urllib3.util.parse_url(url)
+            login = urllib3.make_headers(basic_auth=unquote(where.auth)) if where.auth else {}
+            answer = client.request(
+                "POST", where._replace(auth=None).url, body=body, headers=JSON | login, retries=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise _Again(type(error).__name__) from None
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise _Again(f"it answered {answer.status}")
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise _undelivered(f"it answered {answer.status}")
+
+    client = urllib3.PoolManager(timeout=urllib3.Timeout(connect=SECONDS_TO_CONNECT, read=SECONDS_TO_READ))
+    # Whatever a user wants logged of urllib3: its lines show the path of each request.
+    talk = logging.getLogger("urllib3.connectionpool")
+    before, talk.disabled = talk.disabled, True
+    try:
+        Retrying(
+            retry=retry_if_exception_type(_Again),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential(WAIT) + wait_random(0, JITTER),
+            reraise=True,
+        )(send)
+    except _Again as error:
+        raise _undelivered(f"{error}, at the last of {ATTEMPTS} attempts") from None
+    finally:
+        talk.disabled = before
+
+
+class _Again(Exception):
+    """Nobody answered, or said that it cannot now."""
+
+
+def _undelivered(because: str) -> Undelivered:
+    return Undelivered("post the alert to alert_url", because, "correct OCEAN_ALERT_URL, or see to who answers there")
+
+
+def _details(outcome: Outcome, warnings: list[str]) -> dict[str, Any]:
+    failed = [{"task": task.name, "error": task.error} for task in outcome.failed]
+    return {
+        "dates": sorted({load.date for load in outcome.loads}),
+        "first_failed": failed[0] if failed else None,
+        "failed": failed,
+        "not_run": [task.name for task in outcome.not_run],
+        "not_run_because_of_first": [task.name for task in outcome.kept_by_first],
+        "counts": {"failed": len(failed), "not_run": len(outcome.not_run), "done": len(outcome.done)},
+        "warnings": warnings,
+        "cut_short": outcome.cut_short,
+        "command": outcome.command,
+    }
+
+
+# The clock of the server, so that no other one need agree with it.
+CHECKS = """
+select check_name, load_date, failures from etl.check_result
+where severity = 'warn' and failures > 0 and checked_ts >= now() - make_interval(secs => %(seconds)s)
+order by load_date, check_name
+"""
+REJECTED = """
+select source, date, reason, count(*) from etl.rejected_row
+where rejected_ts >= now() - make_interval(secs => %(seconds)s)
+group by source, date, reason
+order by source, date, reason
+"""

@@ -1,0 +1,87 @@
+"""The three classifiers; each tells from the cleaned text of a review whether it is positive.
+
+Shipped beside the scripts that import it (spark-submit --py-files).
+"""
+
+# The modules beside this one are found at run time, where spark-submit puts them; so their types are not known here.
+# mypy: disable-error-code="import-not-found, no-any-return"
+
+from __future__ import annotations
+
+import json
+import re
+from zlib import crc32
+
+from models import open_model
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from review_text import END, NEGATED_PREFIX, START, refuse, words
+
+# What a word's score is worth after a negation: Hutto & Gilbert, VADER (2014), found -0.74 in how people rate texts.
+NEGATED_SHARE = -0.74
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+BUCKETS = 4096
+LONGEST_WORD = 1_000_000
+
+
+def keyword(rows: DataFrame) -> DataFrame:
+    """The baseline: a review with the word "good" is positive."""
+    return rows.withColumn("positive_review", F.col("cleaned").rlike(f"{START}good{END}"))
+
+
+def lexicon(rows: DataFrame, files: list[str]) -> DataFrame:
+    """A review is positive when the scores of its words add up to more than 0."""
+    total = _total(scores(rows.sparkSession, files))
+    return rows.withColumn("words", words(F.col("cleaned"))).withColumn("positive_review", total > 0)
+
+
+def trained(rows: DataFrame, folder: str, sha256: str) -> DataFrame:
+    """What the model in the folder says, whose files have that hash."""
+    rows = open_model(rows.sparkSession, folder, sha256).transform(rows.withColumn("words", words(F.col("cleaned"))))
+    return rows.withColumn("positive_review", F.col("prediction") == 1)
+
+
+def scores(spark: SparkSession, files: list[str]) -> dict[str, float]:
+    """Words with their scores, from files with a word and its score, or an emoji and its meaning, on each line.
+
+    Fields are separated by tabs, and those after the second are not read. An emoji scores what the words of its
+    meaning do.
+    """
+    try:
+        lines = [row.value.split("\t") for row in spark.read.text(files).collect()]
+    except AnalysisException:
+        refuse("read the lexicon", f"there is no file at {' or '.join(files)}", "correct --lexicon")
+    known: dict[str, float] = {}
+    meanings: dict[str, str] = {}
+    for word, meaning, *_ in (line for line in lines if len(line) > 1):
+        if NUMBER.fullmatch(meaning):
+            known[word.lower()] = float(meaning)
+        else:
+            meanings[word.rstrip("\ufe0f")] = meaning
+    for emoji, meaning in meanings.items():
+        known[emoji] = round(sum(known.get(word, 0.0) for word in meaning.lower().split()), 4)
+    if not any(known.values()):
+        refuse("use the lexicon", f"there are no scores in {' or '.join(files)}", "correct --lexicon")
+    return {word: score for word, score in known.items() if score}
+
+
+def _total(score_of: dict[str, float]) -> Column:
+    """The sum of the scores of the array `words`.
+
+    Spark looks through a map entry by entry. So the words are spread over many small maps by their CRC-32, in an array
+    that it makes once, of one literal: thousands of literals would take longer than the reviews.
+    """
+    buckets: list[dict[str, float]] = [{} for _ in range(BUCKETS)]
+    for word, score in sorted(score_of.items()):
+        buckets[crc32(word.encode()) % BUCKETS][word] = score
+    table = F.from_json(F.lit(json.dumps(buckets)), "array<map<string, double>>")
+
+    def add(total: Column, word: Column) -> Column:
+        negated = word.startswith(NEGATED_PREFIX)
+        bare = F.when(negated, F.substring(word, len(NEGATED_PREFIX) + 1, LONGEST_WORD)).otherwise(word)
+        bucket = F.crc32(bare.cast("binary")) % BUCKETS + 1
+        score = F.element_at(F.element_at(table, bucket.cast("int")), bare)
+        return total + F.coalesce(score, F.lit(0.0)) * F.when(negated, NEGATED_SHARE).otherwise(1.0)
+
+    return F.aggregate("words", F.lit(0.0), add)

@@ -1,0 +1,100 @@
+"""The rows of an extract as they came, in a table of its own columns; those that cannot be kept are taken out again."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from pipeline.catalog import SourceTable
+from pipeline.kernel import postgres
+from pipeline.kernel import sql_files as files
+from pipeline.kernel.errors import BadExtract, TooManyRejected
+from pipeline.kernel.postgres import Cursor, sql
+from pipeline.kernel.rejected import LONGEST
+from pipeline.lake.compressed import Source
+from pipeline.lake.objects import Lake
+from pipeline.source.columns import Fault
+from pipeline.source.extract import Metadata
+
+CSV = "format csv, header match, encoding 'UTF8'"
+# Where COPY stopped, of its words that also quote the value.
+LINE = re.compile(r"^COPY [^\n]*, line (\d+)", re.MULTILINE)
+
+
+def any_faulty(cursor: Cursor, rows: sql.Composable, found: Sequence[Fault]) -> bool:
+    """Whether a table holds rows that cannot be kept."""
+    if not found:
+        return False
+    conditions = sql.SQL(" or ").join(condition for condition, _ in found)
+    exists: bool = postgres.value(cursor, sql.SQL("select exists (select from {} where {})").format(rows, conditions))
+    return exists
+
+
+def reject(
+    cursor: Cursor, delta: sql.Composable, table: SourceTable, found: Metadata, why: Sequence[Fault], where: str
+) -> Counter[str]:
+    """Moves the rows of delta that cannot be kept to etl.rejected_row, and counts those that are new there by reason.
+
+    `where` is the folder of the extract. Of several reasons a row bears the first.
+    """
+    cases = sql.SQL(" ").join(sql.SQL("when {} then {}").format(fault, sql.Literal(words)) for fault, words in why)
+    variables = {
+        "delta": delta,
+        "reason": sql.SQL("case {} end").format(cases),
+        "source": table.name,
+        "date": found.date,
+        "file": f"{where}/{found.data}",
+        "longest": LONGEST,
+    }
+    return Counter(dict(postgres.rows(cursor, files.statement("work/stage_rejected_row", **variables))))
+
+
+def check_rejected(table: SourceTable, found: Metadata, reasons: Counter[str], max_rejected: float) -> None:
+    """Raises TooManyRejected when more than that share of an extract's rows cannot be kept."""
+    if reasons.total() > max_rejected * found.rows:
+        raise TooManyRejected(
+            f"load {table.name} of {found.date}",
+            f"{reasons.total()} of {found.rows} rows cannot be kept ({'; '.join(sorted(reasons))})",
+            "mend the source, or raise max_rejected in luigi.cfg",
+        )
+
+
+def copy(
+    cursor: Cursor,
+    lake: Lake,
+    where: str,
+    found: Metadata,
+    target: sql.Composable,
+    options: str = CSV,
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Streams the data of the extract in the folder `where` into a table, and checks it against its metadata.
+
+    Raises BadExtract, before anything commits, when it is not what was written.
+    """
+    key = f"{where}/{found.data}"
+
+    def bad(because: str) -> BadExtract:
+        do = "mend the source if it is like that there, delete the folder of that date on the lake and rerun"
+        return BadExtract(f"load {lake.url}/{key}", because, do)
+
+    body = lake.open(key)
+    if body is None:
+        raise bad("the file is not there")
+    source = Source(body, progress)
+    columns = [column.name for column in found.columns]
+    try:
+        rows = postgres.copy_in(cursor, target, columns, source.decompressor(key), options)
+    except postgres.Error as error:
+        if source.failure is not None:  # psycopg2 says no more than that reading failed
+            raise source.failure from None
+        # Either PostgreSQL refuses a row, or the bytes are not those that were written: only then blame the lake.
+        source.drain()
+        if source.digest != found.sha256:
+            raise bad("its bytes are not those that were written") from error
+        line = LINE.search(error.diag.context or "")
+        if line and isinstance(error, postgres.errors.DataError):
+            raise bad(f"PostgreSQL does not take its line {line[1]} ({type(error).__name__})") from error
+        raise
+    source.drain()
+    if (rows, source.bytes, source.digest) != (found.rows, found.bytes, found.sha256):
+        raise bad(f"its {rows} rows in {source.bytes} bytes are not those of its metadata")

@@ -1,0 +1,281 @@
+"""One extract from the lake into its stage table: delta first, then the newest row of each key wins."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.catalog import SourceTable
+from pipeline.kernel import postgres
+from pipeline.kernel.errors import BadExtract
+from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.lake.objects import Lake
+from pipeline.source.columns import (
+    BATCH,
+    DELETED,
+    Column,
+    Fault,
+    create_table,
+    existing_columns,
+    faults,
+    follow,
+    primary_key,
+)
+from pipeline.source.extract import Metadata, folder, folders, instant, metadata
+from pipeline.stage import intake
+from pipeline.stage.history import History
+
+
+def unloaded(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) -> list[Metadata]:
+    """The extracts that bring stage up to the end of `found`: it, and before it those that were never loaded.
+
+    Usually `found` begins where stage ends, and nothing is looked for. Raises BadExtract when what lies between is
+    not on the lake.
+    """
+    wanted = [found]
+    if _begins_in_stage(cursor, table, found):
+        return wanted
+    for day in reversed(lake.dates(folders(table.name))):
+        earlier = metadata(lake, table.name, day) if day < found.day else None
+        if earlier is not None:
+            if instant(earlier.to_watermark) < instant(wanted[0].from_watermark):
+                break
+            wanted.insert(0, earlier)
+            if _begins_in_stage(cursor, table, earlier):
+                return wanted
+    raise BadExtract(
+        f"load {table.name} of {found.date}",
+        f"it begins at {wanted[0].from_watermark}, stage ends before, and no extract on {lake.url} lies between",
+        "bring the missing folders back, or set LAKE_URL to an empty place to extract everything anew",
+    )
+
+
+def _begins_in_stage(cursor: Cursor, table: SourceTable, found: Metadata) -> bool:
+    query = "select coalesce(max(loaded_to), '-infinity') >= %s from etl.stage_batch where table_name = %s"
+    begins: bool = postgres.value(cursor, query, (found.from_watermark, table.short))
+    return begins
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did: rows that the extract brought, rows that were new or newer, rows rejected, bytes read."""
+
+    rows: int
+    changed: int
+    rejected: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Load:
+    """The load of one extract in the caller's transaction, which holds the lock on the stage table.
+
+    A row wins over the one in stage when its watermark is newer, so a replay or an older extract changes nothing.
+    Where the catalogue names a history column, every value that was ever seen is kept beside stage, late ones too.
+    Rows that cannot be kept go to etl.rejected_row.
+
+    `repair` is the folder of a repair, where the extract is one: its rows win over those of the same age too.
+    """
+
+    cursor: Cursor
+    lake: Lake
+    table: SourceTable
+    found: Metadata
+    max_rejected: float
+    progress: Callable[[int], None] = lambda _: None
+    repair: str | None = None
+
+    def run(self) -> Loaded:
+        """Loads the extract; `progress` is told the bytes received so far.
+
+        Raises BadExtract when the data is not what its metadata says, SchemaDrift when stage cannot take the
+        source's types, TooManyRejected above the share `max_rejected`.
+        """
+        existing = existing_columns(self.cursor, f"stage.{self.table.short}")
+        if existing:
+            self._follow_source(existing)
+            loaded = self._through_delta()
+        else:
+            loaded = self._first()
+        self.cursor.execute(
+            NOTE,
+            {
+                "table": self.table.short,
+                "batch": self.batch,
+                "changed": loaded.changed > 0,
+                "from": self.found.from_watermark,
+                "to": self.found.to_watermark,
+            },
+        )
+        return loaded
+
+    @cached_property
+    def batch(self) -> int:
+        """The number of this load: drawn under the lock, so that the order of batches is the order of commits."""
+        number: int = postgres.value(self.cursor, "select nextval('etl.batch')")
+        return number
+
+    @property
+    def stage(self) -> sql.Composable:
+        """The stage table, quoted."""
+        return qualified(f"stage.{self.table.short}")
+
+    @property
+    def delta(self) -> sql.Composable:
+        """The delta table, quoted."""
+        return qualified(f"delta.{self.table.short}")
+
+    def _follow_source(self, existing: Sequence[Column]) -> None:
+        statements = follow(f"stage.{self.table.short}", existing, self.found.columns, add=True)
+        if self._history:
+            statements += self._history.follow(self.found.columns)
+        for statement in statements:
+            self.cursor.execute(statement)
+
+    def _first(self) -> Loaded:
+        """Makes the stage table and fills it, without a detour where that is possible."""
+        self.cursor.execute("savepoint straight")
+        if self._straight():
+            return Loaded(self.found.rows, self.found.rows, 0, self.found.bytes)
+        self.cursor.execute("rollback to savepoint straight")
+        self.cursor.execute(create_table("stage", self.table, self.found.columns))
+        self._finish_stage()
+        return self._through_delta()
+
+    def _straight(self) -> bool:
+        """Fills a new stage table without a detour; false where the extract needs the checks of the longer way.
+
+        A table made in the same transaction takes frozen rows, and its key is built once at the end.
+        """
+        self.cursor.execute(create_table("stage", self.table, self.found.columns))
+        try:
+            self._copy(self.stage, f"{intake.CSV}, freeze")
+            self._finish_stage()
+        except (postgres.errors.UniqueViolation, postgres.errors.NotNullViolation):
+            return False
+        if intake.any_faulty(self.cursor, self.stage, self._faults):
+            return False
+        self._keep_history(self.stage)
+        return True
+
+    def _finish_stage(self) -> None:
+        """Key, batch column and its index, history. A column added with a constant is not written to any row."""
+        batch_column, batch = sql.Identifier(BATCH), sql.Literal(self.batch)
+        for statement in (
+            primary_key("stage", self.table),
+            sql.SQL("alter table {} add column {} bigint not null default {}").format(self.stage, batch_column, batch),
+            sql.SQL("alter table {} alter column {} drop default").format(self.stage, batch_column),
+            sql.SQL("alter table {} add column {} timestamptz").format(self.stage, sql.Identifier(DELETED)),
+            # Later loads are small beside the first: what they changed is found without looking at the rest.
+            sql.SQL("create index on {} ({}) where {} > {}").format(self.stage, batch_column, batch_column, batch),
+        ):
+            self.cursor.execute(statement)
+        if self._history:
+            self._history.create(self.stage, self.batch)
+        # A small sample: what plans need of a stage table is its size.
+        self.cursor.execute("set local default_statistics_target = 10")
+        self.cursor.execute(sql.SQL("analyze {}").format(self.stage))
+
+    def _through_delta(self) -> Loaded:
+        if not self.found.rows:
+            return Loaded(0, 0, 0, 0)
+        self.cursor.execute(sql.SQL("drop table if exists {}").format(self.delta))
+        self.cursor.execute(create_table("delta", self.table, self.found.columns))
+        self._copy(self.delta, intake.CSV)
+        reasons = self._reject() if intake.any_faulty(self.cursor, self.delta, self._faults) else Counter[str]()
+        names = [column.name for column in self.found.columns]
+        others = [name for name in (*names, BATCH) if name not in self.table.key]
+        self.cursor.execute(
+            sql.SQL(
+                "insert into {stage} as stage ({columns}, {batch_column}) "
+                # One row per key, the newest, should an extract hold a key twice; of equally new ones the later line.
+                "select distinct on ({key}) {columns}, {batch} from {delta} "
+                "order by {key}, {watermark} desc, ctid desc "
+                "on conflict ({key}) do update set {changes} where stage.{watermark} {older} excluded.{watermark}"
+            ).format(
+                older=sql.SQL("<=" if self.repair else "<"),
+                stage=self.stage,
+                columns=identifiers(names),
+                batch_column=sql.Identifier(BATCH),
+                batch=sql.Literal(self.batch),
+                key=identifiers(self.table.key),
+                delta=self.delta,
+                watermark=sql.Identifier(self.table.watermark),
+                # A row that comes back is not deleted: its mark is that of the row that would be inserted, none.
+                changes=sql.SQL(", ").join(
+                    sql.SQL("{} = excluded.{}").format(sql.Identifier(name), sql.Identifier(name))
+                    for name in (*others, DELETED)
+                ),
+            )
+        )
+        newer = self.cursor.rowcount
+        # Looked for where something is missing: usually each row of a new extract is a key of its own.
+        if not reasons and newer < self.found.rows and self._has_rivals():
+            reasons = self._reject()
+        intake.check_rejected(self.table, self.found, reasons, self.max_rejected)
+        seen = self._keep_history(self.delta)
+        return Loaded(self.found.rows, max(newer, seen), reasons.total(), self.found.bytes)
+
+    @cached_property
+    def _faults(self) -> list[Fault]:
+        """Why a row cannot be kept, whatever the other rows are."""
+        found = faults(self.table, self.found.columns)
+        types = {column.name: column.type for column in self.found.columns}
+        key = self.table.key[0]
+        if types[key] in ("smallint", "integer", "bigint", "numeric"):
+            found.append((sql.SQL("{} = -1").format(sql.Identifier(key)), f"{key} -1 is the unknown member's"))
+        return found
+
+    def _reject(self) -> Counter[str]:
+        """Moves the rows of delta that cannot be kept to etl.rejected_row."""
+        found = self._faults
+        if self._has_rivals():
+            rival = sql.SQL(
+                "(candidate.*)::text <> first_value((candidate.*)::text) over "
+                "(partition by {key}, {watermark} order by candidate.ctid desc)"
+            ).format(key=identifiers(self.table.key), watermark=sql.Identifier(self.table.watermark))
+            found = [
+                *found,
+                (rival, f"a later row has the same {' and '.join(self.table.key)} and {self.table.watermark}"),
+            ]
+        where = self.repair or folder(self.table.name, self.found.day)
+        return intake.reject(self.cursor, self.delta, self.table, self.found, found, where)
+
+    def _has_rivals(self) -> bool:
+        """Whether delta holds rows of the same key that are equally new."""
+        query = sql.SQL("select exists (select from {} group by {}, {} having count(*) > 1)")
+        by = identifiers(self.table.key), sql.Identifier(self.table.watermark)
+        exists: bool = postgres.value(self.cursor, query.format(self.delta, *by))
+        return exists
+
+    @cached_property
+    def _history(self) -> History | None:
+        return History(self.cursor, self.table) if self.table.history else None
+
+    def _keep_history(self, seen: sql.Composable) -> int:
+        """Keeps what was seen of the history column; returns how many values are new."""
+        if not self._history:
+            return 0
+        if self.repair:
+            return self._history.keep_repaired(seen, self.batch, self.found.to_watermark)
+        return self._history.keep(seen, self.batch)
+
+    def _copy(self, target: sql.Composable, options: str) -> None:
+        where = self.repair or folder(self.table.name, self.found.day)
+        intake.copy(self.cursor, self.lake, where, self.found, target, options, self.progress)
+
+
+# Where an extract begins after the end of stage, there is a gap, and stage ends where it did.
+NOTE = """
+insert into etl.stage_batch as known (table_name, first_batch, last_batch, loaded_to)
+values (
+    %(table)s, %(batch)s, %(batch)s,
+    case when %(from)s::timestamptz = '-infinity' then %(to)s::timestamptz else '-infinity' end
+)
+on conflict (table_name) do update set
+    last_batch = case when %(changed)s then excluded.last_batch else known.last_batch end,
+    loaded_to = case
+        when %(from)s::timestamptz <= known.loaded_to then greatest(known.loaded_to, %(to)s::timestamptz)
+        else known.loaded_to
+    end
+"""

@@ -1,0 +1,214 @@
+"""Star schema to mart: the aggregates behind the dashboards, kept by difference.
+
+The load of a fact puts the rows that it writes, as they stood before, into mart.order_before and mart.line_before;
+`keep` then takes what these rows counted out of the aggregates and adds what they count now. Each function works in the
+caller's transaction.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.catalog import Dimension, Fact
+from pipeline.kernel import postgres
+from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.kernel.sql_files import statement
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """A table of sums over facts: `key` says what a row is the sum of, `measures` are the sums.
+
+    What facts add to it is the select in `warehouse/work/<name>.sql`.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    measures: tuple[str, ...]
+
+
+BY_MONTH = (
+    Aggregate(
+        "agg_order_month",
+        ("month", "country"),
+        ("orders", "lost_orders", "sales", "delivered_orders", "fulfilment"),
+    ),
+    Aggregate("agg_product_month", ("month", "country", "product_id"), ("sales", "orders")),
+    Aggregate("agg_subtype_month", ("month", "country", "product_subtype"), ("sales", "orders")),
+)
+CUSTOMERS = Aggregate("agg_customer_quarter", ("quarter", "country"), ("customers",))
+AGGREGATES = (*BY_MONTH, CUSTOMERS)
+
+# The facts that count, and where the load of each puts rows before it writes them.
+BEFORE = {"fact_order_line": "line_before", "fact_order": "order_before"}
+# What says in which row of an aggregate a fact counts: a change of it moves all facts of the member.
+PLACES = {"dim_address": "country", "dim_order_status": "is_lost", "dim_product": "product_subtype"}
+
+IS_CURRENT = """
+select not exists (select from mart.refill)
+    and not exists (select from mart.order_before)
+    and not exists (select from mart.line_before)
+"""
+QUARTERS = "select distinct date_trunc('quarter', ordered_ts) from dwh.fact_order order by 1"
+
+
+def is_current(cursor: Cursor) -> bool:
+    """Whether the aggregates have counted all that was loaded."""
+    current: bool = postgres.value(cursor, IS_CURRENT)
+    return current
+
+
+def remember(cursor: Cursor, fact: Fact) -> None:
+    """Keeps how the rows in `work.<fact>`, which are about to be written, stand until now.
+
+    There is no need to where the aggregates will be counted anew.
+    """
+    if fact.name in BEFORE and not postgres.value(cursor, "select exists (select from mart.refill)"):
+        cursor.execute(statement(f"work/{BEFORE[fact.name]}"))
+
+
+def notice_moves(cursor: Cursor, dimension: Dimension) -> None:
+    """Asks for new aggregates when `work.<dimension>` is about to change where facts count."""
+    if dimension.name not in PLACES:
+        return
+    query = sql.SQL(
+        "select exists (select from {work} as work inner join {dwh} as old using ({key}) "
+        "where work.{place} is distinct from old.{place})"
+    ).format(
+        work=qualified(f"work.{dimension.name}"),
+        dwh=qualified(f"dwh.{dimension.name}"),
+        key=sql.Identifier(dimension.key[0]),
+        place=sql.Identifier(PLACES[dimension.name]),
+    )
+    if postgres.value(cursor, query):
+        ask_for_refill(cursor, f"{PLACES[dimension.name]} of {dimension.name} changed")
+
+
+def ask_for_refill(cursor: Cursor, reason: str) -> None:
+    """Has the next `keep` count everything anew."""
+    cursor.execute("insert into mart.refill (reason) values (%s)", (reason,))
+
+
+def keep(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
+    """Brings the aggregates up to date with the facts, and returns how many orders were counted.
+
+    Costs what was written since it last ran; everything, quarter by quarter, where a refill was asked for. A rerun
+    finds nothing to do. Waits for loads of the facts, and keeps them out until the transaction ends.
+    """
+    postgres.lock_tables(cursor, *(f"dwh.{fact}" for fact in BEFORE))
+    cursor.execute("delete from mart.refill")
+    counted = _fill(cursor, progress) if cursor.rowcount else _add_difference(cursor)
+    cursor.execute("delete from mart.order_before")
+    cursor.execute("delete from mart.line_before")
+    return counted
+
+
+def _add_difference(cursor: Cursor) -> int:
+    if is_current(cursor):
+        return 0
+    # Their rows come and go with each load, too fast for autovacuum to know how many there are.
+    cursor.execute("analyze mart.order_before, mart.line_before")
+    orders = _count_orders(cursor, _relation(statement("work/written_order")))
+    _count_lines(cursor, _relation(statement("work/written_line")))
+    for aggregate in BY_MONTH:
+        _add(cursor, aggregate, statement(f"work/{aggregate.name}"))
+    customers = _relation(statement("work/written_customer"))
+    _add(cursor, CUSTOMERS, statement(f"work/{CUSTOMERS.name}", orders=customers))
+    return orders
+
+
+def _fill(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
+    """Counts quarter by quarter, each of which fits in memory, without keys, which are built once at the end."""
+    for aggregate in AGGREGATES:
+        cursor.execute(sql.SQL("truncate {}").format(qualified(f"mart.{aggregate.name}")))
+        _alter_key(cursor, aggregate, "drop constraint if exists {name}")
+    # A customer's other orders are looked up at each difference. Not made with the table: a first load would be slower.
+    cursor.execute("create index if not exists fact_order_customer_key on dwh.fact_order (customer_key)")
+    orders = 0
+    quarters = [start for (start,) in postgres.rows(cursor, QUARTERS)]
+    for number, start in enumerate(quarters):
+        progress(f"counting the quarter from {start:%Y-%m-%d}", 100 * number / len(quarters))
+        orders += _count_orders(cursor, _of_quarter(start))
+        _count_lines(cursor, _between(cursor))
+        for aggregate in BY_MONTH:
+            _insert(cursor, aggregate, statement(f"work/{aggregate.name}"))
+        _insert(cursor, CUSTOMERS, statement(f"work/{CUSTOMERS.name}", orders=sql.Identifier("counted_order")))
+    for aggregate in AGGREGATES:
+        _alter_key(cursor, aggregate, "add constraint {name} primary key ({key})")
+        cursor.execute(sql.SQL("analyze {}").format(qualified(f"mart.{aggregate.name}")))
+    return orders
+
+
+def _of_quarter(start: dt.datetime) -> sql.Composed:
+    return sql.SQL(
+        "(select 1 as sign, fact_order.* from dwh.fact_order "
+        "where ordered_ts >= {start} and ordered_ts < {start} + interval '3 months')"
+    ).format(start=sql.Literal(start))
+
+
+def _between(cursor: Cursor) -> sql.Composed:
+    """The lines of the orders in counted_order and, where numbers do not follow time, of orders between them."""
+    [(first, last)] = postgres.rows(cursor, "select min(order_id), max(order_id) from counted_order")
+    return sql.SQL(
+        "(select 1 as sign, order_id, product_key, line_amount, is_deleted from dwh.fact_order_line "
+        "where order_id between {} and {})"
+    ).format(sql.Literal(first), sql.Literal(last))
+
+
+def _count_orders(cursor: Cursor, orders: sql.Composable) -> int:
+    """Makes counted_order of orders, each with a sign; returns how many."""
+    return _temporary(cursor, "counted_order", statement("work/counted_order", orders=orders))
+
+
+def _count_lines(cursor: Cursor, lines: sql.Composable) -> None:
+    """Makes counted_line of lines, each with a sign, of the orders in counted_order."""
+    _temporary(cursor, "counted_line", statement("work/counted_line", lines=lines))
+
+
+def _temporary(cursor: Cursor, name: str, select: sql.Composable) -> int:
+    table = sql.Identifier(name)
+    cursor.execute(sql.SQL("drop table if exists pg_temp.{}").format(table))
+    cursor.execute(sql.SQL("create temporary table {} on commit drop as {}").format(table, select))
+    rows = cursor.rowcount
+    # A small sample is enough to know how many there are.
+    cursor.execute("set local default_statistics_target = 10")
+    cursor.execute(sql.SQL("analyze {}").format(table))
+    return rows
+
+
+def _insert(cursor: Cursor, aggregate: Aggregate, select: sql.Composable) -> None:
+    cursor.execute(
+        sql.SQL("insert into {} ({}) {}").format(
+            qualified(f"mart.{aggregate.name}"), identifiers((*aggregate.key, *aggregate.measures)), select
+        )
+    )
+
+
+def _add(cursor: Cursor, aggregate: Aggregate, select: sql.Composable) -> None:
+    """Adds the rows of a select to those of an aggregate; one whose measures are all 0 changes nothing."""
+    cursor.execute(
+        sql.SQL(
+            "insert into {table} as total ({columns}) select {columns} from ({select}) as difference where {changes} "
+            "on conflict ({key}) do update set {sums}"
+        ).format(
+            table=qualified(f"mart.{aggregate.name}"),
+            columns=identifiers((*aggregate.key, *aggregate.measures)),
+            select=select,
+            changes=sql.SQL(" or ").join(
+                sql.SQL("{} <> '0'").format(sql.Identifier(name)) for name in aggregate.measures
+            ),
+            key=identifiers(aggregate.key),
+            sums=sql.SQL(", ").join(
+                sql.SQL("{0} = total.{0} + excluded.{0}").format(sql.Identifier(name)) for name in aggregate.measures
+            ),
+        )
+    )
+
+
+def _alter_key(cursor: Cursor, aggregate: Aggregate, action: str) -> None:
+    change = sql.SQL(action).format(name=sql.Identifier(f"{aggregate.name}_pkey"), key=identifiers(aggregate.key))
+    cursor.execute(sql.SQL("alter table {} {}").format(qualified(f"mart.{aggregate.name}"), change))
+
+
+def _relation(select: sql.Composable) -> sql.Composed:
+    return sql.SQL("({})").format(select)

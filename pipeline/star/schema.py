@@ -1,0 +1,76 @@
+"""The warehouse's own tables: created where there are none, upgraded in place where an earlier version made them.
+
+The files under warehouse/ddl say what the tables are, and create what is missing. What else a table that exists needs
+to become that is a file under warehouse/migrations, with a number; each runs once in a warehouse, in their order.
+"""
+
+from typing import Any
+
+from pipeline.kernel import postgres, sql_files
+from pipeline.kernel.errors import CannotUpgrade
+from pipeline.kernel.postgres import Cursor
+
+MIGRATIONS = "migrations"
+
+
+def version(**variables: Any) -> str:
+    """A short hash of all that `create` would run."""
+    return sql_files.digest(MIGRATIONS, "ddl", **variables)
+
+
+def create(cursor: Cursor, **variables: Any) -> list[str]:
+    """Brings the warehouse to this version, in the caller's transaction; returns the migrations that were applied.
+
+    A new warehouse needs none of them, and all are recorded as not applied. A rerun makes the views again and changes
+    nothing else.
+
+    Raises CannotUpgrade where a migration was applied that is not here, or not the same.
+    """
+    is_new = postgres.value(cursor, "select to_regclass('etl.marker') is null")
+    migrations = pending(cursor)
+    for path in [] if is_new else migrations:
+        cursor.execute(sql_files.statement(path))
+    for path in sql_files.files("ddl"):
+        cursor.execute(sql_files.statement(path, **variables))
+    for path in migrations:
+        cursor.execute(
+            "insert into etl.migration (number, name, sha256, is_applied) values (%s, %s, %s, %s)",
+            (_number(path), _name(path), sql_files.sha256(path), not is_new),
+        )
+    return [] if is_new else [_name(path) for path in migrations]
+
+
+def pending(cursor: Cursor) -> list[str]:
+    """The files of the migrations that a warehouse has not been through, in their order. Raises CannotUpgrade."""
+    files = {_number(path): path for path in sql_files.files(MIGRATIONS)}
+    for number, name, sha256 in _recorded(cursor):
+        path = files.pop(number, None)
+        if path is None:
+            raise CannotUpgrade(
+                "use the warehouse",
+                f"a later version, which has the migration {name}, has upgraded it",
+                "use that version, or restore the backup that was taken before the upgrade",
+            )
+        if sql_files.sha256(path) != sha256:
+            raise CannotUpgrade(
+                "upgrade the warehouse",
+                f"the migration {name} is not what it was when the warehouse went through it",
+                f"put warehouse/{path}.sql back as it was, and write a new migration for what is to change",
+            )
+    return list(files.values())
+
+
+def _recorded(cursor: Cursor) -> list[tuple[int, str, str]]:
+    """Number, name and hash of the migrations that the warehouse has been through."""
+    if postgres.value(cursor, "select to_regclass('etl.migration') is null"):
+        return []
+    return postgres.rows(cursor, "select number, name, sha256 from etl.migration order by number")
+
+
+def _number(path: str) -> int:
+    """`migrations/0002_what_changes` -> 2."""
+    return int(_name(path).split("_", 1)[0])
+
+
+def _name(path: str) -> str:
+    return path.removeprefix(f"{MIGRATIONS}/")

@@ -1,0 +1,43 @@
+"""dwh -> mart."""
+
+import datetime as dt
+from collections.abc import Iterable
+
+import luigi
+
+from pipeline.kernel import postgres
+from pipeline.kernel.config import settings
+from pipeline.star import mart
+from pipeline.tasks.base import MarkedTask, retried
+from pipeline.tasks.load_table import LoadFact
+
+
+class LoadMart(MarkedTask):
+    """Keeps the aggregates behind KPIs and dashboards: counts what the loads of orders and their lines wrote.
+
+    luigi --module pipeline LoadMart --date 2026-11-19 --local-scheduler
+    """
+
+    layer, table = "mart", "agg_order_month"
+
+    @classmethod
+    def wanted(cls, date: dt.date) -> list["LoadMart"]:
+        """The task of a date, where luigi.cfg does not switch the aggregates off."""
+        return [cls(date)] if settings().mart else []
+
+    def requires(self) -> Iterable[luigi.Task]:
+        return [LoadFact(self.date, table) for table in mart.BEFORE]
+
+    def complete(self) -> bool:
+        """Whether all facts are loaded, and counted."""
+        if not super().complete() or not all(fact.complete() for fact in self.requires()):
+            return False
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            return mart.is_current(cursor)
+
+    @retried
+    def run(self) -> None:
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            self.rows = mart.keep(cursor, self.say)
+            self.finish(cursor, self.rows)
+        self.say(f"{self.rows:,} orders counted", 100)

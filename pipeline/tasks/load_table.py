@@ -1,0 +1,185 @@
+"""Lake -> stage -> dwh."""
+
+from collections.abc import Iterable
+
+import luigi
+
+from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, source_of
+from pipeline.kernel import postgres
+from pipeline.kernel.config import settings
+from pipeline.kernel.postgres import Cursor
+from pipeline.lake.objects import lake
+from pipeline.source import extract
+from pipeline.stage import merge, repairs
+from pipeline.star import dwh
+from pipeline.tasks.base import MarkedTask, held_back, retried
+from pipeline.tasks.create_warehouse import CreateWarehouse
+from pipeline.tasks.extract_table import ExtractTable
+from pipeline.tasks.load_feed import LoadFeed, LoadPartnerOrders
+from pipeline.tasks.load_reviews import LoadReviews
+from pipeline.tasks.load_risk_scores import LoadRiskScores
+
+# What loads the stage table of a vendor's feed.
+FEED_TASKS: dict[str, type[LoadFeed]] = {task.feed.name: task for task in (LoadReviews, LoadPartnerOrders)}
+
+
+class LoadStage(MarkedTask):
+    """Loads one extract into its stage table, where the newest row of each key wins.
+
+    luigi --module pipeline LoadStage --table ops.orders --date 2026-11-19 --local-scheduler
+    """
+
+    table = luigi.ChoiceParameter(choices=list(SOURCE_TABLES), description="the source table, schema.table")
+    layer = "stage"
+
+    @property
+    def is_long(self) -> bool:
+        return SOURCE_TABLES[self.table].is_busy
+
+    def chain(self) -> Iterable[str]:
+        return [self.table]
+
+    def requires(self) -> Iterable[luigi.Task]:
+        return [CreateWarehouse(), ExtractTable(self.date, self.table)]
+
+    @retried
+    def run(self) -> None:
+        table = SOURCE_TABLES[self.table]
+        found = ExtractTable(self.date, self.table).found or extract.metadata(lake(), self.table, self.date)
+        if found is None:
+            raise extract.missing(lake(), extract.folder(self.table, self.date), "ExtractTable")
+
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            # By name, not by table: at the first load there is no table yet.
+            postgres.lock(cursor, f"stage.{table.short}")
+            if self.marker.exists_in(cursor):
+                return
+            loads = []
+            wanted = merge.unloaded(cursor, lake(), table, found)
+            for each in wanted:
+
+                def progress(received: int, each: extract.Metadata = each) -> None:
+                    self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
+
+                loads.append(merge.Load(cursor, lake(), table, each, settings().max_rejected, progress).run())
+                LoadStage(each.day, self.table).finish(cursor, sum(load.rows for load in loads))
+            if wanted[0].from_watermark == extract.BEGINNING:  # a stage table made anew
+                repairs.load_all(cursor, lake(), table, settings().max_rejected)
+        self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
+        rejected = sum(load.rejected for load in loads)
+        self.say(f"{self.rows:,} of {sum(load.rows for load in loads):,} rows newer, {rejected:,} rejected", 100)
+
+
+class LoadDimension(MarkedTask):
+    """Brings one dimension up to date with stage. A failure is held back: the facts go on with unknown members.
+
+    luigi --module pipeline LoadDimension --table dim_product --date 2026-11-19 --local-scheduler
+    """
+
+    table = luigi.ChoiceParameter(choices=list(DIMENSIONS), description="the dimension")
+    layer = "dwh"
+
+    def chain(self) -> Iterable[str]:
+        return [source_of(table) for table in DIMENSIONS[self.table].sources if table not in FEEDS]
+
+    def requires(self) -> Iterable[luigi.Task]:
+        # Its feeds bring dim_date nothing that a fact would wait for, and may take long.
+        return [*(LoadStage(self.date, table) for table in self.chain()), *self._scores()]
+
+    def _scores(self) -> list[LoadRiskScores]:
+        return LoadRiskScores.wanted(self.date) if self.table == "dim_customer" else []
+
+    def complete(self) -> bool:
+        """Whether it was loaded, and with the scores of its date: these may have failed, and come by a later run."""
+        if not super().complete():
+            return False
+        if not self._scores():
+            return True
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            return self._is_done(cursor)
+
+    def _is_done(self, cursor: Cursor) -> bool:
+        return self.marker.exists_in(cursor) and all(
+            postgres.value(cursor, WAS_AFTER, (self.marker.update_id, scores.marker.update_id))
+            for scores in self._scores()
+        )
+
+    @held_back
+    def run(self) -> None:
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            postgres.lock_tables(cursor, f"dwh.{self.table}")
+            if self._is_done(cursor):
+                return
+            written = dwh.load_dimension(cursor, DIMENSIONS[self.table])
+            self.finish(cursor, written.rows)
+        self.rows = written.rows
+        self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated", 100)
+
+
+# Whether both of two loads were done, the second one before the first.
+WAS_AFTER = """
+select exists (
+    select from etl.marker as later
+    inner join etl.marker as earlier on later.inserted > earlier.inserted
+    where later.update_id = %s and earlier.update_id = %s
+)
+"""
+
+
+class LoadFact(MarkedTask):
+    """Brings one fact table up to date with stage and dimensions, and heals facts whose dimension came late.
+
+    luigi --module pipeline LoadFact --table fact_order --date 2026-11-19 --local-scheduler
+    """
+
+    table = luigi.ChoiceParameter(choices=list(FACTS), description="the fact table")
+    layer = "dwh"
+
+    @property
+    def is_long(self) -> bool:
+        return FACTS[self.table].is_busy
+
+    def requires(self) -> Iterable[luigi.Task]:
+        return [*self._stages(), *self._dimensions()]
+
+    def _stages(self) -> list[luigi.Task]:
+        """What loads its stage tables."""
+        return [
+            FEED_TASKS[name](self.date) if name in FEED_TASKS else LoadStage(self.date, source_of(name))
+            for name in FACTS[self.table].sources
+        ]
+
+    def _dimensions(self) -> list[LoadDimension]:
+        return [LoadDimension(self.date, name) for name in FACTS[self.table].dimensions]
+
+    def complete(self) -> bool:
+        """Whether fact and dimensions were loaded, and nothing has come since that may heal a row in the queue.
+
+        What reads a vendor's feed has nothing to do where nothing came and nothing waits.
+        """
+        feeds = [FEED_TASKS[name](self.date) for name in FACTS[self.table].sources if name in FEED_TASKS]
+        if feeds:
+            if not all(feed.complete() for feed in feeds):
+                return False
+            with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+                if dwh.has_news(cursor, FACTS[self.table]):
+                    return False
+                if not dwh.is_waiting(cursor, FACTS[self.table]):
+                    return True
+        if not self.marker.exists() or not all(dimension.complete() for dimension in self._dimensions()):
+            return False
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            return not dwh.can_heal(cursor, FACTS[self.table], self.marker.update_id)
+
+    @retried
+    def run(self) -> None:
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            postgres.lock_tables(cursor, f"dwh.{self.table}")
+            fact = FACTS[self.table]
+            done = self.marker.exists_in(cursor) and not dwh.can_heal(cursor, fact, self.marker.update_id)
+            if done and not dwh.has_news(cursor, fact):
+                return
+            written = dwh.load_fact(cursor, fact)
+            self.finish(cursor, written.rows)
+        self.rows = written.rows
+        self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated", 100)

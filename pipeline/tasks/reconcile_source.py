@@ -1,0 +1,133 @@
+"""Source against warehouse."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import luigi
+
+from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
+from pipeline.kernel import postgres
+from pipeline.kernel.config import settings
+from pipeline.kernel.errors import SourceDiffers
+from pipeline.kernel.postgres import Cursor
+from pipeline.lake.objects import lake
+from pipeline.operations import summary
+from pipeline.source import extract
+from pipeline.stage import repairs
+from pipeline.star import dwh, mart
+from pipeline.tasks.base import DatedTask, retried
+from pipeline.tasks.load_table import LoadStage
+from pipeline.trust import reconcile
+from pipeline.trust.reconcile import IN_DWH, Difference
+
+HEADER = ["table", "source", "stage", "missing", "changed", "vanished", "dwh: missing", "changed", "more"]
+
+
+class ReconcileSource(DatedTask):
+    """Compares every source table with stage, and stage with dwh, by counts and hashes, down to the keys that differ.
+
+    Prints a table, keeps it in etl.reconciliation and the keys in etl.difference, and fails where anything differs.
+    Compared is what the load of the date brought; what changed in the source since is left out. With --repair the rows
+    that are missing or changed are extracted again, kept on the lake, and loaded into stage and dwh, and those that the
+    source does not have any more are marked there as deleted; then everything is compared once more.
+
+    luigi --module pipeline ReconcileSource --date 2026-11-19 --repair --local-scheduler
+
+    Raises SourceDiffers.
+    """
+
+    repair = luigi.BoolParameter(description="extract the keys that differ again and load them, mark deleted ones")
+
+    @classmethod
+    def due(cls, date: dt.date) -> list[luigi.Task]:
+        """The repair of a date, where luigi.cfg wants one that often and there was none for so many days."""
+        days = settings().reconcile_days
+        if not days or settings().from_lake:
+            return []
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            if postgres.value(cursor, "select to_regclass('etl.reconciliation') is null"):
+                return []
+            return [cls(date, repair=True)] if reconcile.is_due(cursor, date, days) else []
+
+    def requires(self) -> Iterable[luigi.Task]:
+        return [LoadStage(self.date, table) for table in SOURCE_TABLES]
+
+    def complete(self) -> bool:
+        """Never: whoever asks for it wants to know how it is now."""
+        return False
+
+    @retried
+    def run(self) -> None:
+        found = [self._compare(table, number) for number, table in enumerate(SOURCE_TABLES)]
+        if self.repair and not all(difference.is_none for difference in found):
+            for difference in found:
+                self._repair(difference)
+            self._load_dwh()
+            found = [self._compare(table, number) for number, table in enumerate(SOURCE_TABLES)]
+        self.rows = sum(difference.source_rows for difference in found)
+        print(f"\nSource and warehouse of {self.date}\n{_report(found)}\n", flush=True)
+        differing = [difference.table.name for difference in found if not difference.is_none]
+        if differing:
+            raise SourceDiffers(
+                f"call the warehouse of {self.date} the same as its source",
+                f"{', '.join(differing)} differ (the keys are in etl.difference)",
+                "build what is in dwh alone anew with RebuildTable"
+                if self.repair
+                else "run the same command with --repair",
+            )
+
+    def _compare(self, table: str, number: int) -> Difference:
+        self.say(f"comparing {table}", 100 * number / len(SOURCE_TABLES))
+        with _both(SOURCE_TABLES[table]) as (source, warehouse):
+            found = reconcile.compare(source, warehouse, SOURCE_TABLES[table])
+            reconcile.keep(warehouse, self.date, found)
+        return found
+
+    def _repair(self, difference: Difference) -> None:
+        table = difference.table
+        with _both(table) as (source, warehouse):
+            bound = reconcile.loaded_to(warehouse, table)
+            if bound and (difference.to_extract or difference.vanished):
+                self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
+                where = reconcile.extract_again(source, lake(), settings(), self.date, difference, bound)
+                repairs.load(warehouse, lake(), table, where, settings().max_rejected)
+            if difference.dwh_missing or difference.dwh_changed:
+                dwh.forget_read(warehouse, IN_DWH[table.short][0])
+                mart.ask_for_refill(warehouse, f"{IN_DWH[table.short][0]} was not as the loads left it")
+
+    def _load_dwh(self) -> None:
+        """Dimensions, facts and mart, each in its transaction as their tasks do."""
+        self.say("loading dwh")
+        for name, dimension in DIMENSIONS.items():
+            with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+                postgres.lock_tables(cursor, f"dwh.{name}")
+                dwh.load_dimension(cursor, dimension)
+        for name, fact in FACTS.items():
+            with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+                postgres.lock_tables(cursor, f"dwh.{name}")
+                dwh.load_fact(cursor, fact)
+        if settings().mart:
+            with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+                mart.keep(cursor, self.say)
+
+
+@contextmanager
+def _both(table: SourceTable) -> Iterator[tuple[Cursor, Cursor]]:
+    """Source and warehouse, while no load of the table runs."""
+    with (
+        postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
+        postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
+    ):
+        postgres.lock(warehouse, f"stage.{table.short}")
+        yield source, warehouse
+
+
+def _report(found: list[Difference]) -> str:
+    lines = []
+    for each in found:
+        counts = [each.source_rows, each.stage_rows, len(each.missing), len(each.changed), len(each.vanished)]
+        in_dwh = [each.dwh_missing, each.dwh_changed, each.dwh_vanished] if each.table.short in IN_DWH else []
+        cells = [f"{count:,}" for count in [*counts, *in_dwh]]
+        lines.append([each.table.name, *cells, *[""] * (len(HEADER) - 1 - len(cells))])
+    return summary.table(HEADER, lines)

@@ -1,0 +1,215 @@
+"""The end of a command: its last lines say what failed and what to do, and so does one alert.
+
+Luigi has no event for that end, and those of a task that has a process of its own do not leave that process. So this
+listens to what its worker tells the scheduler of each task.
+"""
+
+import atexit
+import json
+import logging
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import luigi
+from luigi import notifications
+from luigi.cmdline_parser import CmdlineParser
+from luigi.rpc import RPCError
+from luigi.scheduler import RUNNING
+from luigi.task import task_id_str
+from luigi.task_register import Register
+
+from pipeline.kernel import config, errors, postgres
+from pipeline.kernel.errors import OceanError, reason, unexpected
+from pipeline.operations import summary
+from pipeline.operations.outcome import DAILY, DONE, Outcome, Task
+from pipeline.tasks.runtime import run_log
+from pipeline.tasks.runtime.stopping import told_to_stop
+
+logger = logging.getLogger("luigi-interface")
+
+OURS = re.compile(rf"^{re.escape(errors.__name__)}\.\w+: (.+)$", re.MULTILINE)
+
+_begun: list["Command"] = []  # several where a task runs another one
+
+
+class Command:
+    """What one command of Luigi runs, from the first task that its worker schedules to its last lines."""
+
+    def __init__(self) -> None:
+        self._outcome = Outcome(_typed())
+        self._named: dict[str, Task] = {}  # by task id, as all of these
+        self._running: dict[str, luigi.Task] = {}
+        # The tasks that Luigi runs as one: by the id of the batch, and by that of the one task once it begins.
+        self._batches: dict[str, list[str]] = {}
+        self._unscheduled: dict[str, str] = {}  # why
+        self._signals = ExitStack()
+
+    def begin(self) -> None:
+        """Begins to listen to SIGTERM."""
+        _begun.append(self)
+        self._signals.enter_context(told_to_stop(self._stopped))
+
+    def end(self, error: BaseException | None) -> None:
+        """Ends it with its last lines and its alert. Luigi's own summary comes before them, and a trace of `error`."""
+        self._signals.close()
+        _begun.remove(self)
+        if error is not None and not isinstance(error, (Exception, KeyboardInterrupt)):
+            return
+        is_interrupted = isinstance(error, KeyboardInterrupt)
+        if error is not None:
+            self._cut_short("it was interrupted" if is_interrupted else _why(error))
+        is_last = CmdlineParser.get_instance() and not _begun  # else a task or a program that goes on once it is told
+        if error is not None or is_last:
+            atexit.register(_end, self._outcome, tell=not is_interrupted)
+        else:
+            _end(self._outcome)
+
+    def note_start(self, task: luigi.Task) -> None:
+        """Notes that the worker is about to run a task, be it in another process."""
+        run_log.started(task)
+        self._running[task.task_id] = task
+
+    def note_batch(self, batch_id: str, task_ids: list[str]) -> None:
+        """Notes the tasks that Luigi runs as one."""
+        self._batches[batch_id] = task_ids
+
+    def note_state(self, told: Mapping[str, Any]) -> None:
+        """Notes what the worker told the scheduler of a task: its state, what it needs, and why it failed."""
+        task_id = told["task_id"]
+        if "family" in told:  # else Luigi has named it before, or could not load it
+            self._named[task_id] = _named(told["family"], told["params"])
+        if told["status"] == RUNNING:
+            if "batch_id" in told:  # the one task that the worker made of several
+                self._batches[task_id] = self._batches.pop(told["batch_id"])
+            return
+        needs = [*(told.get("deps") or ()), *(told.get("new_deps") or ())]
+        ended = (task_id, *self._batches.pop(task_id, ()))
+        for task_id in filter(self._named.__contains__, ended):
+            error = self._error(task_id, told["status"], told.get("expl"))
+            self._running.pop(task_id, None)
+            self._outcome.note(task_id, self._named[task_id], told["status"], needs, error)
+
+    def note_unscheduled(self, family: str, params: Mapping[str, str], trace: str) -> None:
+        """Notes a task of which it could not be found out whether it is done, or what it needs."""
+        why = self._unscheduled[task_id_str(family, params)] = _of_trace(trace)
+        run_log.not_scheduled(family, params, why)
+
+    def _stopped(self) -> None:
+        self._cut_short("it was told to stop (SIGTERM)")
+        _end(self._outcome)
+
+    def _cut_short(self, why: str) -> None:
+        self._outcome.cut_short = why
+        for task in self._running.values():
+            run_log.interrupted(task)
+
+    def _error(self, task_id: str, state: str, explanation: str | None) -> str | None:
+        """Why a task failed, as Luigi was told: a trace, or what a task that is done held back."""
+        if error := getattr(self._running.get(task_id), "error", None):
+            return reason(error)
+        said = json.loads(explanation) if explanation else None
+        if state == DONE or not said:
+            return said or self._unscheduled.pop(task_id, None)
+        return _of_trace(said)
+
+
+class ObservedScheduler:
+    """A scheduler, the local one or luigid's; a command notes what it is told and what it answers."""
+
+    def __init__(self, scheduler: Any, command: Command) -> None:
+        self._scheduler, self._command = scheduler, command
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scheduler, name)
+
+    def add_task(self, **task: Any) -> Any:
+        """Tells what is known of a task."""
+        answer = self._scheduler.add_task(**task)
+        self._command.note_state(task)
+        return answer
+
+    def get_work(self, **asked: Any) -> Any:
+        """Asks for the task to run next."""
+        answer = self._scheduler.get_work(**asked)
+        if "batch_id" in answer:
+            self._command.note_batch(answer["batch_id"], answer["batch_task_ids"])
+        return answer
+
+    def announce_scheduling_failure(self, **failure: Any) -> Any:
+        """Tells that a task could not be scheduled."""
+        self._command.note_unscheduled(failure["family"], failure["params"], failure["expl"])
+        return self._scheduler.announce_scheduling_failure(**failure)
+
+
+def _why(error: BaseException) -> str:
+    """Why a command was cut short."""
+    if isinstance(error, RPCError):
+        return "luigid does not answer any more; start it again (`make up`), or add --local-scheduler"
+    return reason(error)
+
+
+def _of_trace(trace: str) -> str:
+    """The failure at the end of a trace; a text that is no trace is one itself."""
+    if ours := OURS.findall(trace):
+        return str(ours[-1])
+    if "Traceback" not in trace:
+        return trace
+    return unexpected(trace.strip().rpartition("\n")[2].partition(":")[0].rpartition(".")[2])
+
+
+def _named(family: str, params: Mapping[str, str]) -> Task:
+    known = Register.get_task_cls(family).get_params()
+    values = [params[name] for name, parameter in known if parameter.significant and params[name]]
+    return Task(family, params.get("date", ""), f"{family}({', '.join(values)})")
+
+
+def _typed() -> str:
+    """What runs this command again, as it would be typed; nothing where that is not luigi."""
+    program = Path(sys.argv[0])
+    if program.name != "luigi":
+        return ""
+    with_path = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
+    return shlex.join([str(with_path), *sys.argv[1:]])
+
+
+def _end(outcome: Outcome, *, tell: bool = True) -> None:
+    is_done = not (outcome.failed or outcome.not_run or outcome.cut_short)
+    if tell and outcome.loads:
+        try:
+            _alert(outcome, is_done)
+        except Exception as error:
+            # A trace of somebody else's might show the URL.
+            logger.warning("no alert was sent: %s", error if isinstance(error, OceanError) else type(error).__name__)
+    if not is_done:
+        sys.stdout.flush()
+        print(summary.of_failure(outcome), file=sys.stderr, flush=True)
+
+
+def _alert(outcome: Outcome, is_done: bool) -> None:
+    url, receiver = config.alert_url(), notifications.email().receiver
+    if not (url or receiver):
+        return
+    # Most commands have nobody to tell anything.
+    from pipeline.operations import alerts
+
+    if outcome.failed or outcome.cut_short:
+        alert = alerts.of_failure(outcome)
+    elif is_done and any(task.family == DAILY for task in outcome.done):
+        with postgres.session(config.settings().warehouse_url, "warehouse") as cursor:
+            warnings = alerts.warnings(cursor, outcome.seconds, config.settings())
+        if not warnings:
+            return
+        alert = alerts.of_warnings(outcome, warnings)
+    else:
+        return
+    try:
+        if url:
+            alerts.post(url, alert.to_json())
+            logger.info("the alert was posted to alert_url")
+    finally:
+        notifications.send_error_email(f"OceanRecords: {alert.subject}", alert.text)

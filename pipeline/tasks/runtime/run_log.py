@@ -1,0 +1,101 @@
+"""Writes etl.task_run: a row for every run of every task, also of those that fail, die or cannot even be scheduled."""
+
+import datetime as dt
+import json
+import logging
+import re
+from collections.abc import Mapping
+
+import luigi
+
+from pipeline.kernel import postgres
+from pipeline.kernel.config import settings
+from pipeline.kernel.errors import OceanError, TaskDied, Transient
+
+logger = logging.getLogger("luigi-interface")
+
+
+@luigi.Task.event_handler(luigi.Event.START)
+def started(task: luigi.Task) -> None:
+    """Notes when a task began, to which an earlier run of it in the same process is nothing."""
+    task.started, task.error = dt.datetime.now(dt.UTC), None
+
+
+@luigi.Task.event_handler(luigi.Event.SUCCESS)
+def succeeded(task: luigi.Task) -> None:
+    """Records a task that ended; one that held back its error counts as failed."""
+    _record(task, task.error)
+
+
+@luigi.Task.event_handler(luigi.Event.FAILURE)
+def failed(task: luigi.Task, error: Exception) -> None:
+    """Records a task that failed, and why."""
+    _record(task, error)
+
+
+@luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)
+def died(task: luigi.Task, message: str) -> None:
+    """Records a task whose process was killed."""
+    _lost(task, message, "see whether the machine ran out of memory (`dmesg`), and run the same command again")
+
+
+@luigi.Task.event_handler(luigi.Event.TIMEOUT)
+def timed_out(task: luigi.Task, message: str) -> None:
+    """Records a task that was killed because it took too long."""
+    _lost(task, message, "give it more time ([worker] timeout in luigi.cfg), and run the same command again")
+
+
+def _lost(task: luigi.Task, message: str, do: str) -> None:
+    # The worker may find a process dead more than once before it takes note.
+    if not task.error:
+        because = re.sub(r"^Task \S+", "its process", message).rstrip(".")
+        task.error = TaskDied(f"finish {task.task_family}", because, do)
+        _record(task, task.error)
+
+
+def interrupted(task: luigi.Task) -> None:
+    """Records a task that was running when its command ended."""
+    _record(task, TaskDied(f"finish {task.task_family}", "its command was interrupted", "run the same command again"))
+
+
+def not_scheduled(family: str, params: Mapping[str, str], reason: str) -> None:
+    """Records a task of which it could not be found out whether it is done, or what it needs."""
+    _write({"task": family, "params": json.dumps(params), "started": dt.datetime.now(dt.UTC), "error": reason})
+
+
+def _record(task: luigi.Task, error: Exception | None) -> None:
+    _write(
+        {
+            "task": task.task_family,
+            "params": json.dumps(task.to_str_params()),
+            "started": task.started,
+            "rows": getattr(task, "rows", None),
+            "bytes": getattr(task, "bytes", None),
+            "error": str(error) if error else None,
+        }
+    )
+
+
+def _write(row: dict[str, object]) -> None:
+    row = {"rows": None, "bytes": None, "status": "failed" if row["error"] else "done"} | row
+    try:
+        try:
+            _insert(row)
+        except Transient:  # the task may have failed with its connection: there is a new one for the log
+            _insert(row)
+    except OceanError as problem:
+        # The log is no reason to fail a load that is committed; before CreateWarehouse has run there is no table.
+        logger.debug("the run of %s was not recorded: %s", row["task"], problem)
+
+
+def _insert(row: dict[str, object]) -> None:
+    with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+        cursor.execute(RECORD, row)
+
+
+# A run that is missing here after a crash of the server is no loss; waiting for the disk would be.
+RECORD = """
+set local synchronous_commit = off;
+insert into etl.task_run (task, params, started, finished, status, rows, bytes, error)
+values (%(task)s, %(params)s, %(started)s, clock_timestamp(), %(status)s, %(rows)s, %(bytes)s, %(error)s)
+"""

@@ -1,0 +1,83 @@
+"""Luigi targets: a marker in the warehouse, a file on the lake."""
+
+import datetime as dt
+import os
+from functools import cache
+
+import luigi
+
+from pipeline.kernel import postgres
+from pipeline.kernel.config import settings
+from pipeline.kernel.postgres import Cursor
+from pipeline.lake.objects import lake
+
+
+class Marker(luigi.Target):
+    """A row of etl.marker, written by `touch` in the transaction of the load that it stands for.
+
+    Looking for one brings all markers of its date in a single query. Those that are there are remembered for good;
+    that one is missing is believed only until a task of this process ends, and never by a forked worker.
+    """
+
+    def __init__(self, update_id: str, target_table: str, date: dt.date | None) -> None:
+        self.update_id, self.target_table, self.date = update_id, target_table, date
+
+    def exists(self) -> bool:
+        """Whether the load was committed. Raises ServiceDown when the warehouse does not answer."""
+        if self.update_id in _found:
+            return True
+        return self.update_id in _markers(self.date, os.getpid())
+
+    def exists_in(self, cursor: Cursor) -> bool:
+        """The same, seen from inside a transaction that holds the lock of the load."""
+        query = "select exists (select from etl.marker where update_id = %s)"
+        found: bool = postgres.value(cursor, query, (self.update_id,))
+        return found
+
+    def touch(self, cursor: Cursor) -> None:
+        """Says that the load is done, as soon as the caller's transaction commits."""
+        cursor.execute(
+            "insert into etl.marker (update_id, target_table, load_date, inserted) "
+            "values (%s, %s, %s, clock_timestamp()) "
+            "on conflict (update_id) do update set inserted = excluded.inserted",
+            (self.update_id, self.target_table, self.date),
+        )
+
+
+class LakeObject(luigi.Target):
+    """An object on the lake that is written once. What was found of it is remembered as a marker's is."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def exists(self) -> bool:
+        """Whether the object is there. Raises ServiceDown when S3 does not answer."""
+        return self.key in _found or _is_there(self.key, os.getpid())
+
+
+_found: set[str] = set()
+
+
+@cache
+def _is_there(key: str, _pid: int) -> bool:
+    if lake().exists(key):
+        _found.add(key)
+    return key in _found
+
+
+@cache
+def _markers(date: dt.date | None, _pid: int) -> frozenset[str]:
+    with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+        if postgres.value(cursor, "select to_regclass('etl.marker') is null"):
+            return frozenset()
+        query = "select update_id from etl.marker where load_date = %s or load_date is null"
+        markers = postgres.rows(cursor, query, (date,))
+    _found.update(marker for (marker,) in markers)
+    return frozenset(_found)
+
+
+@luigi.Task.event_handler(luigi.Event.SUCCESS)
+@luigi.Task.event_handler(luigi.Event.FAILURE)
+def _forget_missing(*_: object) -> None:
+    _markers.cache_clear()
+    _is_there.cache_clear()

@@ -1,0 +1,109 @@
+"""What must be true of the warehouse: each check is a select in warehouse/checks/ of the rows for which it is not.
+
+The first line of a file says how bad that is (error or warn), whether it is worth its time only where the whole
+warehouse is checked, and what the rows are. A check reads facts and products as the relations :fact_order and so on,
+which are the whole tables or the rows that the newest load of each wrote.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import cache
+
+from pipeline.kernel import postgres
+from pipeline.kernel import sql_files as files
+from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+
+ERROR, WARN = "error", "warn"
+
+# By which columns the rows are found that a load wrote. What a line changes, changes its order.
+WRITTEN = {
+    "fact_order": (("order_id",), ("fact_order", "fact_order_line")),
+    "fact_order_line": (("order_id", "line_number"), ("fact_order_line",)),
+    "fact_review": (("review_id",), ("fact_review",)),
+    "fact_partner_order": (("order_id", "item_id"), ("fact_partner_order",)),
+    "dim_product": (("product_id",), ("dim_product",)),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check by the name of its file; `title` says what the rows are that it finds."""
+
+    name: str
+    severity: str
+    whole: bool
+    title: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """How many rows a check found, and a query that shows them."""
+
+    check: Check
+    failures: int
+    query: str
+
+
+@cache
+def checks() -> tuple[Check, ...]:
+    """All checks, in the order of their names."""
+    found = []
+    for path in files.files("checks"):
+        kind, title = files.head(path).split(": ", 1)
+        found.append(Check(path.removeprefix("checks/"), kind.split(",")[0], kind.endswith("whole"), title))
+    return tuple(found)
+
+
+def is_whole_due(cursor: Cursor, date: dt.date, days: int) -> bool:
+    """Whether the warehouse as a whole was not checked for so many days before a date, or not without an error."""
+    query = (
+        "select not exists (select from etl.check_result where whole and load_date between %s and %s "
+        "group by load_date having not bool_or(severity = 'error' and failures > 0))"
+    )
+    due: bool = postgres.value(cursor, query, (date - dt.timedelta(days=days - 1), date))
+    return due
+
+
+def run(cursor: Cursor, date: dt.date, *, whole: bool) -> list[Result]:
+    """Runs the checks for a date's load and keeps their results in etl.check_result, where they replace earlier ones.
+
+    Looks at what the newest loads wrote or, if `whole`, at everything.
+    """
+    everything = {name: qualified(f"dwh.{name}") for name in WRITTEN}
+    relations = everything if whole else {name: _written(cursor, name) for name in WRITTEN}
+    cursor.execute("delete from etl.check_result where load_date = %s", (date,))
+    results = []
+    for check in checks():
+        if check.whole and not whole:
+            continue
+        select = files.statement(f"checks/{check.name}", date=date, **relations)
+        failures = postgres.value(cursor, sql.SQL("select count(*) from ({}) as failing").format(select))
+        query = files.statement(f"checks/{check.name}", date=date, **everything).as_string(cursor)
+        results.append(Result(check, failures, query))
+        cursor.execute(
+            "insert into etl.check_result (check_name, severity, whole, load_date, failures, query) "
+            "values (%s, %s, %s, %s, %s, %s)",
+            (check.name, check.severity, whole, date, failures, query),
+        )
+    return results
+
+
+def _written(cursor: Cursor, name: str) -> sql.Composable:
+    """A temporary table of the rows that the newest load wrote; of none where only the first one did."""
+    key, written = WRITTEN[name]
+    table = qualified(f"dwh.{name}")
+    keys = [
+        sql.SQL("select {} from {}").format(identifiers(key), qualified(f"work.{each}"))
+        for each in written
+        if postgres.value(cursor, "select to_regclass(%s) is not null", (f"work.{each}",))
+    ]
+    if not keys:
+        return sql.SQL("(select * from {} where false)").format(table)
+    rows = sql.Identifier(f"written_{name}")
+    cursor.execute(
+        sql.SQL("create temporary table {} on commit drop as select * from {} where ({}) in ({})").format(
+            rows, table, identifiers(key), sql.SQL(" union ").join(keys)
+        )
+    )
+    cursor.execute(sql.SQL("analyze {}").format(rows))
+    return rows

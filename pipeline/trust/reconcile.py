@@ -1,0 +1,275 @@
+"""Source against warehouse: whether both hold the same rows, whatever the watermarks say.
+
+The rows of a table fall into buckets by a hash of their key. For each bucket both servers count the rows and add up a
+hash of each; these few thousand numbers tell which buckets differ, and only of those are keys and hashes moved. A table
+of ten million rows is so compared where it lies.
+
+Compared is what stage says it holds: rows that changed in the source since stage was loaded are left out on both sides.
+"""
+
+import datetime as dt
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.catalog import SourceTable
+from pipeline.kernel import postgres
+from pipeline.kernel.config import Settings
+from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.lake.objects import Lake
+from pipeline.source.columns import BATCH, DELETED, existing_columns, read_columns
+from pipeline.source.extract import BEGINNING, write
+from pipeline.stage import repairs
+
+BUCKETS = 4096  # a power of two
+AT = "%Y%m%dT%H%M%S%f%z"  # when a repair was made, in the name of its folder
+IN_MEMORY = 1 << 25  # bytes of keys and hashes on their way, before they go by way of a file
+# Where dwh holds the rows of a stage table, and the columns that are the same in both.
+IN_DWH = {
+    "orders": ("fact_order", ("ordered_ts", "delivered_ts")),
+    "order_lines": ("fact_order_line", ("quantity", "unit_price")),
+    "customers": ("dim_customer", ("first_name", "last_name")),
+    "addresses": ("dim_address", ("street", "city", "country")),
+    "products": ("dim_product", ("sku", "name")),
+    "suppliers": ("dim_supplier", ("name", "country")),
+    "payment_methods": ("dim_payment_method", ("name",)),
+    "order_statuses": ("dim_order_status", ("name", "is_lost")),
+}
+Key = tuple[Any, ...]
+
+
+@dataclass
+class Difference:
+    """What is not the same of one table. Keys are those of the source.
+
+    `missing` in stage, but for rows that cannot be there, as etl.rejected_row says; `changed`: another content for the
+    same key; `vanished` from the source.
+    """
+
+    table: SourceTable
+    source_rows: int = 0
+    stage_rows: int = 0
+    missing: list[Key] = field(default_factory=list)
+    changed: list[Key] = field(default_factory=list)
+    vanished: list[Key] = field(default_factory=list)
+    dwh_missing: int = 0
+    dwh_changed: int = 0
+    dwh_vanished: int = 0
+
+    @property
+    def to_extract(self) -> list[Key]:
+        """The keys that the source has, and stage has not like that."""
+        return self.missing + self.changed
+
+    @property
+    def is_none(self) -> bool:
+        """Whether source, stage and dwh hold the same."""
+        in_dwh = self.dwh_missing or self.dwh_changed or self.dwh_vanished
+        return not (self.to_extract or self.vanished or in_dwh)
+
+
+def loaded_to(warehouse: Cursor, table: SourceTable) -> str | None:
+    """The instant up to which stage has all changes of a table; None where it was never loaded."""
+    query = "select loaded_to::text from etl.stage_batch where table_name = %s"
+    found = postgres.rows(warehouse, query, (table.short,))
+    return found[0][0] if found else None
+
+
+def is_due(warehouse: Cursor, date: dt.date, days: int) -> bool:
+    """Whether a warehouse that was first loaded so many days before a date was not compared since."""
+    due: bool = postgres.value(warehouse, DUE, {"since": date - dt.timedelta(days=days), "date": date})
+    return due
+
+
+DUE = """
+select
+    exists (select from etl.marker where load_date <= %(since)s)
+    and not exists (select from etl.reconciliation where load_date > %(since)s and load_date <= %(date)s)
+"""
+
+
+def compare(source: Cursor, warehouse: Cursor, table: SourceTable) -> Difference:
+    """The difference between a source table and its stage table. Makes temporary tables in the warehouse.
+
+    Two aggregates over the table on either side; of the buckets that differ, keys and hashes are moved.
+    """
+    found = Difference(table)
+    bound = loaded_to(warehouse, table)
+    _bring_moved(source, warehouse, table, bound)
+    here, there = _Side(source, table, bound), _Side(warehouse, table, bound, stage=True)
+    shared = [name for name in there.columns if name in here.columns]
+    ours, theirs = there.buckets(shared), here.buckets(shared)
+    found.source_rows = sum(rows for rows, _ in theirs.values())
+    found.stage_rows = sum(rows for rows, _ in ours.values())
+    buckets = [bucket for bucket in range(BUCKETS) if ours.get(bucket) != theirs.get(bucket)]
+    if buckets:
+        here.send(shared, buckets, warehouse)
+        for kind, rejected, *key in postgres.rows(warehouse, there.differing(shared, buckets)):
+            if not (rejected and kind == "missing"):
+                getattr(found, kind).append(tuple(key))
+    if table.short in IN_DWH:
+        query = _against_dwh(table, *IN_DWH[table.short])
+        [(found.dwh_missing, found.dwh_changed, found.dwh_vanished)] = postgres.rows(warehouse, query)
+    return found
+
+
+def _against_dwh(table: SourceTable, target: str, columns: Sequence[str]) -> sql.Composed:
+    """The query that counts keys of stage that dwh has not, or has with another content, and keys of dwh alone.
+
+    Of the versions of a product the current one is looked at, and the unknown member never.
+    """
+    first = sql.Identifier(table.key[0])
+    return sql.SQL(
+        "select count(*) filter (where in_dwh is null), "
+        "count(*) filter (where in_stage and in_dwh and ({stage}) is distinct from ({dwh})), "
+        "count(*) filter (where in_stage is null) "
+        "from (select *, true as in_stage from {stage_table}) as stage "
+        "full join (select *, true as in_dwh from {dwh_table} where {first} <> -1 {current}) as dwh using ({key}) "
+        "where (in_stage and stage.{deleted} is null) or (in_dwh and not dwh.is_deleted)"
+    ).format(
+        stage=identifiers(columns, "stage"),
+        dwh=identifiers(columns, "dwh"),
+        stage_table=qualified(f"stage.{table.short}"),
+        dwh_table=qualified(f"dwh.{target}"),
+        first=first,
+        deleted=sql.Identifier(DELETED),
+        current=sql.SQL("and is_current" if target == "dim_product" else ""),
+        key=identifiers(table.key),
+    )
+
+
+@dataclass
+class _Side:
+    """One of the two: the source table, or its stage table."""
+
+    cursor: Cursor
+    table: SourceTable
+    bound: str | None
+    stage: bool = False
+
+    def __post_init__(self) -> None:
+        name = f"stage.{self.table.short}" if self.stage else self.table.name
+        found = existing_columns(self.cursor, name) if self.stage else read_columns(self.cursor, self.table)
+        self.columns = [column.name for column in found if column.name not in (BATCH, DELETED)]
+        self.name = qualified(name)
+
+    def buckets(self, columns: Sequence[str]) -> dict[int, tuple[int, int]]:
+        """Rows and sum of hashes of each bucket that has rows."""
+        query = sql.SQL(
+            "select bucket, count(*), sum(('x' || left(hash, 15))::bit(60)::bigint) from ({}) as r group by 1"
+        )
+        rows = postgres.rows(self.cursor, query.format(self._hashed(columns)))
+        return {bucket: (count, int(total)) for bucket, count, total in rows}
+
+    def send(self, columns: Sequence[str], buckets: list[int], warehouse: Cursor) -> None:
+        """Brings keys and hashes of some buckets into the warehouse's temporary table `source_row`."""
+        key = identifiers(self.table.key)
+        warehouse.execute(
+            sql.SQL(
+                "drop table if exists pg_temp.source_row; "
+                "create temporary table source_row as select {}, ''::text as hash from {} where false"
+            ).format(key, qualified(f"stage.{self.table.short}"))
+        )
+        query = sql.SQL("select {}, hash from ({}) as r where bucket = any({})").format(
+            key, self._hashed(columns), sql.Literal(buckets)
+        )
+        _move(self.cursor, query, warehouse, "source_row", [*self.table.key, "hash"])
+
+    def differing(self, columns: Sequence[str], buckets: list[int]) -> sql.Composed:
+        """The query of the keys in which `source_row` and stage differ: how, whether rejected, the key."""
+        key = self.table.key
+        return sql.SQL(
+            "select case when stage_row.hash is null then 'missing' when source_row.hash is null then 'vanished' "
+            "else 'changed' end, {rejected}, {keys} "
+            "from source_row full join (select * from ({hashed}) as r where bucket = any({buckets})) as stage_row "
+            "using ({key}) where source_row.hash is distinct from stage_row.hash order by {keys}"
+        ).format(
+            keys=identifiers(key),
+            key=identifiers(key),
+            hashed=self._hashed(columns),
+            buckets=sql.Literal(buckets),
+            rejected=sql.SQL("exists (select from etl.rejected_row where source = {} and {})").format(
+                sql.Literal(self.table.name),
+                sql.SQL(" and ").join(
+                    sql.SQL('"row"::jsonb ->> {} = {}::text').format(sql.Literal(name), sql.Identifier(name))
+                    for name in key
+                ),
+            ),
+        )
+
+    def _hashed(self, columns: Sequence[str]) -> sql.Composed:
+        """Key, bucket and hash of the rows that are compared."""
+        key = identifiers(self.table.key)
+        moved = sql.SQL("{} is null and ({}) not in (select {} from moved)").format(sql.Identifier(DELETED), key, key)
+        older = sql.SQL("{} < {}").format(sql.Identifier(self.table.watermark), sql.Literal(self.bound))
+        return sql.SQL(
+            "select {key}, ('x' || left(md5(row({key})::text), 8))::bit(32)::integer & {mask} as bucket, "
+            "md5(row({columns})::text) as hash from {table} where {compared}"
+        ).format(
+            key=key,
+            mask=sql.Literal(BUCKETS - 1),
+            columns=identifiers(columns),
+            table=self.name,
+            compared=moved if self.stage else older,
+        )
+
+
+def _bring_moved(source: Cursor, warehouse: Cursor, table: SourceTable, bound: str | None) -> None:
+    """The keys that changed in the source since stage was loaded, as temporary table `moved`."""
+    warehouse.execute(
+        sql.SQL(
+            "drop table if exists pg_temp.moved; create temporary table moved as select {} from {} where false"
+        ).format(identifiers(table.key), qualified(f"stage.{table.short}"))
+    )
+    query = sql.SQL("select {} from {} where {} >= {}").format(
+        identifiers(table.key), qualified(table.name), sql.Identifier(table.watermark), sql.Literal(bound)
+    )
+    _move(source, query, warehouse, "moved", table.key)
+
+
+def _move(source: Cursor, query: sql.Composable, warehouse: Cursor, table: str, columns: Sequence[str]) -> None:
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+        postgres.copy_out(source, query, file)
+        file.seek(0)
+        postgres.copy_in(warehouse, sql.Identifier(table), columns, file, "format csv, header match")
+    warehouse.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
+
+
+def keep(warehouse: Cursor, date: dt.date, found: Difference) -> None:
+    """Keeps what a comparison found in etl.reconciliation and etl.difference, in place of an earlier one's."""
+    where = (date, found.table.name)
+    for table in ("reconciliation", "difference"):
+        warehouse.execute(
+            sql.SQL("delete from {} where load_date = %s and table_name = %s").format(qualified(f"etl.{table}")), where
+        )
+    counts = [len(found.missing), len(found.changed), len(found.vanished)]
+    counts += [found.dwh_missing, found.dwh_changed, found.dwh_vanished]
+    warehouse.execute(
+        "insert into etl.reconciliation values (%s, %s, default, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (*where, found.source_rows, found.stage_rows, *counts),
+    )
+    for kind in ("missing", "changed", "vanished"):
+        keys = [json.dumps(key, default=str) for key in getattr(found, kind)]
+        warehouse.execute("insert into etl.difference select %s, %s, %s, unnest(%s::text[])", (*where, kind, keys))
+
+
+def extract_again(source: Cursor, lake: Lake, settings: Settings, date: dt.date, found: Difference, bound: str) -> str:
+    """Writes the rows that differ, and the keys that vanished, to the lake as a repair, and returns its folder."""
+    at = dt.datetime.now(dt.UTC)
+    for where in repairs.folders(lake, found.table)[-1:]:
+        # After the last one, also where its machine had another clock: a rebuild loads them in this order.
+        last = dt.datetime.strptime(f"{where.rpartition('/at=')[2]}+0000", AT)
+        at = max(at, last + dt.timedelta(microseconds=1))
+    where = f"{repairs.FOLDER}/{found.table.name}/date={date}/at={at.replace(tzinfo=None):{AT}}"
+    columns = {column.name: column.type for column in read_columns(source, found.table)}
+    keys = sql.SQL("select * from unnest({})").format(
+        sql.SQL(", ").join(
+            sql.SQL("{}::{}[]").format(sql.Literal([key[number] for key in found.to_extract]), sql.SQL(columns[name]))
+            for number, name in enumerate(found.table.key)
+        )
+    )
+    vanished = {repairs.DELETED_KEYS: json.dumps(found.vanished, default=str).encode()}
+    write(source, lake, found.table, where, date, (BEGINNING, bound), settings, keys=keys, more=vanished)
+    return where
