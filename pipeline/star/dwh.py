@@ -10,7 +10,7 @@ from pipeline.catalog import Dimension, Fact
 from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
-from pipeline.star import mart
+from pipeline.star import moves
 
 BEGINNING = 0  # a watermark before every batch
 
@@ -48,7 +48,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
             # The load of the lines has to have ended: one that still runs may hold rows keyed by the old versions.
             postgres.lock_tables(cursor, "dwh.fact_order_line")
             cursor.execute(statement("work/reopened_order_line"))
-        mart.notice_moves(cursor, dimension)
+        moves.notice_moves(cursor, dimension)
         written = _write(cursor, dimension)
     _set_watermarks(cursor, dimension, newest)
     return written
@@ -116,8 +116,8 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     select = statement(f"work/{fact.name}", **{name: qualified(f"stage.{name}") for name in fact.sources})
     written = _insert_all(cursor, fact, select)
     cursor.execute("set local enable_hashagg = on")
-    if fact.name in mart.BEFORE:
-        mart.ask_for_refill(cursor, f"{fact.name} was filled")
+    if fact.before:
+        moves.ask_for_refill(cursor, f"{fact.name} was filled")
     _queue(cursor, fact, changed=table)
     return written
 
@@ -139,7 +139,7 @@ def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
 def write_fact(cursor: Cursor, fact: Fact, select: sql.Composable) -> Written:
     """Writes those rows of a select that a fact table does not hold like that."""
     _work(cursor, fact, select)
-    mart.remember(cursor, fact)
+    moves.keep_before(cursor, fact)
     return _write(cursor, fact)
 
 

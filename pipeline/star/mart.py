@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.catalog import Dimension, Fact
+from pipeline.catalog import FACTS
 from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
@@ -39,10 +39,8 @@ BY_MONTH = (
 CUSTOMERS = Aggregate("agg_customer_quarter", ("quarter", "country"), ("customers",))
 AGGREGATES = (*BY_MONTH, CUSTOMERS)
 
-# The facts that count, and where the load of each puts rows before it writes them.
-BEFORE = {"fact_order_line": "line_before", "fact_order": "order_before"}
-# What says in which row of an aggregate a fact counts: a change of it moves all facts of the member.
-PLACES = {"dim_address": "country", "dim_order_status": "is_lost", "dim_product": "product_subtype"}
+# The facts that the aggregates count; the load of each keeps how rows stood before it wrote them.
+COUNTED = tuple(fact.name for fact in FACTS.values() if fact.before)
 
 IS_CURRENT = """
 select not exists (select from mart.refill)
@@ -58,44 +56,13 @@ def is_current(cursor: Cursor) -> bool:
     return current
 
 
-def remember(cursor: Cursor, fact: Fact) -> None:
-    """Keeps how the rows in `work.<fact>`, which are about to be written, stand until now.
-
-    There is no need to where the aggregates will be counted anew.
-    """
-    if fact.name in BEFORE and not postgres.value(cursor, "select exists (select from mart.refill)"):
-        cursor.execute(statement(f"work/{BEFORE[fact.name]}"))
-
-
-def notice_moves(cursor: Cursor, dimension: Dimension) -> None:
-    """Asks for new aggregates when `work.<dimension>` is about to change where facts count."""
-    if dimension.name not in PLACES:
-        return
-    query = sql.SQL(
-        "select exists (select from {work} as work inner join {dwh} as old using ({key}) "
-        "where work.{place} is distinct from old.{place})"
-    ).format(
-        work=qualified(f"work.{dimension.name}"),
-        dwh=qualified(f"dwh.{dimension.name}"),
-        key=sql.Identifier(dimension.key[0]),
-        place=sql.Identifier(PLACES[dimension.name]),
-    )
-    if postgres.value(cursor, query):
-        ask_for_refill(cursor, f"{PLACES[dimension.name]} of {dimension.name} changed")
-
-
-def ask_for_refill(cursor: Cursor, reason: str) -> None:
-    """Has the next `keep` count everything anew."""
-    cursor.execute("insert into mart.refill (reason) values (%s)", (reason,))
-
-
 def keep(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
     """Brings the aggregates up to date with the facts, and returns how many orders were counted.
 
     Costs what was written since it last ran; everything, quarter by quarter, where a refill was asked for. A rerun
     finds nothing to do. Waits for loads of the facts, and keeps them out until the transaction ends.
     """
-    postgres.lock_tables(cursor, *(f"dwh.{fact}" for fact in BEFORE))
+    postgres.lock_tables(cursor, *(f"dwh.{fact}" for fact in COUNTED))
     cursor.execute("delete from mart.refill")
     counted = _fill(cursor, progress) if cursor.rowcount else _add_difference(cursor)
     cursor.execute("delete from mart.order_before")

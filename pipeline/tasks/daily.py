@@ -114,16 +114,6 @@ class LoadHistory(DatedTask):
         return [day for day in days if (day + dt.timedelta(days=1)).day == 1 or (self.date - day).days < 7]
 
 
-def has_loads() -> bool:
-    """Whether any date was ever loaded."""
-    with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-        if postgres.value(cursor, "select to_regclass('etl.marker') is null"):
-            return False
-        query = "select exists (select from etl.marker where update_id like %s)"
-        found: bool = postgres.value(cursor, query, (f"{DailyWarehouseLoad.task_family}(%",))
-        return found
-
-
 def _has_feeds() -> bool:
     """Whether a vendor has ever delivered anything: where none has, no run need ask the lake."""
     with postgres.session(settings().warehouse_url, "warehouse") as cursor:

@@ -26,7 +26,7 @@ class LoadMart(MarkedTask):
         return [cls(date)] if settings().mart else []
 
     def requires(self) -> Iterable[luigi.Task]:
-        return [LoadFact(self.date, table) for table in mart.BEFORE]
+        return [LoadFact(self.date, table) for table in mart.COUNTED]
 
     def complete(self) -> bool:
         """Whether all facts are loaded, and counted."""

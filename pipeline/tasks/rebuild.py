@@ -14,7 +14,7 @@ from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.source import extract
 from pipeline.stage import merge, repairs
-from pipeline.star import dwh, mart, schema
+from pipeline.star import dwh, mart, moves, schema
 from pipeline.tasks.base import OceanTask, logger, retried, show
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad
@@ -109,7 +109,7 @@ class RebuildTable(OceanTask):
                 dwh.forget_read(cursor, self.table)
                 rows = dwh.load_dimension(cursor, DIMENSIONS[self.table]).rows
             elif self.table == MART:
-                mart.ask_for_refill(cursor, "somebody asked for it")
+                moves.ask_for_refill(cursor, "somebody asked for it")
                 rows = mart.keep(cursor, lambda *_: None)
             else:
                 postgres.lock_tables(cursor, f"dwh.{self.table}")
@@ -144,7 +144,7 @@ class ClearDate(OceanTask):
             self.cleared = cursor.rowcount
             if self.cleared:
                 cursor.execute("delete from etl.watermark")
-                mart.ask_for_refill(cursor, f"{self.date} was cleared")
+                moves.ask_for_refill(cursor, f"{self.date} was cleared")
         logger.info("%s markers of %s%s were cleared", self.cleared, self.date, " and later" * self.downstream)
 
 

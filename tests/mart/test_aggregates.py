@@ -15,7 +15,7 @@ from support import World, create_warehouse
 from pipeline.catalog import DIMENSIONS, FACTS
 from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor, sql
-from pipeline.star import dwh, mart
+from pipeline.star import dwh, mart, moves
 
 CUSTOMERS = (-1, 1, 2, 3)
 COUNTRIES = {1: "Chile", 2: "Chile", 3: "Peru", -1: "Unknown"}
@@ -165,7 +165,7 @@ def move(cursor: Cursor, country: str) -> None:
     cursor.execute("drop table if exists work.dim_address")
     cursor.execute("create table work.dim_address as select * from dwh.dim_address where address_key = 1")
     cursor.execute("update work.dim_address set country = %s", (country,))
-    mart.notice_moves(cursor, DIMENSIONS["dim_address"])
+    moves.notice_moves(cursor, DIMENSIONS["dim_address"])
     cursor.execute("update dwh.dim_address set country = %s where address_key = 1", (country,))
 
 
@@ -242,7 +242,7 @@ def replay(cursor: Cursor, history: list[tuple[str, Any]]) -> None:
             move(cursor, what)
             shop.countries[1] = what
         elif step == "refill":
-            mart.ask_for_refill(cursor, "somebody asked")
+            moves.ask_for_refill(cursor, "somebody asked")
         else:
             keep(cursor)
             check(cursor, shop)

@@ -55,6 +55,16 @@ class LakeObject(luigi.Target):
         return self.key in _found or _is_there(self.key, os.getpid())
 
 
+def has_loads() -> bool:
+    """Whether any date was ever loaded."""
+    with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+        if postgres.value(cursor, "select to_regclass('etl.marker') is null"):
+            return False
+        query = "select exists (select from etl.marker where update_id like %s)"
+        found: bool = postgres.value(cursor, query, ("DailyWarehouseLoad(%",))
+        return found
+
+
 _found: set[str] = set()
 
 

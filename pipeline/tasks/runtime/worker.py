@@ -19,10 +19,9 @@ from luigi.scheduler import Scheduler
 from luigi.worker import Worker
 
 from pipeline.kernel.errors import ConfigError, OceanError
-from pipeline.tasks.base import DatedTask
-from pipeline.tasks.daily import has_loads
 from pipeline.tasks.runtime.command import Command, ObservedScheduler
 from pipeline.tasks.runtime.scheduler import Luigid, end
+from pipeline.tasks.runtime.targets import has_loads
 
 
 class Factory:
@@ -73,7 +72,8 @@ class OceanWorker(Worker):
 
     def _create_task_process(self, task: luigi.Task) -> Any:
         process = super()._create_task_process(task)
-        in_worker = isinstance(task, DatedTask) and not task.is_long and _is_ordinary(task.date)
+        # Other tasks than those of a date do not say how long they take.
+        in_worker = not getattr(task, "is_long", True) and _is_ordinary(task.date)
         process.use_multiprocessing = process.use_multiprocessing and not in_worker
         self._command.note_start(task)
         return process

@@ -1,0 +1,1 @@
+"""What comes from elsewhere than the source: vendors' files, classified reviews, risk scores, purchases."""

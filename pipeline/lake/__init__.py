@@ -1,0 +1,1 @@
+"""Objects on S3: read and written whole, compressed, sealed with hashes, and checked for their form."""

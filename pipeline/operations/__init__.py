@@ -1,0 +1,1 @@
+"""What people see of loads: summary, status, alerts, and how a command ended."""

@@ -1,0 +1,1 @@
+"""From the lake into delta and stage: rows are taken in, merged, kept in their history, repaired."""
