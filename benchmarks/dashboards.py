@@ -25,9 +25,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # pages are opened as the tests open them
 
-from browser import log_in, open_dashboard, running_browser  # noqa: E402
-from dashboard_session import CONNECTIONS, Session  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402
+from support.browser import log_in, open_dashboard, running_browser  # noqa: E402
+from support.dashboard_session import CONNECTIONS, Session  # noqa: E402
 
 from pipeline.kernel import postgres  # noqa: E402
 from pipeline.kernel.config import settings  # noqa: E402

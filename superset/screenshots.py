@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # pictures are taken as the tests look
 
-from browser import HEIGHT, Browser, Page, log_in, open_dashboard, running_browser  # noqa: E402
-from support import SIMULATED, World, running_services  # noqa: E402
+from support.browser import HEIGHT, Browser, Page, log_in, open_dashboard, running_browser  # noqa: E402
+from support.world import SIMULATED, World, running_services  # noqa: E402
 
 from pipeline.kernel import config  # noqa: E402
 from pipeline.tasks.daily import DailyWarehouseLoad  # noqa: E402

@@ -8,18 +8,16 @@ from pathlib import Path
 
 import pytest
 from faults.figures import pytest_terminal_summary as pytest_terminal_summary  # a hook
-from superset_site import Site, running_site
-from support import (
-    World,
-    Worlds,
+from support.databases import (
     admin_url,
     create_source_database,
     create_warehouse_database,
     database_of,
     drop_database,
     login,
-    running_services,
 )
+from support.superset_site import Site, running_site
+from support.world import World, Worlds, running_services
 
 from pipeline.kernel import config
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import zstandard
-from feeds_world import settings_of
-from shop import OPENING, add_product, at, date, open_shop
-from support import World, Worlds, create_warehouse, extract_date, load_stages
+from support.feeds_world import settings_of
+from support.loads import create_warehouse, extract_date, load_stages
+from support.shop import OPENING, add_product, at, date, open_shop
+from support.world import World, Worlds
 
 from pipeline.kernel.errors import BadExtract
 from pipeline.source import extract

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import shop
-from feeds_world import classify, deliver_reviews, load_behavior, run, settings_of
-from support import World, Worlds, create_source, create_warehouse
+from support import shop
+from support.feeds_world import classify, deliver_reviews, load_behavior, run, settings_of
+from support.loads import create_source, create_warehouse
+from support.world import World, Worlds
 
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import TooManyRejected

@@ -1,15 +1,16 @@
 """Answers of the risk-score service: whatever is in them, good scores are loaded, and the rest is rejected or refused.
 
-What a single entry may be is in tests/test_risk.py; here are whole answers, up to dim_customer.
+What a single entry may be is in tests/feeds/test_risk.py; here are whole answers, up to dim_customer.
 """
 
 import json
 from typing import Any
 
 import pytest
-import shop
-from feeds_world import open_warehouse, run, settings_of
-from support import World, Worlds, load_dimensions
+from support import shop
+from support.feeds_world import open_warehouse, run, settings_of
+from support.loads import load_dimensions
+from support.world import World, Worlds
 
 from pipeline.kernel.errors import BadAnswer
 from pipeline.tasks.load_risk_scores import ANSWER, ExtractRiskScores, LoadRiskScores

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 import zstandard
-from feeds_world import load_fact, open_queue, settings_of
-from shop import OPENING, date, open_shop
-from support import World, Worlds, create_warehouse, extract_date, load_dimensions, load_stages
+from support.feeds_world import load_fact, open_queue, settings_of
+from support.loads import create_warehouse, extract_date, load_dimensions, load_stages
+from support.shop import OPENING, date, open_shop
+from support.world import World, Worlds
 from unconstrained import without_constraints
 
 from pipeline.catalog import SOURCE_TABLES

@@ -3,19 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from feeds_world import settings_of
-from shop import date, open_shop
-from support import (
-    World,
-    Worlds,
-    admin_url,
-    create_source,
-    create_source_database,
-    create_warehouse,
-    drop_database,
-    extract_date,
-    load_stages,
-)
+from support.databases import admin_url, create_source_database, drop_database
+from support.feeds_world import settings_of
+from support.loads import create_source, create_warehouse, extract_date, load_stages
+from support.shop import date, open_shop
+from support.world import World, Worlds
 from unconstrained import without_constraints
 
 from pipeline.catalog import SOURCE_TABLES, USER_PURCHASE

@@ -1,7 +1,7 @@
 """Vendors' files, up to the facts: partners' orders, and reviews with a stand-in for Spark.
 
-What the reader of CSV makes of a line is in tests/test_landing.py. Here each case is a file of its own; all files of a
-feed are delivered on one day and loaded once. Items of an order are named after their case.
+What the reader of CSV makes of a line is in tests/feeds/test_landing.py. Here each case is a file of its own; all files
+of a feed are delivered on one day and loaded once. Items of an order are named after their case.
 """
 
 import gzip
@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-import shop
-from feeds_world import KNOWN, classify, load_fact, open_queue, open_warehouse, run, settings_of
-from support import World, Worlds, load_dimensions
+from support import shop
+from support.feeds_world import KNOWN, classify, load_fact, open_queue, open_warehouse, run, settings_of
+from support.loads import load_dimensions
+from support.world import World, Worlds
 
 from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS, Feed
 from pipeline.kernel.errors import BadExtract, OceanError

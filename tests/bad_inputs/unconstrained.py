@@ -1,6 +1,6 @@
 """A source that takes any row, as views and other shops' tables do."""
 
-from support import World
+from support.world import World
 
 
 def without_constraints(world: World) -> None:

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support import BEFORE, LAST, SIMULATED, World, Worlds, running_services
+from support.world import BEFORE, LAST, SIMULATED, World, Worlds, running_services
 
 from faults.disturbed import Case, Tally, undisturbed
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from support import LAST, World, database_of, drop_database
+from support.databases import database_of, drop_database
+from support.world import LAST, World
 
 from pipeline import services
 

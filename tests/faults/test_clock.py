@@ -9,9 +9,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import shop
-from feeds_world import run, settings_of
-from support import World, Worlds, create_warehouse, database_of, extract_date, load_day
+from support import shop
+from support.databases import database_of
+from support.feeds_world import run, settings_of
+from support.loads import create_warehouse, extract_date, load_day
+from support.world import World, Worlds
 
 from faults.disturbed import FAULTS, Case, Tally
 from pipeline.source import extract

@@ -11,7 +11,8 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from support import World, admin_url, database_of
+from support.databases import admin_url, database_of
+from support.world import World
 
 from faults.disturbed import FAULTS, SECONDS, Case, Process, Tally, disturb, pid_of, wait_for
 from pipeline import services

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from support import luigid
+from support.world import luigid
 
 from faults.disturbed import FAULTS, SECONDS, TASK_FAILED, Case, Process, Tally, disturb, kill_command, pid_of
 from pipeline import services

@@ -7,9 +7,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import shop
-from feeds_world import add_customer, classify, deliver_orders, deliver_reviews, running_api
-from support import World, Worlds
+from support import shop
+from support.feeds_world import add_customer, classify, deliver_orders, deliver_reviews, running_api
+from support.world import World, Worlds
 
 from faults.disturbed import FAULTS, Case, Tally, disturb, kill_command, undisturbed, wait_for
 

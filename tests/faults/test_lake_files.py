@@ -15,10 +15,11 @@ from random import Random
 from typing import Any
 
 import pytest
-import shop
 import zstandard
-from feeds_world import run, settings_of
-from support import World, Worlds, create_warehouse, extract_date, load_day, load_dimensions, load_facts, load_stages
+from support import shop
+from support.feeds_world import run, settings_of
+from support.loads import create_warehouse, extract_date, load_day, load_dimensions, load_facts, load_stages
+from support.world import World, Worlds
 
 from faults.disturbed import FAULTS, Checksum, Tally
 from pipeline.catalog import SOURCE_TABLES

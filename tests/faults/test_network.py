@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from support import LAST, World
+from support.world import LAST, World
 
 from faults.disturbed import FAULTS, TASK_FAILED, Case, Tally, pid_of
 from faults.proxy import Fault, Proxy, Way, running_proxy

@@ -5,7 +5,7 @@ import subprocess
 from random import Random
 
 import pytest
-from support import BEFORE, LAST
+from support.world import BEFORE, LAST
 
 from faults.disturbed import FAULTS, Case, Tally, kill_command
 

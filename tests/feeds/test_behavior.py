@@ -9,11 +9,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import shop
-from feeds_world import classify, deliver_reviews, load_behavior, run
 from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
-from support import World, create_warehouse, let_extraction_read
+from support import shop
+from support.feeds_world import classify, deliver_reviews, load_behavior, run
+from support.loads import create_warehouse, let_extraction_read
+from support.world import World
 
 from pipeline.feeds import purchases
 from pipeline.kernel import postgres

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import shop
-from feeds_world import (
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+from support import shop
+from support.feeds_world import (
     KNOWN,
     customer_comes,
     deliver,
@@ -17,9 +19,8 @@ from feeds_world import (
     run,
     tasks_of,
 )
-from hypothesis import HealthCheck, given, note, settings
-from hypothesis import strategies as st
-from support import World, create_warehouse
+from support.loads import create_warehouse
+from support.world import World
 
 from pipeline.feeds.landing import PARTNER_ORDERS
 from pipeline.kernel.errors import BadExtract, TooManyRejected

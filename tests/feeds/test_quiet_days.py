@@ -3,9 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-import shop
-from feeds_world import tasks_of
-from support import World
+from support import shop
+from support.feeds_world import tasks_of
+from support.world import World
 
 FEEDS = {"ClassifyReviews", "LoadReviews", "LoadPartnerOrders", "ExtractRiskScores", "LoadRiskScores"}
 PURCHASES = {"ExtractPurchases", "LoadUserBehavior"}

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-import shop
-from feeds_world import (
+from support import shop
+from support.feeds_world import (
     KNOWN,
     add_customer,
     as_parquet,
@@ -20,7 +20,7 @@ from feeds_world import (
     run,
     tasks_of,
 )
-from support import World
+from support.world import World
 
 from pipeline.feeds import reviews
 from pipeline.feeds.landing import REVIEWS

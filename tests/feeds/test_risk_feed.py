@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-import shop
-from feeds_world import KNOWN, Api, add_customer, customer_comes, open_warehouse, run, running_api, tasks_of
-from support import World, load_dimensions
+from support import shop
+from support.feeds_world import KNOWN, Api, add_customer, customer_comes, open_warehouse, run, running_api, tasks_of
+from support.loads import load_dimensions
+from support.world import World
 
 from pipeline.kernel.errors import TooManyRejected
 from pipeline.tasks.load_risk_scores import ANSWER, ExtractRiskScores, LoadRiskScores

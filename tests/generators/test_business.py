@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import create_source_database, drop_database, login
+from support.databases import create_source_database, drop_database, login
 
 from pipeline.generators.shop import simulate
 from pipeline.kernel import postgres

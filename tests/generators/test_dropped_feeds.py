@@ -11,7 +11,7 @@ from threading import Lock
 
 import luigi
 import pytest
-from support import World
+from support.world import World
 
 from pipeline.generators.books import ONE_DAY, Shop
 from pipeline.generators.deliveries import Dropped, drop_feeds

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import create_source_database, drop_database, login
+from support.databases import create_source_database, drop_database, login
 
 from pipeline.generators.copying import COLUMNS
 from pipeline.generators.shop import LOCK, Simulated, simulate

@@ -4,7 +4,7 @@ import datetime as dt
 
 import luigi
 import pytest
-from support import World
+from support.world import World
 
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import SimulationError

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from support import World
+from support.world import World
 
 from pipeline.feeds import review_models
 from pipeline.lake import seals

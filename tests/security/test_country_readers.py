@@ -4,10 +4,12 @@ import re
 
 import psycopg2
 import pytest
-import shop
-from feeds_world import settings_of
 from psycopg2 import errorcodes
-from support import World, Worlds, create_warehouse, database_of, load_day, login
+from support import shop
+from support.databases import database_of, login
+from support.feeds_world import settings_of
+from support.loads import create_warehouse, load_day
+from support.world import World, Worlds
 
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import DatabaseError

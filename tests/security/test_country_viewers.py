@@ -6,8 +6,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from superset_site import Client, Site, asked, options
-from support import ROOT
+from support.superset_site import Client, Site, asked, options
+from support.world import ROOT
 
 from pipeline.services.access import READER, READERS
 

@@ -8,7 +8,7 @@ import pytest
 import setuptools  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 from packaging.version import Version
-from support import ROOT
+from support.world import ROOT
 
 LOCKS = ("requirements.lock", "requirements-dev.lock", "superset/requirements.lock")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import psycopg2
 import pytest
-from support import LAST, SIMULATED, admin_url, embedded
+from support.databases import admin_url
+from support.world import LAST, SIMULATED, embedded
 
 from pipeline import services
 from pipeline.kernel import listener

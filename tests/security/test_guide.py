@@ -2,7 +2,7 @@
 
 import re
 
-from support import ROOT
+from support.world import ROOT
 
 
 def test_the_guide_names_every_file_of_attacks_and_no_other() -> None:

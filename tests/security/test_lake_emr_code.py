@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support.world import ROOT
 
-sys.path.insert(0, str(ROOT / "tests/engines"))
+sys.path.insert(0, str(ROOT / "tests/spark"))
 
 from emr_double import emr_double
 from engine_support import SPARK, new_lake

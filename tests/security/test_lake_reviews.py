@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-import shop
-from feeds_world import KNOWN, classify, deliver_reviews, open_warehouse, run, settings_of
 from pyarrow import parquet
-from support import World, Worlds
+from support import shop
+from support.feeds_world import KNOWN, classify, deliver_reviews, open_warehouse, run, settings_of
+from support.world import World, Worlds
 
 from pipeline.feeds import reviews
 from pipeline.kernel.errors import BadExtract

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from feeds_world import settings_of
 from lake_attacks import SQL, got_in
-from shop import at, date, open_shop, update
-from support import World, Worlds, create_warehouse, extract_date, load_stages
+from support.feeds_world import settings_of
+from support.loads import create_warehouse, extract_date, load_stages
+from support.shop import at, date, open_shop, update
+from support.world import World, Worlds
 
 from pipeline.source import extract
 from pipeline.source.columns import fits

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from feeds_world import settings_of
 from lake_attacks import SQL, SQL_INSIDE, columns_with, forge, got_in, vouch
-from shop import date, open_shop
-from support import World, Worlds, create_warehouse, extract_date, load_stages
+from support.feeds_world import settings_of
+from support.loads import create_warehouse, extract_date, load_stages
+from support.shop import date, open_shop
+from support.world import World, Worlds
 
 import pipeline
 from pipeline.catalog import SOURCE_TABLES

@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from typing import Any
 
 import pytest
-from support import ROOT
+from support.world import ROOT
 from test_deploy_files import template
 
 from pipeline.kernel.config import S3

@@ -17,7 +17,7 @@ import psycopg2
 import pytest
 from botocore.exceptions import ClientError
 from other_account import as_root, listening, start
-from support import LAST, ROOT, SIMULATED, closed_port, embedded, running_services, secrets_of
+from support.world import LAST, ROOT, SIMULATED, closed_port, embedded, running_services, secrets_of
 
 from pipeline import services
 from pipeline.kernel import listener, postgres

@@ -13,7 +13,7 @@ import pytest
 from luigi.rpc import RemoteScheduler
 from luigi.scheduler import RPC_METHODS
 from luigid_attacks import ask, is_paused, known, schedule, tell
-from support import LAST, ROOT, SIMULATED, World, embedded, luigid
+from support.world import LAST, ROOT, SIMULATED, World, embedded, luigid
 
 from pipeline import services
 from pipeline.tasks.runtime.scheduler import Luigid

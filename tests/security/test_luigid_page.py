@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import running_browser
 from luigid_attacks import ask, foreign_page, is_paused, known, tell
 from playwright.sync_api import Browser, HttpCredentials, Page
-from support import luigid
+from support.browser import running_browser
+from support.world import luigid
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,11 @@ from typing import Any
 
 import psutil
 import pytest
-import shop
-from feeds_world import deliver_reviews, run, settings_of
 from lake_attacks import MODEL, plant_model
-from support import World, Worlds, create_warehouse
+from support import shop
+from support.feeds_world import deliver_reviews, run, settings_of
+from support.loads import create_warehouse
+from support.world import World, Worlds
 
 from pipeline.feeds import review_models, reviews
 from pipeline.feeds.landing import REVIEWS

@@ -16,8 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy
-from feeds_world import settings_of
-from support import ROOT, World, Worlds, admin_url, create_source, create_warehouse, database_of, login
+from support.databases import admin_url, database_of, login
+from support.feeds_world import settings_of
+from support.loads import create_source, create_warehouse
+from support.world import ROOT, World, Worlds
 
 from pipeline.kernel import limits, postgres, waiting
 from pipeline.kernel.errors import DatabaseError, ServiceDown

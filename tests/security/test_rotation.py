@@ -13,7 +13,8 @@ import psycopg2
 import pytest
 import urllib3
 from botocore.exceptions import ClientError
-from support import BEFORE, ROOT, SIMULATED, admin_url, embedded, running_services, secrets_of
+from support.databases import admin_url
+from support.world import BEFORE, ROOT, SIMULATED, embedded, running_services, secrets_of
 
 from pipeline import services
 from pipeline.kernel.config import LUIGID_USER, S3

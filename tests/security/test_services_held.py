@@ -19,7 +19,7 @@ import pytest
 import urllib3
 from botocore.exceptions import ClientError
 from other_account import ACCOUNT, PYTHON, as_root
-from support import LAST, ROOT, SIMULATED, World, embedded, running_services, secrets_of
+from support.world import LAST, ROOT, SIMULATED, World, embedded, running_services, secrets_of
 
 from pipeline import services
 from pipeline.kernel.errors import OceanError

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from superset_site import Client, Site, asked, options
+from support.superset_site import Client, Site, asked, options
 
 CHART_DATA, EXPLORE = "/api/v1/chart/data", "/superset/explore_json/"
 REFUSED = "it is not what a chart of the dashboard asks"

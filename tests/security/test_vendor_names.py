@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import shop
-from feeds_world import deliver, deliver_orders, open_warehouse, settings_of
-from support import World, Worlds
+from support import shop
+from support.feeds_world import deliver, deliver_orders, open_warehouse, settings_of
+from support.world import World, Worlds
 
 import pipeline
 from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labelled import COUNT, ROWS, labelled
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from shipped import SCRIPTS, classifiers, classify_reviews, models, review_text, train_classifier
+from support.labelled import COUNT, ROWS, labelled
 
 from pipeline.feeds.review_jobs import lexicon_files
 from pipeline.spark.java import java_home

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import urllib3
-from dashboard_session import Session
-from superset_site import Site, asked, options
-from support import ROOT
+from support.dashboard_session import Session
+from support.superset_site import Site, asked, options
+from support.world import ROOT
 
 PYTHON = ROOT / ".venv-superset/bin/python"
 GERMAN = "of-the-test-alone"

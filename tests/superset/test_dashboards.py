@@ -7,9 +7,9 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any, NamedTuple
 
 import pytest
-from browser import Chart, Dashboard, log_in, open_dashboard, running_browser
 from playwright.sync_api import Browser, Page
-from superset_site import Site
+from support.browser import Chart, Dashboard, log_in, open_dashboard, running_browser
+from support.superset_site import Site
 
 KEY_FIGURES = "Key figures of the last complete month (shop's currency)"
 LOST_ORDERS = "Lost orders of the last complete month (pp: percentage points)"

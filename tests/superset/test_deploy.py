@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import urllib3
-from superset_site import ASSETS, FOREIGN, Client, Site, asked
-from support import ROOT, secrets_of
+from support.superset_site import ASSETS, FOREIGN, Client, Site, asked
+from support.world import ROOT, secrets_of
 
 from pipeline import services
 from pipeline.kernel.errors import ServiceFailed

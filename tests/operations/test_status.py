@@ -1,0 +1,190 @@
+"""`python -m pipeline status`: what it says of a warehouse in any state, and its exit code."""
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from support import shop
+from support.loads import create_warehouse
+from support.world import ROOT, World, Worlds, secrets_of
+
+from pipeline.kernel import postgres
+
+OK, WARN, ERROR = 0, 1, 2
+TASK_FAILED = 30
+DATE, NEXT = shop.date(1), shop.date(2)
+TODAY = dt.datetime.now(dt.UTC).date()
+# The shop's days are long past.
+PATIENT = {"OCEAN_MAX_LAG_HOURS": "1000000"}
+BREAK = "alter table ops.order_lines rename column line_number to line"
+REPAIR = "alter table ops.order_lines rename column line to line_number"
+
+
+@pytest.fixture(scope="module")
+def loaded(worlds: Worlds) -> World:
+    """A warehouse with one date."""
+    world = worlds.new().where(**PATIENT)
+    shop.open_shop(world)
+    shop.add_order(world, 1, shop.at(1), 1)
+    world.load(DATE)
+    return world
+
+
+@pytest.fixture
+def copied(worlds: Worlds, loaded: World) -> World:
+    """The same, to be changed."""
+    return worlds.copy(loaded)
+
+
+def status(world: World, *words: str, expect: int) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "status", *words],
+        cwd=ROOT,
+        env={**os.environ, **world.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert not [secret for secret in secrets_of(world.home) if secret in done.stdout]
+    return done.stdout
+
+
+def as_json(world: World, *words: str, expect: int) -> Any:
+    return json.loads(status(world, "--json", *words, expect=expect))
+
+
+def test_a_warehouse_of_another_version_says_what_to_do(copied: World) -> None:
+    copied.warehouse("delete from etl.migration where number > 1")
+    assert "migrations behind\n    take a backup, then run" in status(copied, expect=WARN)
+    copied.warehouse("insert into etl.migration values (9999, '9999_from_the_future', '', true)")
+    assert "9999_from_the_future, has upgraded it; use that version" in status(copied, expect=ERROR)
+
+
+def test_a_warehouse_in_order_needs_no_attention(loaded: World) -> None:
+    shown = status(loaded, expect=OK)
+    assert shown.rstrip().endswith("Nothing needs attention.")
+    [line] = [line.split() for line in shown.splitlines() if line.startswith(str(DATE))]
+    assert line[1:7] == ["done"] * 6
+    assert "reprocessing queue: empty" in shown
+    assert "postgresql running" in shown
+    found = as_json(loaded, expect=OK)
+    assert found["status"] == "ok"
+    [day] = found["days"]
+    assert set(day["layers"].values()) == {"done"}
+    assert [mark["table"] for mark in found["watermarks"]] == sorted(mark["table"] for mark in found["watermarks"])
+    assert {service["name"] for service in found["services"]} >= {"postgresql", "s3", "luigid"}
+    assert found["checks"]
+
+
+def test_dates_that_are_over_and_were_not_loaded_are_missing(loaded: World) -> None:
+    shown = status(loaded.where(OCEAN_MAX_LAG_HOURS="36"), expect=ERROR)
+    assert f"missing: {NEXT} to {TODAY - dt.timedelta(days=1)}" in shown
+    assert "h behind the clock (max_lag_hours is 36)" in shown
+    assert f"DailyWarehouseLoad --date {TODAY - dt.timedelta(days=1)}" in shown
+
+
+def test_a_load_that_failed_is_named_with_its_reason_until_a_later_one_brings_it(worlds: Worlds, loaded: World) -> None:
+    world = worlds.copy(loaded)
+    world.source(BREAK)
+    world.load(NEXT, expect=TASK_FAILED)
+    world.source(REPAIR)
+    found = as_json(world, expect=ERROR)
+    [finding] = found["findings"]
+    assert finding["what"].startswith(f"{NEXT}: ExtractTable(ops.order_lines) failed: cannot extract ops.order_lines")
+    assert f"DailyWarehouseLoad --date {NEXT}" in finding["do"]
+    layers = found["days"][0]["layers"]
+    assert layers == {
+        "extract": "failed", "stage": "missing", "dwh": "missing", "mart": "missing", "checks": "missing",
+        "load": "missing",
+    }  # fmt: skip
+    assert found["days"][0]["open"] == {"extract": 1, "stage": 1, "dwh": 2, "mart": 1, "checks": 1, "load": 1}
+
+    world.load(shop.date(3))
+    found = as_json(world, "--days", "2", expect=OK)
+    assert [(day["date"], day["layers"]["load"]) for day in found["days"]] == [
+        (str(shop.date(3)), "done"),
+        (str(NEXT), "by later"),
+    ]
+
+
+def test_a_load_that_ended_without_a_word_is_named(copied: World) -> None:
+    copied.warehouse("delete from etl.marker where update_id like 'DailyWarehouseLoad(%'")
+    [finding] = as_json(copied, expect=ERROR)["findings"]
+    assert finding["what"] == f"{DATE}: its load did not come to an end"
+
+
+def test_a_load_that_is_under_way_is_no_failure(copied: World) -> None:
+    copied.warehouse("delete from etl.marker where update_id like 'DailyWarehouseLoad(%'")
+    with postgres.session(copied.warehouse_url, "warehouse"):
+        found = as_json(copied, expect=OK)
+    assert found["days"][0]["layers"]["load"] == "running"
+
+
+def test_what_waits_too_long_was_rejected_or_found_by_a_check_needs_attention(copied: World) -> None:
+    copied.warehouse(
+        "insert into etl.reprocessing_queue (fact_table, business_key, dimension, queued_ts) values "
+        "('fact_order', '1', 'dim_customer', now() - interval '30 hours'), "
+        "('fact_order', '2', 'dim_customer', now()), ('fact_order', '3', 'dim_address', now())"
+    )
+    copied.warehouse(
+        "insert into etl.rejected_row (source, date, reason) values ('ops.orders', %s, 'it is blue')", (DATE,)
+    )
+    found = as_json(copied, expect=WARN)
+    assert [(each["dimension"], each["rows"]) for each in found["queue"]] == [("dim_address", 1), ("dim_customer", 2)]
+    assert found["rejected"] == [{"source": "ops.orders", "date": str(DATE), "reason": "it is blue", "rows": 1}]
+    assert [(each["severity"], each["what"]) for each in found["findings"]] == [
+        ("warn", "2 rows of fact_order wait for dim_customer, the oldest for 30 h"),
+        ("warn", f"{DATE}: 1 input rows were rejected"),
+    ]
+    copied.warehouse("update etl.check_result set failures = 3 where check_name = 'order_amounts'")
+    copied.warehouse(
+        "insert into etl.check_result (check_name, severity, whole, load_date, failures, query) "
+        "values ('is_blue', 'error', false, %s, 5, 'select')",
+        (DATE,),
+    )
+    assert f"error: {DATE}: the check is_blue found 5 rows" in status(copied, expect=ERROR)
+
+
+def test_an_empty_warehouse_says_what_to_do(world: World) -> None:
+    shown = status(world, expect=WARN)
+    assert "nothing was loaded yet" in shown
+    assert "make demo" in shown
+    create_warehouse(world)
+    found = as_json(world, expect=WARN)
+    assert found["days"] == []
+    assert [finding["what"] for finding in found["findings"]] == ["nothing was loaded yet"]
+
+
+def test_services_that_are_down_are_said_to_be_started_by_make_up(loaded: World, tmp_path: Path) -> None:
+    kept = json.loads((loaded.home / "services.json").read_text())
+    for name in [name for name in kept if name.endswith(("_url", "_endpoint"))]:
+        parts = urlsplit(kept[name])
+        kept[name] = parts._replace(netloc=parts.netloc.replace(f":{parts.port}", ":9")).geturl()
+    (tmp_path / "services.json").write_text(json.dumps(kept))
+    down = loaded.where(OCEAN_HOME=str(tmp_path), WAREHOUSE_URL="", OPERATIONAL_URL="")
+    shown = status(down, expect=ERROR)
+    assert "postgresql stopped  127.0.0.1:9" in shown
+    assert "error: stopped: postgresql, s3, luigid, risk\n    start them with `make up`" in shown
+    assert "error: cannot reach the warehouse database at 127.0.0.1:9, because" in shown
+    found = as_json(down, expect=ERROR)
+    assert {service["state"] for service in found["services"]} == {"stopped"}
+
+
+def test_services_that_were_never_started_are_said_to_be_started_by_make_up(loaded: World, tmp_path: Path) -> None:
+    shown = status(loaded.where(OCEAN_HOME=str(tmp_path), WAREHOUSE_URL=""), expect=ERROR)
+    assert f"none were started yet under {tmp_path}; run `make up`" in shown
+
+
+def test_the_help_has_an_example_that_runs(loaded: World) -> None:
+    shown = " ".join(status(loaded, "--help", expect=OK).split())
+    command = shown.rpartition("example: ")[2].split()
+    assert command[:3] == [".venv/bin/python", "-m", "pipeline"]
+    status(loaded, *command[4:], expect=OK)

@@ -1,0 +1,251 @@
+"""The same reviews give the same rows on every engine; what these rows are."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from emr_double import emr_double
+from engine_support import SPARK, new_lake, silent
+from support.labelled import labelled
+
+from pipeline.feeds import review_models
+from pipeline.feeds.review_jobs import classify, train
+from pipeline.lake.objects import Lake
+from pipeline.spark.emr import EmrEngine
+from pipeline.spark.java import java_home
+from pipeline.spark.job import Engine, Job
+from pipeline.spark.local import LocalEngine, spark_home
+
+LANDING, TARGET = "landing/movie_review", "stage/movie_review"
+DAY, NEXT, LATER = "2026-01-01", "2026-01-02", "2026-01-03"
+REVIEWS: dict[str, list[tuple[str, str]]] = {
+    DAY: [
+        ("1", "A wonderful, touching film."),
+        ("2", 'She said "a masterpiece", he said "superb"; both were happy.'),
+        ("3", "A disaster.\nBoring from start to end,\nand awful in between."),
+        ("4", "It was not good."),
+        ("5", "It isn't a very good film."),
+        ("6", "never really all that good"),
+        ("7", "😍😍😍"),
+        ("8", ""),
+        ("9", "<p>Great&nbsp;fun!<br/>I loved it</p>"),
+        ("10", "Not bad at all"),
+        ("11", "GOOD"),
+        ("12", "Goodness knows what they were thinking"),
+        ("12", "Goodness knows what they were thinking"),
+    ],
+    NEXT: [("1", "A wonderful, touching film."), ("-1", "hopeless 😡")],
+}
+BAD_ROWS = "x,a number is missing\n1.5,a fraction\n14,too,many\n15\n99999999999999999999,too large\n"
+# What the words of these reviews say; the lexicon has no mind of its own on Goodness.
+POSITIVE = {1: True, 2: True, 3: False, 4: False, 5: False, 6: False, 7: True, 8: False, 9: True, 10: True, 11: True}
+
+Row = tuple[int, bool, str, str]
+
+
+def csv_file(rows: list[tuple[str, str]], more: str = "") -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("cid", "review_str"), *rows])
+    return (text.getvalue() + more).encode()
+
+
+def land(lake: Lake) -> None:
+    first, second = REVIEWS[DAY][:5], REVIEWS[DAY][5:]
+    lake.write(f"{LANDING}/date={DAY}/a.csv", csv_file(first, BAD_ROWS))
+    lake.write(f"{LANDING}/date={DAY}/b.csv", csv_file(second))
+    lake.write(f"{LANDING}/date={NEXT}/a.csv", csv_file(REVIEWS[NEXT]))
+    lake.write(f"{LANDING}/date={LATER}/a.csv", csv_file([("1", "not asked for")]))
+
+
+def job(classifier: str = "lexicon", *, dates: tuple[str, ...] = (DAY, NEXT), model: str = "", sha256: str = "") -> Job:
+    return classify("classify reviews", LANDING, dates, TARGET, classifier, model, sha256)
+
+
+def rows(lake: Lake, date: str) -> list[Row]:
+    """The rows of a date in the order of its files."""
+    found: list[Row] = []
+    for entry in lake.objects(f"{TARGET}/date={date}"):
+        table = pq.read_table(io.BytesIO(lake.read(entry.key) or b""))
+        assert [str(field.type) for field in table.schema] == ["int64", "bool", "string", "string"]
+        found += [tuple(row.values()) for row in table.to_pylist()]
+    return found
+
+
+def all_rows(lake: Lake) -> dict[str, list[Row]]:
+    return {date: rows(lake, date) for date in (DAY, NEXT)}
+
+
+@contextmanager
+def standalone_cluster(folder: Path) -> Iterator[str]:
+    """The URL of a master with two workers on the loopback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"spark://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "JAVA_HOME": str(java_home(folder)),
+        "SPARK_HOME": str(spark_home()),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_WORKER_DIR": str(folder / "work"),
+    }
+    # A cluster's own answer is in its log: no fixed wait tells when it is ready.
+    log = folder / "cluster.log"
+    common = ["--host", "127.0.0.1", "--webui-port", "0"]
+    worker = ["org.apache.spark.deploy.worker.Worker", *common, "--cores", "1", "--memory", "1g", url]
+    commands = [["org.apache.spark.deploy.master.Master", *common, "--port", str(port)], worker, worker]
+    processes = []
+    try:
+        with log.open("wb") as output:
+            for command in commands:
+                processes.append(
+                    subprocess.Popen(
+                        [spark_home() / "bin/spark-class", *command], env=environment, stdout=output, stderr=output
+                    )
+                )
+                wait_for(lambda: "I have been elected leader" in log.read_text())
+            wait_for(lambda: log.read_text().count("Successfully registered with master") == 2)
+        yield url
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def empty_lake(services_home: Path) -> Lake:
+    return new_lake(services_home)
+
+
+@pytest.fixture(scope="module")
+def local(services_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Engine]:
+    """A lake with the reviews classified by the lexicon on local[2]; a date that was there before."""
+    lake = new_lake(services_home)
+    land(lake)
+    lake.write(f"{TARGET}/date={LATER}/part-00000.parquet", b"of another day")
+    lake.write(f"{TARGET}/date={DAY}/part-00007.parquet", b"of a larger run before")
+    engine = LocalEngine(SPARK, lake, tmp_path_factory.mktemp("logs"))
+    engine.run(job(), silent)
+    return lake, engine
+
+
+def answers(found: list[Row]) -> dict[int, bool]:
+    return {cid: positive for cid, positive, *_ in found}
+
+
+def test_the_lexicon_understands_negation_quotes_line_breaks_emoji_and_empty_texts(
+    local: tuple[Lake, Engine],
+) -> None:
+    found = answers(rows(local[0], DAY))
+    assert {cid: found[cid] for cid in POSITIVE} == POSITIVE
+    assert answers(rows(local[0], NEXT)) == {1: True, -1: False}
+
+
+def test_bad_rows_are_left_out_and_all_others_are_there_once(local: tuple[Lake, Engine]) -> None:
+    for date in (DAY, NEXT):
+        assert sorted(row[0] for row in rows(local[0], date)) == sorted(int(cid) for cid, _ in REVIEWS[date])
+
+
+def test_a_review_id_is_the_hash_of_what_was_said_and_how_often(local: tuple[Lake, Engine]) -> None:
+    def sha(text: str) -> str:
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    for date, reviews in REVIEWS.items():
+        expected = {
+            sha(f"{sha(f'{date}|{cid}|{text}')}|{reviews[:position].count((cid, text)) + 1}")
+            for position, (cid, text) in enumerate(reviews)
+        }
+        assert {row[2] for row in rows(local[0], date)} == expected
+
+
+def test_rows_stand_in_the_order_of_their_ids_in_one_file_for_each_date(local: tuple[Lake, Engine]) -> None:
+    for date in (DAY, NEXT):
+        assert len(local[0].objects(f"{TARGET}/date={date}")) == 1
+        ids = [row[2] for row in rows(local[0], date)]
+        assert ids == sorted(ids)
+
+
+def test_another_date_stays_as_it_was(local: tuple[Lake, Engine]) -> None:
+    assert local[0].read(f"{TARGET}/date={LATER}/part-00000.parquet") == b"of another day"
+
+
+def test_a_standalone_cluster_gives_the_same_rows(local: tuple[Lake, Engine], empty_lake: Lake, tmp_path: Path) -> None:
+    land(empty_lake)
+    with standalone_cluster(tmp_path) as master:
+        LocalEngine(replace(SPARK, master=master), empty_lake, tmp_path).run(job(), silent)
+        log = (tmp_path / "cluster.log").read_text()
+    assert all_rows(empty_lake) == all_rows(local[0])
+    assert log.count("Asked to launch executor") == 2
+
+
+def test_emr_gives_the_same_rows(local: tuple[Lake, Engine], empty_lake: Lake, tmp_path: Path) -> None:
+    land(empty_lake)
+    with emr_double(tmp_path, empty_lake.s3) as double:
+        EmrEngine(replace(SPARK, emr_cluster=double.cluster()), empty_lake).run(job(), silent)
+    assert all_rows(empty_lake) == all_rows(local[0])
+    assert len(double.commands) == 3
+
+
+def test_other_files_in_another_order_give_the_same_rows(
+    local: tuple[Lake, Engine], empty_lake: Lake, tmp_path: Path
+) -> None:
+    for date in (DAY, NEXT):
+        for number, row in enumerate(reversed(REVIEWS[date])):
+            empty_lake.write(f"{LANDING}/date={date}/{number:02}.csv", csv_file([row]))
+    # The name of a folder that a shell would split.
+    folder = tmp_path / "with a blank"
+    LocalEngine(replace(SPARK, master="local[1]"), empty_lake, folder).run(job(), silent)
+    assert all_rows(empty_lake) == all_rows(local[0])
+
+
+def test_the_keyword_rule_knows_the_word_good_and_nothing_else(local: tuple[Lake, Engine]) -> None:
+    lake, engine = local
+    kept = all_rows(lake)
+    engine.run(job("keyword", dates=(DAY,)), silent)
+    found = rows(lake, DAY)
+    assert {cid for cid, positive, *_ in found if positive} == {4, 5, 6, 11}
+    assert {row[3] for row in found} == {"keyword"}
+    assert [row[2] for row in found] == [row[2] for row in kept[DAY]]
+    assert rows(lake, NEXT) == kept[NEXT]
+
+
+def test_a_model_that_was_trained_on_the_lake_classifies(local: tuple[Lake, Engine]) -> None:
+    lake, engine = local
+    lake.write("labelled/reviews.csv", labelled().encode())
+    engine.run(train("train", "labelled", "models/first"), silent)
+    assert set(json.loads(lake.read("models/first/metrics.json") or b"")["held_out"]) == {
+        "trained",
+        "keyword",
+        "lexicon",
+    }
+    sha256 = review_models.digest(lake, "models/first")
+    engine.run(job("trained", dates=(NEXT,), model="models/first", sha256=sha256), silent)
+    # What so few reviews teach is no matter here; that the model was found and used is.
+    assert {(cid, classifier) for cid, _, _, classifier in rows(lake, NEXT)} == {(1, "trained"), (-1, "trained")}
+
+
+def test_without_reviews_no_spark_is_started(empty_lake: Lake, tmp_path: Path) -> None:
+    said: list[Any] = []
+    LocalEngine(SPARK, empty_lake, tmp_path / "logs").run(job(), said.append)
+    assert said == ["classify reviews: nothing to read"]
+    assert not (tmp_path / "logs").exists()

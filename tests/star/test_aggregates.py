@@ -1,0 +1,270 @@
+"""The aggregates, kept by difference through any sequence of loads, against sums over the rows in plain Python."""
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from support.loads import create_warehouse
+from support.world import World
+
+from pipeline.catalog import DIMENSIONS, FACTS
+from pipeline.kernel import postgres
+from pipeline.kernel.postgres import Cursor, sql
+from pipeline.star import dwh, mart, moves
+
+CUSTOMERS = (-1, 1, 2, 3)
+COUNTRIES = {1: "Chile", 2: "Chile", 3: "Peru", -1: "Unknown"}
+IS_LOST = {1: False, 2: False, 3: True}
+SUBTYPES = {1: "Vinyl", 2: "Vinyl", 3: "Tape", -1: "Unknown"}
+
+
+class Order(NamedTuple):
+    """A row of fact_order, as far as the aggregates look."""
+
+    order_id: int
+    customer_key: int
+    address_key: int
+    order_status_key: int
+    ordered_ts: dt.datetime
+    delivered_ts: dt.datetime | None
+    order_amount: Decimal
+    is_deleted: bool
+
+
+class Line(NamedTuple):
+    """A row of fact_order_line, as far as the aggregates look."""
+
+    order_id: int
+    line_number: int
+    product_key: int
+    line_amount: Decimal
+    is_deleted: bool
+
+
+# Four months in three quarters, with instants at the very ends of a month.
+instants = st.builds(
+    lambda month, edge: month + edge,
+    st.sampled_from([dt.datetime(2025, month, 1, tzinfo=dt.UTC) for month in (3, 4, 6, 7)]),
+    st.sampled_from([dt.timedelta(0), dt.timedelta(microseconds=-1), dt.timedelta(days=3, hours=5)]),
+)
+amounts = st.integers(-300, 900).map(lambda cents: Decimal(cents) / 100)
+numbers = st.integers(1, 5)
+rarely = st.integers(0, 4).map(lambda n: n == 0)
+orders = st.builds(
+    lambda order_id, customer, address, status, ordered, days, amount, gone: Order(
+        order_id, customer, address, status, ordered, ordered + dt.timedelta(days=days) if days else None, amount, gone
+    ),
+    numbers, st.sampled_from(CUSTOMERS), st.sampled_from(list(COUNTRIES)), st.sampled_from(list(IS_LOST)), instants,
+    st.integers(0, 3), amounts, rarely,
+)  # fmt: skip
+lines = st.builds(Line, numbers, st.integers(1, 3), st.sampled_from(list(SUBTYPES)), amounts, rarely)
+some_orders = st.tuples(st.just("orders"), st.lists(orders, min_size=1, max_size=4, unique_by=lambda row: row.order_id))
+some_lines = st.tuples(st.just("lines"), st.lists(lines, min_size=1, max_size=6, unique_by=lambda row: row[:2]))
+steps = st.one_of(
+    some_orders,
+    some_lines,
+    st.tuples(st.just("move"), st.sampled_from(["Chile", "Peru", "Cuba"])),
+    st.tuples(st.just("keep"), st.none()),
+    st.tuples(st.just("refill"), st.none()),
+)
+KEEP = ("keep", None)
+# What is written is a difference only to what was counted before.
+histories = st.one_of(
+    st.lists(steps, min_size=2, max_size=10),
+    st.builds(
+        lambda orders, lines, later: [orders, lines, KEEP, *later],
+        some_orders, some_lines, st.lists(steps, min_size=1, max_size=6),
+    ),
+)  # fmt: skip
+
+
+def an_order(number: int, *, customer: int = 1, address: int = 1, status: int = 1, gone: bool = False) -> Order:
+    return Order(
+        number, customer, address, status, dt.datetime(2025, 3, 4, tzinfo=dt.UTC), None, Decimal(5 * number), gone
+    )
+
+
+def a_line(order: int, number: int, amount: int, *, product: int = 1) -> Line:
+    return Line(order, number, product, Decimal(amount), False)
+
+
+class Shop:
+    """The facts as plain rows, and what their sums must be."""
+
+    def __init__(self) -> None:
+        self.orders: dict[int, Order] = {}
+        self.lines: dict[tuple[int, int], Line] = {}
+        self.countries = dict(COUNTRIES)
+
+    def counted(self) -> list[Order]:
+        return [order for order in self.orders.values() if not order.is_deleted]
+
+    def months(self) -> set[tuple[Any, ...]]:
+        found: dict[Any, list[Any]] = defaultdict(lambda: [0, 0, Decimal(0), 0, dt.timedelta(0)])
+        for order in self.counted():
+            row = found[month(order), self.countries[order.address_key]]
+            row[0] += 1
+            if IS_LOST[order.order_status_key]:
+                row[1] += 1
+            else:
+                row[2] += order.order_amount
+                if order.delivered_ts:
+                    row[3] += 1
+                    row[4] += order.delivered_ts - order.ordered_ts
+        return {(*key, *row) for key, row in found.items()}
+
+    def sold(self, label: dict[int, Any]) -> set[tuple[Any, ...]]:
+        sales: dict[Any, Decimal] = defaultdict(Decimal)
+        holding: dict[Any, set[int]] = defaultdict(set)
+        for line in self.lines.values():
+            order = self.orders.get(line.order_id)
+            if order and not (order.is_deleted or line.is_deleted or IS_LOST[order.order_status_key]):
+                key = month(order), self.countries[order.address_key], label[line.product_key]
+                sales[key] += line.line_amount
+                holding[key].add(order.order_id)
+        return {(*key, sales[key], len(holding[key])) for key in sales}
+
+    def customers(self) -> set[tuple[Any, ...]]:
+        found: dict[Any, set[int]] = defaultdict(set)
+        for order in self.counted():
+            if order.customer_key != -1:
+                first = month(order)
+                quarter = first.replace(month=(first.month - 1) // 3 * 3 + 1)
+                for country in (self.countries[order.address_key], "everywhere"):
+                    found[quarter, country].add(order.customer_key)
+        return {(*key, len(customers)) for key, customers in found.items()}
+
+
+def month(order: Order) -> dt.date:
+    return order.ordered_ts.date().replace(day=1)
+
+
+def write(cursor: Cursor, fact: str, rows: Iterable[NamedTuple]) -> None:
+    """Loads rows as a daily load does; columns at which no aggregate looks are the same in all."""
+    rest = {
+        "fact_order": {"payment_method_key": -1, "ordered_date_key": -1, "delivered_date_key": -1, "line_count": 0},
+        "fact_order_line": {"supplier_key": -1, "ordered_date_key": -1, "quantity": 1, "unit_price": 1},
+    }[fact]
+    full = [
+        {name: str(value) if isinstance(value, dt.datetime | Decimal) else value for name, value in row.items()}
+        for row in (row._asdict() | rest for row in rows)
+    ]
+    select = sql.SQL("select * from jsonb_populate_recordset(null::{}, {})").format(
+        sql.Identifier("dwh", fact), sql.Literal(json.dumps(full))
+    )
+    dwh.write_fact(cursor, FACTS[fact], select)
+
+
+def move(cursor: Cursor, country: str) -> None:
+    """Address 1 is corrected to another country, as a load of dim_address does."""
+    cursor.execute("drop table if exists work.dim_address")
+    cursor.execute("create table work.dim_address as select * from dwh.dim_address where address_key = 1")
+    cursor.execute("update work.dim_address set country = %s", (country,))
+    moves.notice_moves(cursor, DIMENSIONS["dim_address"])
+    cursor.execute("update dwh.dim_address set country = %s where address_key = 1", (country,))
+
+
+def keep(cursor: Cursor) -> None:
+    mart.keep(cursor, lambda message, percentage: None)
+
+
+def rows(cursor: Cursor, query: str) -> set[tuple[Any, ...]]:
+    return set(postgres.rows(cursor, query))
+
+
+def check(cursor: Cursor, shop: Shop) -> None:
+    assert rows(cursor, "select * from mart.agg_order_month where orders > 0") == shop.months()
+    assert rows(cursor, "select * from mart.agg_product_month where orders > 0") == shop.sold({n: n for n in SUBTYPES})
+    assert rows(cursor, "select * from mart.agg_subtype_month where orders > 0") == shop.sold(SUBTYPES)
+    assert rows(cursor, "select * from mart.agg_customer_quarter where customers > 0") == shop.customers()
+
+
+@pytest.fixture
+def cursor(world: World) -> Iterator[Cursor]:
+    create_warehouse(world)
+    for statement in (
+        "insert into dwh.dim_address overriding system value select n, n, '', '', '', '', '', '', c "
+        "from (values (1, 'Chile'), (2, 'Chile'), (3, 'Peru')) as a (n, c)",
+        "insert into dwh.dim_order_status overriding system value "
+        "values (1, 1, 'placed', false), (2, 2, 'sent', false), (3, 3, 'lost', true)",
+        "insert into dwh.dim_product overriding system value "
+        "select n, n, '', 'Record ' || n, 'Music', s, null, 1, '1900-01-01', '9999-12-31 00:00+00', true "
+        "from (values (1, 'Vinyl'), (2, 'Vinyl'), (3, 'Tape')) as p (n, s)",
+    ):
+        world.warehouse(statement)
+    with postgres.transaction(world.warehouse_url, "warehouse") as found:
+        yield found
+        found.connection.rollback()
+
+
+@given(histories)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Of an order only a line is written again.
+@example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3)]), KEEP, ("lines", [a_line(1, 1, 4)])])
+# Of an order's two lines one is written again, or another one comes.
+@example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3), a_line(1, 2, 7)]), KEEP, ("lines", [a_line(1, 1, 4)])])
+@example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3)]), KEEP, ("lines", [a_line(1, 2, 4, product=3)])])
+# Only the order is written again, and its lines go with it to another country; or it is lost, or deleted.
+@example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3)]), KEEP, ("orders", [an_order(1, address=3)])])
+@example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3)]), KEEP, ("orders", [an_order(1, status=3)])])
+@example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3)]), KEEP, ("orders", [an_order(1, gone=True)])])
+# A customer's other orders of the quarter tell that he is not new, or not gone; a deleted one tells nothing.
+@example([("orders", [an_order(1)]), KEEP, ("orders", [an_order(2)])])
+@example([("orders", [an_order(1), an_order(2)]), KEEP, ("orders", [an_order(2, customer=2)])])
+@example([("orders", [an_order(1, gone=True)]), KEEP, ("orders", [an_order(2)])])
+def test_the_aggregates_are_the_sums_over_the_facts_whatever_was_loaded_and_kept(
+    cursor: Cursor, history: list[tuple[str, Any]]
+) -> None:
+    cursor.execute("savepoint empty")
+    try:
+        replay(cursor, history)
+    finally:
+        # A shorter history that fails as well is looked for on the same empty tables.
+        cursor.execute("rollback to savepoint empty")
+
+
+def replay(cursor: Cursor, history: list[tuple[str, Any]]) -> None:
+    """Loads and keeps as a history says, and checks whenever it kept."""
+    shop = Shop()
+    for step, what in history:
+        if step == "orders":
+            write(cursor, "fact_order", what)
+            shop.orders |= {order.order_id: order for order in what}
+        elif step == "lines":
+            write(cursor, "fact_order_line", what)
+            shop.lines |= {line[:2]: line for line in what}
+        elif step == "move":
+            move(cursor, what)
+            shop.countries[1] = what
+        elif step == "refill":
+            moves.ask_for_refill(cursor, "somebody asked")
+        else:
+            keep(cursor)
+            check(cursor, shop)
+    keep(cursor)
+    check(cursor, shop)
+
+
+def test_what_changes_nothing_writes_nothing(cursor: Cursor) -> None:
+    order = an_order(1)
+    write(cursor, "fact_order", [order])
+    keep(cursor)
+    before = rows(cursor, "select ctid, * from mart.agg_order_month")
+    write(cursor, "fact_order", [order])
+    assert mart.is_current(cursor)
+    keep(cursor)
+    assert rows(cursor, "select ctid, * from mart.agg_order_month") == before
+
+
+def test_after_a_refill_only_what_was_written_is_counted(cursor: Cursor) -> None:
+    write(cursor, "fact_order", [an_order(1)])
+    assert mart.keep(cursor, lambda message, percentage: None) == 1
+    write(cursor, "fact_order", [an_order(2)])
+    assert mart.keep(cursor, lambda message, percentage: None) == 1
+    assert mart.keep(cursor, lambda message, percentage: None) == 0

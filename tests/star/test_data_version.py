@@ -1,0 +1,100 @@
+"""Whatever changes what dashboards show counts as a new version of the data, in the same transaction."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from support.loads import create_warehouse
+from support.world import ROOT, World
+
+from pipeline.kernel import postgres
+
+DATASETS = sorted((ROOT / "superset/assets/datasets").glob("*.yaml"))
+# The tables that a view reads, through other views too.
+TABLES = """
+with recursive used (oid) as (
+    select %s::regclass::oid
+    union
+    select depend.refobjid
+    from used
+    inner join pg_rewrite as rule on used.oid = rule.ev_class
+    inner join pg_depend as depend
+        on rule.oid = depend.objid and depend.classid = 'pg_rewrite'::regclass
+        and depend.refclassid = 'pg_class'::regclass
+)
+select oid::regclass::text from used inner join pg_class using (oid) where relkind = 'r'
+"""
+COUNTED = "select distinct tgrelid::regclass::text from pg_trigger where tgfoid = 'mart.note_version'::regproc"
+VERSION = "select table_name, version from mart.data_version"
+
+
+@pytest.fixture
+def warehouse(world: World) -> World:
+    """A warehouse without a row."""
+    create_warehouse(world)
+    return world
+
+
+def test_every_table_behind_a_chart_that_is_kept_counts_its_versions(warehouse: World) -> None:
+    counted = {name for (name,) in warehouse.warehouse(COUNTED)}
+    kept = [dataset for dataset in map(_read, DATASETS) if dataset.get("cache_timeout") != -1]
+    assert len(kept) >= 5
+    for dataset in kept:
+        views = re.findall(r"mart\.\w+", dataset.get("sql") or f"mart.{dataset['table_name']}")
+        tables = {name for view in views for (name,) in warehouse.warehouse(TABLES, (view,))}
+        assert tables
+        assert tables <= counted, dataset["table_name"]
+
+
+def test_what_depends_on_the_clock_or_on_tasks_is_never_kept(warehouse: World) -> None:
+    for dataset in map(_read, DATASETS):
+        view = f"mart.{dataset['table_name']}"
+        if warehouse.warehouse("select to_regclass(%s)", (view,)) == [(None,)]:
+            continue
+        tables = {name for (name,) in warehouse.warehouse(TABLES, (view,))}
+        [(text,)] = warehouse.warehouse("select pg_get_viewdef(%s::regclass)", (view,))
+        if "now()" in text or any(name.startswith("etl.") for name in tables - {"etl.stage_batch"}):
+            assert dataset.get("cache_timeout") == -1, view
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into dwh.dim_order_status overriding system value values (7, 7, 'lost', true)",
+        "update dwh.dim_customer set risk_score = 1",
+        "delete from dwh.fact_review",
+        "truncate mart.agg_order_month",
+        "delete from analyst.country_access",
+        "insert into etl.stage_batch (table_name, first_batch, last_batch, loaded_to) values ('orders', 1, 1, now())",
+    ],
+)
+def test_a_write_counts_as_soon_as_it_is_seen_and_not_when_it_is_taken_back(warehouse: World, statement: str) -> None:
+    before = warehouse.rows(VERSION)
+    with postgres.transaction(warehouse.warehouse_url, "warehouse") as cursor:
+        cursor.execute(statement)
+        assert warehouse.rows(VERSION) == before
+        cursor.connection.rollback()
+    assert warehouse.rows(VERSION) == before
+    warehouse.warehouse(statement)
+    assert len(warehouse.rows(VERSION) - before) == 1
+
+
+def test_what_no_dashboard_shows_counts_for_nothing_and_keeps_nobody_waiting(warehouse: World) -> None:
+    stage = "insert into etl.stage_batch (table_name, first_batch, last_batch, loaded_to) values (%s, 1, 1, now())"
+    before = warehouse.rows(VERSION)
+    with postgres.transaction(warehouse.warehouse_url, "warehouse") as cursor:
+        cursor.execute(stage, ("orders",))
+        warehouse.warehouse(stage, ("customers",))  # would wait for ever
+        assert warehouse.rows(VERSION) == before
+
+
+def test_new_definitions_of_the_views_are_a_new_version(warehouse: World) -> None:
+    before = warehouse.rows(VERSION)
+    create_warehouse(warehouse)
+    assert {name for name, _ in warehouse.rows(VERSION) - before} >= {"views"}
+
+
+def _read(path: Any) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    return found

@@ -1,0 +1,235 @@
+"""What dashboards read: KPIs, sales, operations and customers, against the facts and the bookkeeping themselves."""
+
+from dataclasses import replace
+
+import pytest
+from support.databases import database_of, login
+from support.loads import create_warehouse, load_day
+from support.shop import add_order, add_product, at, date, insert, open_shop, update
+from support.world import World
+
+from pipeline.kernel.errors import DatabaseError
+
+VIEWS = """
+select view.relname, attribute.attname from pg_class as view
+inner join pg_attribute as attribute on view.oid = attribute.attrelid and attribute.attnum > 0
+where view.relnamespace = 'mart'::regnamespace and view.relkind in ('r', 'v')
+"""
+
+
+@pytest.fixture
+def shop(world: World) -> World:
+    open_shop(world)
+    insert(world, "addresses", at(1), address_id=2, street="2 Quay", city="Callao", country="Peru")
+    insert(world, "customers", at(1), customer_id=2, first_name="Li", last_name="Po", registered_on=date(1))
+    add_product(world, 2, 5)
+    create_warehouse(world)
+    return world
+
+
+def load(world: World, *days: int) -> None:
+    for day in days:
+        load_day(world, date(day))
+
+
+def test_every_table_view_and_column_says_what_it_is(shop: World) -> None:
+    assert not shop.rows(f"{VIEWS} and col_description(view.oid, attribute.attnum) is null")
+    assert not shop.rows(f"{VIEWS} and obj_description(view.oid) is null")
+    assert len(shop.rows(VIEWS)) > 100
+
+
+def test_a_month_is_complete_once_all_of_it_is_loaded(shop: World) -> None:
+    add_order(shop, 1, at(2), 1)
+    load(shop, 2, 30)
+    complete = "select month::text, is_complete from mart.kpi_monthly order by 1"
+    assert shop.warehouse(complete) == [("2026-01-01", False)]
+    add_order(shop, 2, at(32), 1)
+    load(shop, 31)
+    assert shop.warehouse(complete) == [("2026-01-01", True)]
+    load(shop, 32)
+    assert shop.warehouse(complete) == [("2026-01-01", True), ("2026-02-01", False)]
+    assert shop.rows("select quarter_label, is_complete from mart.kpi_quarterly_country") == {("2026-Q1*", False)}
+
+
+def test_customers_of_two_countries_count_once_everywhere(shop: World) -> None:
+    add_order(shop, 1, at(2), 1)
+    add_order(shop, 2, at(2), 1, address_id=2)
+    add_order(shop, 3, at(2), 1, address_id=2, customer_id=2)
+    load(shop, 2)
+    assert shop.rows(
+        "select country, unique_customers, unique_customers_everywhere, countries_everywhere "
+        "from mart.kpi_quarterly_country"
+    ) == {("USA", 1, 2, 2), ("Peru", 2, 2, 2)}
+    assert shop.rows("select unique_customers from mart.kpi_quarterly") == {(2,)}
+    assert shop.rows("select unique_customers from mart.kpi_monthly") == {(2,)}
+
+
+def test_the_kpis_of_a_quarter_follow_their_definitions(shop: World) -> None:
+    add_order(shop, 1, at(2), 1, 1, delivered_ts=at(4))
+    add_order(shop, 2, at(33), 1, delivered_ts=at(34))
+    add_order(shop, 3, at(33), 1, order_status_id=2)
+    load(shop, 33)
+    assert shop.warehouse(
+        "select sales::float, orders, average_order_value::float, round(lost_order_rate, 6)::float, "
+        "round(lost_order_deviation, 6)::float, average_fulfilment_days::float from mart.kpi_quarterly"
+    ) == [(60, 3, 30, 0.333333, 0.283333, 1.5)]
+
+
+def test_sales_follow_a_product_that_is_renamed_and_a_subtype_that_it_moves_to(shop: World) -> None:
+    add_order(shop, 1, at(2), 1, 1, 2)
+    load(shop, 2)
+    by_label = "select label, sales::float, orders from mart.sales_by_{}"
+    assert shop.rows(by_label.format("product")) == {("Record 1", 40, 1), ("Record 2", 20, 1)}
+    assert shop.rows(by_label.format("subtype")) == {("Vinyl", 60, 1)}
+    insert(shop, "product_subtypes", at(3), product_subtype_id=2, product_type_id=1, name="Tape")
+    update(shop, "products", {"product_id": 2}, at(3), name="Cassette", product_subtype_id=2)
+    load(shop, 3)
+    assert shop.rows(by_label.format("product")) == {("Record 1", 40, 1), ("Cassette", 20, 1)}
+    assert shop.rows(by_label.format("subtype")) == {("Vinyl", 40, 1), ("Tape", 20, 1)}
+    assert shop.rows(by_label.format("country")) == {("USA", 60, 1)}
+
+
+def test_an_address_that_is_corrected_to_another_country_takes_its_orders_along(shop: World) -> None:
+    add_order(shop, 1, at(2), 1)
+    load(shop, 2)
+    update(shop, "addresses", {"address_id": 1}, at(3), country="Canada")
+    load(shop, 3)
+    assert shop.rows("select country, orders from mart.kpi_monthly_country") == {("Canada", 1)}
+
+
+def test_operations_show_a_row_also_where_nothing_happened(shop: World) -> None:
+    shop.warehouse(
+        "insert into etl.task_run (task, params, started, finished, status, rows) values "
+        """('ExtractTable', '{"table": "ops.orders", "date": "2026-01-02"}', now(), now() + '2 s', 'done', 5), """
+        """('LoadStage', '{"table": "ops.orders", "date": "2026-01-02"}', now(), now() + '1 s', 'failed', null), """
+        """('LoadStage', '{"table": "ops.orders", "date": "2026-01-02"}', now(), now() + '1 s', 'done', 4)"""
+    )
+    assert shop.rows(
+        "select load_date::text, task_runs, seconds::float, failed_tasks, rows_extracted, rows_stage, rows_dwh, "
+        "rejected_rows from mart.load_day"
+    ) == {("2026-01-02", 3, 4, 1, 5, 4, 0, 0)}
+    assert shop.rows("select fact_table, waiting_rows, age_hours::float from mart.queue_depth") == {
+        (fact, 0, 0) for fact in ("fact_order", "fact_order_line", "fact_review", "fact_partner_order")
+    }
+
+
+def test_rows_that_moved_are_added_up_by_the_layer_that_received_them(shop: World) -> None:
+    layers = {
+        "1 extract": ("ExtractTable", "ExtractPurchases", "ExtractRiskScores", "ClassifyReviews"),
+        "2 stage": ("LoadStage", "LoadReviews", "LoadPartnerOrders", "LoadRiskScores"),
+        "3 dwh": ("LoadDimension", "LoadFact", "LoadUserBehavior"),
+        "": ("LoadMart", "CheckWarehouse", "DailyWarehouseLoad"),
+    }
+    tasks = [(task, 2**number) for number, task in enumerate(task for found in layers.values() for task in found)]
+    for task, rows in tasks:
+        for day, times in ((2, 1), (3, 5)):
+            shop.warehouse(
+                "insert into etl.task_run (task, params, started, finished, status, rows) "
+                "values (%s, jsonb_build_object('date', %s::date), now(), now() + '1 min', 'done', %s)",
+                (task, date(day), rows * times),
+            )
+    sums = {layer: sum(rows for task, rows in tasks if task in found) for layer, found in layers.items() if layer}
+    assert shop.rows("select load_date, layer, rows from mart.layer_rows") == {
+        (date(day), layer, rows * times) for layer, rows in sums.items() for day, times in ((2, 1), (3, 5))
+    }
+    assert shop.rows("select load_date, seconds::float, rows_extracted, rows_stage, rows_dwh from mart.load_day") == {
+        (date(day), 60 * len(tasks), *(rows * times for rows in sums.values())) for day, times in ((2, 1), (3, 5))
+    }
+
+
+def test_only_open_rows_of_the_queue_wait_and_their_age_is_in_hours(shop: World) -> None:
+    # One transaction, in which now() stands still.
+    found = shop.warehouse(
+        "insert into etl.reprocessing_queue (fact_table, business_key, dimension, queued_ts, resolved_ts) values "
+        "('fact_order', '1', 'dim_customer', now() - interval '9 h', now()), "
+        "('fact_order', '1', 'dim_customer', now() - interval '3 h', null), "
+        "('fact_order', '1', 'dim_address', now() - interval '2 h', null), "
+        "('fact_order_line', '1/1', 'dim_product', now() - interval '5 h', now()), "
+        "('fact_review', 'R1', 'dim_customer', now() - interval '30 min', null); "
+        "select fact_table, waiting_rows, extract(epoch from now() - oldest_ts)::float, age_hours::float "
+        "from mart.queue_depth order by fact_table"
+    )
+    assert found == [
+        ("fact_order", 2, 10800, 3),
+        ("fact_order_line", 0, None, 0),
+        ("fact_partner_order", 0, None, 0),
+        ("fact_review", 1, 1800, 0.5),
+    ]
+
+
+def test_how_far_stage_is_behind_is_in_hours(shop: World) -> None:
+    found = shop.warehouse(
+        "insert into etl.stage_batch values ('orders', 1, 1, now() - interval '2 days'), "
+        "('products', 2, 3, now() - interval '90 min'); "
+        "select table_name, lag_hours::float from mart.watermark_lag order by table_name"
+    )
+    assert found == [("orders", 48), ("products", 1.5)]
+
+
+def test_a_third_of_the_scores_is_a_band_of_risk(shop: World) -> None:
+    scores = {
+        "1 low (1-33)": (1, 33),
+        "2 medium (34-66)": (34, 50, 66),
+        "3 high (67-100)": (67, 100),
+        "4 unknown": (None,),
+    }
+    expected = set()
+    customer = order = 10
+    for number, (band, of_band) in enumerate(scores.items()):
+        for _ in of_band:
+            customer += 1
+            insert(shop, "customers", at(1), customer_id=customer, first_name="A", last_name="B", registered_on=date(1))
+        for _ in range(number):  # no order in the first band, three in the last one
+            order += 1
+            add_order(shop, order, at(2), 1, customer_id=customer)
+        expected.add((band, len(of_band), number, 20 * number))
+    shop.source("delete from ops.customers where customer_id < 10")
+    load(shop, 2)
+    for number, score in enumerate((score for of_band in scores.values() for score in of_band), 11):
+        shop.warehouse("update dwh.dim_customer set risk_score = %s where customer_id = %s", (score, number))
+    assert shop.rows("select risk_band, customers, orders, sales::float from mart.risk_band") == expected
+
+
+def test_customers_are_banded_by_risk_and_by_what_they_think(shop: World) -> None:
+    add_order(shop, 1, at(2), 1)
+    add_order(shop, 2, at(2), 1, order_status_id=2)
+    load(shop, 2)
+    shop.warehouse("update dwh.dim_customer set risk_score = 67 where customer_id = 1")
+    assert shop.rows("select risk_band, customers, orders, sales::float from mart.risk_band") == {
+        ("3 high (67-100)", 1, 1, 20),
+        ("4 unknown", 1, 0, 0),
+    }
+    scores = {"0 %": (0, 3), "1-33 %": (1, 3), "34-66 %": (2, 4), "67-99 %": (3, 4), "100 %": (2, 2)}
+    for customer, (score, count) in enumerate(scores.values()):
+        shop.warehouse(
+            "insert into dwh.user_behavior_metric values (%s, 10, %s, %s, '2026-01-02')", (customer, score, count)
+        )
+    assert shop.rows(
+        "select positive_share_band, customer_days, amount_spent::float, reviews, positive_reviews "
+        "from mart.customer_behavior"
+    ) == {(band, 1, 10, count, score) for band, (score, count) in scores.items()}
+
+
+def test_who_reads_for_the_dashboards_reads_the_mart_alone(shop: World) -> None:
+    add_order(shop, 1, at(2), 1)
+    load(shop, 2)
+    as_reader = replace(shop, warehouse_url=login(shop.home, "bi_reader_url", database_of(shop.warehouse_url)))
+    for view in {view for view, _ in shop.rows(VIEWS)}:
+        as_reader.warehouse(f"select * from mart.{view}")
+    for statement in (
+        "select * from dwh.dim_customer",
+        "select * from stage.customers",
+        "select * from etl.task_run",
+        "delete from mart.agg_order_month",
+        "create table mart.mine ()",
+    ):
+        with pytest.raises(DatabaseError, match="42501"):
+            as_reader.warehouse(f"set transaction read write; {statement}")
+
+
+def test_a_limit_that_is_set_back_is_applied_again(shop: World) -> None:
+    add_order(shop, 1, at(2), 1)
+    load(shop, 2)
+    for limit in (0.05, 0.04, 0.05):
+        shop.where(OCEAN_LOST_ORDER_LIMIT=str(limit)).luigi("CreateWarehouse")
+        assert shop.rows("select lost_order_limit::float from mart.kpi_monthly_country") == {(limit,)}

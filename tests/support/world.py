@@ -1,0 +1,210 @@
+"""A world to load in: a source, a warehouse and a lake of the embedded services."""
+
+import datetime as dt
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline import services
+from pipeline.kernel.config import LUIGID_USER, S3
+from pipeline.lake.objects import Lake
+from pipeline.services.access import LOGINS
+from pipeline.tasks.runtime.scheduler import Luigid
+from support.checksum import CHECKSUM, CONTENTS
+from support.databases import create_source_database, create_warehouse_database, database_of, drop_database, login, run
+
+ROOT = Path(__file__).parents[2]
+
+
+LUIGI = Path(sys.executable).parent / "luigi"
+
+
+# A small simulated shop. Between the two later dates prices change, each once.
+OPENED, BEFORE, LAST = dt.date(2026, 1, 26), dt.date(2026, 2, 6), dt.date(2026, 2, 10)
+
+
+# Without reviews: each of its dates would start Spark.
+SIMULATED = {
+    "OCEAN_SIMULATE": "1",
+    "OCEAN_SIMULATE_FEEDS": "0",
+    "OCEAN_SHOP_SCALE": "0.2",
+    "OCEAN_SHOP_OPENED_ON": str(OPENED),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A source database, a warehouse database and a lake, for the roles that extract and load."""
+
+    home: Path
+    operational_url: str
+    warehouse_url: str
+    lake_url: str
+    more: Mapping[str, str] = field(default_factory=dict)
+
+    def where(self, **environment: str) -> "World":
+        """The same world with more variables set in the environment."""
+        return replace(self, more={**self.more, **environment})
+
+    @property
+    def simulator_url(self) -> str:
+        """The source for the role that owns it."""
+        return login(self.home, "simulator_url", database_of(self.operational_url))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user would set to reach this world."""
+        return {
+            "OCEAN_HOME": str(self.home),
+            "OPERATIONAL_URL": self.operational_url,
+            "OCEAN_SIMULATOR_URL": self.simulator_url,
+            "WAREHOUSE_URL": self.warehouse_url,
+            "LAKE_URL": self.lake_url,
+            **self.more,
+        }
+
+    def start(self, *words: str, local: bool = True) -> subprocess.Popen[str]:
+        """Starts a luigi command in a process group of its own; without `local` it asks luigid what to do."""
+        return subprocess.Popen(
+            [LUIGI, "--module", "pipeline", *words, *["--local-scheduler"] * local],
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def luigi(self, *words: str, expect: int = 0) -> str:
+        """Runs a luigi command to its end and returns what it printed."""
+        process = self.start(*words)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == expect, output
+        return output
+
+    def load(self, date: dt.date | str, *words: str, expect: int = 0) -> str:
+        """Runs the main job for a date."""
+        return self.luigi("DailyWarehouseLoad", "--date", str(date), *words, expect=expect)
+
+    def source(self, query: str, arguments: Any = None) -> list[Any]:
+        """Runs a statement in the source, as its owner."""
+        return run(self.simulator_url, query, arguments)
+
+    def warehouse(self, query: str, arguments: Any = None) -> list[Any]:
+        """Runs a statement in the warehouse, as its owner."""
+        return run(self.warehouse_url, query, arguments)
+
+    def rows(self, query: str) -> set[tuple[Any, ...]]:
+        """The rows of a query in the warehouse, whatever their order."""
+        return set(self.warehouse(query))
+
+    def checksum(self) -> dict[str, tuple[int, str]]:
+        """Rows and hash of each table of dwh, and of the KPIs: equal where the warehouses hold the same."""
+        return {name: tuple(self.warehouse(CHECKSUM.format(query))[0]) for name, query in CONTENTS.items()}
+
+    @property
+    def lake(self) -> Lake:
+        """The lake on the embedded S3."""
+        found = json.loads((self.home / "services.json").read_text())
+        return Lake(self.lake_url, S3(found["s3_endpoint"], found["s3_access_key"], found["s3_secret_key"]))
+
+
+@dataclass
+class Worlds:
+    """Makes worlds on running services, for fixtures that outlive a test; `drop` takes their databases away."""
+
+    home: Path
+    name: str
+    databases: list[str] = field(default_factory=list)
+
+    def new(self, source: World | None = None) -> World:
+        """An empty warehouse and lake, for the source of another world or an empty one."""
+        operational_url = source.operational_url if source else self._source()
+        return World(self.home, operational_url, self._warehouse(), self._lake_url())
+
+    def copy(self, world: World) -> World:
+        """A copy of a warehouse and its lake, for the same source."""
+        return self.copy_lake(world, self._warehouse(world.warehouse_url))
+
+    def copy_lake(self, world: World, warehouse_url: str | None = None) -> World:
+        """A copy of a lake for the same source, with an empty warehouse where none is given."""
+        found = replace(world, warehouse_url=warehouse_url or self._warehouse(), lake_url=self._lake_url())
+        objects = world.lake.client.get_paginator("list_objects_v2")
+        for page in objects.paginate(Bucket=world.lake.bucket, Prefix=f"{world.lake.prefix}/"):
+            for entry in page["Contents"]:
+                key = entry["Key"].removeprefix(f"{world.lake.prefix}/")
+                found.lake.write(key, world.lake.read(key) or b"")
+        return found
+
+    def copy_source(self, world: World) -> World:
+        """A copy of a source, with an empty warehouse and lake."""
+        return World(self.home, self._source(world.operational_url), self._warehouse(), self._lake_url())
+
+    def drop(self) -> None:
+        """Takes all databases away."""
+        for database in self.databases:
+            drop_database(self.home, database)
+
+    def _source(self, like: str | None = None) -> str:
+        self.databases.append(f"{self.name}_{len(self.databases)}")
+        return create_source_database(self.home, self.databases[-1], like and database_of(like))
+
+    def _warehouse(self, like: str | None = None) -> str:
+        self.databases.append(f"{self.name}_{len(self.databases)}")
+        return create_warehouse_database(self.home, self.databases[-1], like and database_of(like))
+
+    def _lake_url(self) -> str:
+        return f"s3://ocean-lake/{self.databases[-1]}"
+
+
+def embedded(home: Path, **environment: str) -> World:
+    """The embedded services' own databases and lake, as who names no others has them."""
+    found = json.loads((home / "services.json").read_text())
+    unset = dict.fromkeys(("OPERATIONAL_URL", "OCEAN_SIMULATOR_URL", "WAREHOUSE_URL"), "")
+    return World(home, found["operational_url"], found["warehouse_url"], "s3://ocean-lake", {**unset, **environment})
+
+
+@contextmanager
+def running_services() -> Iterator[Path]:
+    """The state folder of embedded services that run until the block ends."""
+    home = Path(tempfile.mkdtemp(prefix="ocean-tests-"))
+    home.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
+    try:
+        services.up(home)
+        yield home
+    finally:
+        services.down(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def luigid(home: Path) -> Luigid:
+    """The embedded luigid, for who knows its password."""
+    found = json.loads((home / "services.json").read_text())
+    return Luigid(found["luigid_url"], (LUIGID_USER, found["luigid_password"]))
+
+
+def closed_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def secrets_of(home: Path) -> set[str]:
+    """Every password and key of the embedded services."""
+    found = json.loads((home / "services.json").read_text())
+    passwords = {urlsplit(value).password for name, value in found.items() if name.endswith("_url")}
+    owner = (home / "postgresql.password").read_text()
+    keys = (found["s3_access_key"], found["s3_secret_key"], found["luigid_password"])
+    secrets = {owner, *keys, *(each for each in passwords if each)}
+    assert len(secrets) == len(LOGINS) + 5  # with the owner's and the risk-score service's
+    return secrets

@@ -1,0 +1,121 @@
+"""A warehouse built from the lake alone, and dates that are loaded over."""
+
+import json
+
+import pytest
+from support.feeds_world import classify, deliver_orders, deliver_reviews
+from support.loads import keep_mart
+from support.shop import add_order, at, date, open_shop, update
+from support.world import World
+
+GONE = {"OPERATIONAL_URL": "postgresql://nobody@127.0.0.1:1/none", "RISK_API_URL": "http://127.0.0.1:1/scores"}
+DAYS = (2, 3)
+
+
+@pytest.fixture
+def loaded(world: World) -> World:
+    """Two days with orders, a new price, and something from every feed, each day loaded by itself."""
+    open_shop(world)
+    with_scores = world.where(RISK_API_URL=GONE["RISK_API_URL"])
+    for day in DAYS:
+        update(world, "products", {"product_id": 1}, at(day, 6), unit_price=10 + day)
+        add_order(world, day, at(day), 1, 1, price=10 + day, delivered_ts=None)
+        update(world, "order_lines", {"order_id": day, "line_number": 1}, at(day), quantity=5)
+        deliver_orders(world, day, f"P{day},1,I1,Song,26-01-0{day} 10:00:00")
+        deliver_reviews(world, day, (1, "a good film"), (1, f"a bad one {day}"))
+        classify(world, day)
+        keep_answer(world, day, score=day)
+        with_scores.load(date(day))
+    assert world.rows("select risk_score from dwh.dim_customer where customer_id = 1") == {(3,)}
+    for table in ("fact_review", "fact_partner_order", "user_behavior_metric"):
+        assert world.warehouse(f"select count(*) >= 2 from dwh.{table}") == [(True,)], table
+    return world
+
+
+def keep_answer(world: World, day: int, score: int) -> None:
+    """The risk-score service's answer of a day as ExtractRiskScores keeps it."""
+    folder = f"extract/api.risk_score/date={date(day)}"
+    world.lake.write(f"{folder}/answer.json", json.dumps([{"customer_id": 1, "risk_score": score}]).encode())
+    world.lake.write(f"{folder}/_SUCCESS", b"{}")
+
+
+def test_the_lake_alone_builds_the_same_warehouse(loaded: World) -> None:
+    checksum = loaded.checksum()
+    alone = loaded.where(**GONE)
+    assert "there is one already" in alone.luigi("RebuildWarehouse", expect=30)
+    assert loaded.checksum() == checksum
+
+    loaded.warehouse("update dwh.dim_customer set first_name = 'Eve'")
+    assert loaded.checksum() != checksum
+    alone.luigi("RebuildWarehouse", "--replace")
+    assert loaded.checksum() == checksum
+    for day in DAYS:
+        assert "Did not run any tasks" in loaded.load(date(day))
+
+
+def test_a_rebuilt_warehouse_goes_on_with_the_next_day(loaded: World) -> None:
+    loaded.where(**GONE).luigi("RebuildWarehouse", "--replace")
+    add_order(loaded, 4, at(4), 1)
+    loaded.load(date(4))
+    assert loaded.rows("select order_id from dwh.fact_order") == {(2,), (3,), (4,)}
+
+
+def test_a_lake_without_extracts_leaves_the_warehouse_as_it_is(loaded: World) -> None:
+    checksum = loaded.checksum()
+    elsewhere = loaded.where(**GONE, LAKE_URL=f"{loaded.lake_url}/nothing")
+    assert "has an extract of every table" in elsewhere.luigi("RebuildWarehouse", "--replace", expect=30)
+    assert loaded.checksum() == checksum
+
+
+def test_a_date_that_is_cleared_is_loaded_again_and_mends_what_was_wrong(loaded: World) -> None:
+    checksum = loaded.checksum()
+    loaded.warehouse("update dwh.fact_order set order_amount = 0")
+    loaded.warehouse("delete from dwh.fact_order_line where order_id = 2")
+    assert "Did not run any tasks" in loaded.load(date(3))
+    loaded.luigi("ClearDate", "--date", str(date(3)))
+    assert loaded.rows("select load_date from etl.marker where load_date is not null") == {(date(2),)}
+    loaded.load(date(3))
+    assert loaded.checksum() == checksum
+
+
+@pytest.mark.parametrize(
+    ("table", "broken"),
+    [
+        ("ops.orders", "delete from stage.orders"),
+        ("ops.products", "update stage.products set unit_price = 1"),
+        ("dim_customer", "update dwh.dim_customer set first_name = 'Eve' where customer_id = 1"),
+        ("dim_product", "update dwh.dim_product set name = 'Noise' where product_id = 1"),
+        ("dim_address", "update dwh.dim_address set country = 'Cuba' where address_id = 1"),
+        ("fact_order", "update dwh.fact_order set order_amount = 0"),
+        ("fact_order_line", "delete from dwh.fact_order_line"),
+        ("fact_review", "update dwh.fact_review set positive_review = not positive_review"),
+        ("mart", "update mart.agg_order_month set orders = 7"),
+    ],
+)
+def test_a_table_that_is_broken_is_built_anew(loaded: World, table: str, broken: str) -> None:
+    before = stage_and_checksum(loaded)
+    loaded.warehouse(broken)
+    if table != "mart":  # it has counted what is broken
+        loaded.warehouse("insert into mart.refill (reason) values ('a test')")
+        keep_mart(loaded)
+    assert stage_and_checksum(loaded) != before
+    loaded.luigi("RebuildTable", "--table", table)
+    keep_mart(loaded)  # as the next load does
+    assert stage_and_checksum(loaded) == before
+
+
+def stage_and_checksum(world: World) -> object:
+    stage = [
+        world.rows(f"select (to_jsonb(t) - 'etl_batch')::text from stage.{table} as t")
+        for table in ("orders", "products", "products_version")
+    ]
+    return stage, world.checksum()
+
+
+def test_downstream_clears_all_later_dates_too(loaded: World) -> None:
+    loaded.luigi("ClearDate", "--date", str(date(2)), "--downstream")
+    assert loaded.rows("select load_date from etl.marker where load_date is not null") == set()
+    checksum = loaded.checksum()
+    for day in DAYS:
+        loaded.where(RISK_API_URL=GONE["RISK_API_URL"]).load(date(day))
+    assert loaded.checksum() == checksum
