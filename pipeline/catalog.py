@@ -46,8 +46,8 @@ class Dimension:
 class Fact:
     """A fact table: `key` is its grain, `dimensions` what it looks its keys up in, `is_busy` as of a source table.
 
-    A daily load looks at what `warehouse/work/<changed>.sql` finds: rows of the columns `changed_by`, by which the
-    stage tables `sources` are then read. `warehouse/work/<before>.sql` keeps for the mart, which counts the fact, how
+    A daily load looks at what `warehouse/work/fact/<changed>.sql` finds: rows of the columns `changed_by`, by which the
+    stage tables `sources` are then read. `warehouse/work/aggregate/<before>.sql` keeps for the mart, which counts the fact, how
     rows stood before they are written.
     """
 

@@ -106,15 +106,15 @@ def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded
         "window_end": found.to_watermark,
         "min_quantity": min_quantity,
     }
-    cursor.execute(statement("work/replaced_day", **variables))
+    cursor.execute(statement("work/purchases/replaced_day", **variables))
     days = cursor.rowcount
     cursor.execute(
         "delete from stage.user_purchase as stage using replaced_day "
         "where stage.invoice_date >= replaced_day.day and stage.invoice_date < replaced_day.day + 1"
     )
-    cursor.execute(statement("work/stage_user_purchase"))
+    cursor.execute(statement("work/purchases/stage_user_purchase"))
     purchases = cursor.rowcount
-    cursor.execute(statement("work/user_purchase_day", **variables))
+    cursor.execute(statement("work/purchases/user_purchase_day", **variables))
     without = postgres.value(
         cursor,
         "select coalesce(sum(without_customer), 0)::bigint from etl.user_purchase_day "
@@ -137,7 +137,7 @@ def _measure(cursor: Cursor) -> int:
     after = postgres.value(cursor, "select max(watermark) from etl.watermark where table_name = %s", (SEEN,)) or 0
     cursor.execute(
         sql.SQL("create temporary table changed on commit drop as {}").format(
-            statement("work/changed_behavior", movie_review_after=after)
+            statement("work/purchases/changed_behavior", movie_review_after=after)
         )
     )
     cursor.execute("analyze changed")
@@ -145,7 +145,7 @@ def _measure(cursor: Cursor) -> int:
         f"delete from dwh.{METRIC} as metric using changed "  # noqa: S608 - a constant
         "where metric.insert_date = changed.insert_date and metric.customerid = changed.customerid"
     )
-    cursor.execute(statement(f"work/{METRIC}"))
+    cursor.execute(statement(f"work/purchases/{METRIC}"))
     written = cursor.rowcount
     cursor.execute(
         "insert into etl.watermark values (%s, %s) "

@@ -75,13 +75,13 @@ def scores_csv(scores: "Iterable[Score]", date: dt.date) -> Readable:
 
 
 def finish(cursor: Cursor, feed: str, parts: Sequence[Part]) -> int:
-    """Merges delta.<feed> into stage by warehouse/work/stage_<feed>.sql, and notes what was loaded.
+    """Merges delta.<feed> into stage by warehouse/work/stage/<feed>.sql, and notes what was loaded.
 
     Returns how many rows of stage are new or changed. What an earlier load of the same dates rejected is forgotten.
     """
     batch = postgres.value(cursor, "select nextval('etl.batch')")
     dates = [part.date for part in parts]
-    cursor.execute(statement(f"work/stage_{feed}", batch=batch, dates=_array(dates)))
+    cursor.execute(statement(f"work/stage/{feed}", batch=batch, dates=_array(dates)))
     count = sql.SQL("select count(*) from {} where etl_batch = %s").format(qualified(f"stage.{feed}"))
     changed: int = postgres.value(cursor, count, (batch,))
     cursor.execute("delete from etl.rejected_row where source = %s and date = any(%s)", (feed, dates))

@@ -39,7 +39,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
     after, newest = _watermarks(cursor, dimension)
     if after == newest:
         return NOTHING
-    select = statement(f"work/{dimension.name}", **{f"{table}_after": batch for table, batch in after.items()})
+    select = statement(f"work/dimension/{dimension.name}", **{f"{table}_after": batch for table, batch in after.items()})
     if _is_empty(cursor, dimension):
         written = _insert_all(cursor, dimension, select)
     else:
@@ -47,7 +47,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
         if dimension.name == "dim_product":
             # The load of the lines has to have ended: one that still runs may hold rows keyed by the old versions.
             postgres.lock_tables(cursor, "dwh.fact_order_line")
-            cursor.execute(statement("work/reopened_order_line"))
+            cursor.execute(statement("work/queue/reopened_order_line"))
         moves.notice_moves(cursor, dimension)
         written = _write(cursor, dimension)
     _set_watermarks(cursor, dimension, newest)
@@ -113,7 +113,7 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     table = qualified(f"dwh.{fact.name}")
     # With millions of groups sorting beats hashing, all the more as stage lies in the order of its key.
     cursor.execute("set local enable_hashagg = off")
-    select = statement(f"work/{fact.name}", **{name: qualified(f"stage.{name}") for name in fact.sources})
+    select = statement(f"work/fact/{fact.name}", **{name: qualified(f"stage.{name}") for name in fact.sources})
     written = _insert_all(cursor, fact, select)
     cursor.execute("set local enable_hashagg = on")
     if fact.before:
@@ -123,15 +123,15 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
 
 
 def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
-    changed = statement(f"work/{fact.changed}", fact=fact.name, **{f"{name}_after": after[name] for name in after})
+    changed = statement(f"work/fact/{fact.changed}", fact=fact.name, **{f"{name}_after": after[name] for name in after})
     cursor.execute(sql.SQL("create temporary table changed on commit drop as {}").format(changed))
     if not cursor.rowcount:
         return NOTHING
     cursor.execute("analyze changed")
-    select = statement(f"work/{fact.name}", **{name: _of_changed(fact, name) for name in fact.sources})
+    select = statement(f"work/fact/{fact.name}", **{name: _of_changed(fact, name) for name in fact.sources})
     written = write_fact(cursor, fact, select)
     if fact.name == "fact_review":
-        cursor.execute(statement("work/deleted_review"))
+        cursor.execute(statement("work/fact/deleted_review"))
     _queue(cursor, fact, changed=sql.SQL("changed"))
     return written
 
@@ -152,10 +152,10 @@ def _of_changed(fact: Fact, table: str) -> sql.Composed:
 def _queue(cursor: Cursor, fact: Fact, changed: sql.Composable) -> None:
     cursor.execute(
         sql.SQL("create temporary table missing on commit drop as {}").format(
-            statement(f"work/{fact.name}_missing", changed=changed)
+            statement(f"work/queue/{fact.name}_missing", changed=changed)
         )
     )
-    cursor.execute(statement("work/reprocessing_queue", fact=fact.name))
+    cursor.execute(statement("work/queue/reprocessing_queue", fact=fact.name))
 
 
 def _work(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> None:

@@ -19,7 +19,7 @@ from pipeline.kernel.sql_files import statement
 class Aggregate:
     """A table of sums over facts: `key` says what a row is the sum of, `measures` are the sums.
 
-    What facts add to it is the select in `warehouse/work/<name>.sql`.
+    What facts add to it is the select in `warehouse/work/aggregate/<name>.sql`.
     """
 
     name: str
@@ -75,12 +75,12 @@ def _add_difference(cursor: Cursor) -> int:
         return 0
     # Their rows come and go with each load, too fast for autovacuum to know how many there are.
     cursor.execute("analyze mart.order_before, mart.line_before")
-    orders = _count_orders(cursor, _relation(statement("work/written_order")))
-    _count_lines(cursor, _relation(statement("work/written_line")))
+    orders = _count_orders(cursor, _relation(statement("work/aggregate/written_order")))
+    _count_lines(cursor, _relation(statement("work/aggregate/written_line")))
     for aggregate in BY_MONTH:
-        _add(cursor, aggregate, statement(f"work/{aggregate.name}"))
-    customers = _relation(statement("work/written_customer"))
-    _add(cursor, CUSTOMERS, statement(f"work/{CUSTOMERS.name}", orders=customers))
+        _add(cursor, aggregate, statement(f"work/aggregate/{aggregate.name}"))
+    customers = _relation(statement("work/aggregate/written_customer"))
+    _add(cursor, CUSTOMERS, statement(f"work/aggregate/{CUSTOMERS.name}", orders=customers))
     return orders
 
 
@@ -98,8 +98,9 @@ def _fill(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
         orders += _count_orders(cursor, _of_quarter(start))
         _count_lines(cursor, _between(cursor))
         for aggregate in BY_MONTH:
-            _insert(cursor, aggregate, statement(f"work/{aggregate.name}"))
-        _insert(cursor, CUSTOMERS, statement(f"work/{CUSTOMERS.name}", orders=sql.Identifier("counted_order")))
+            _insert(cursor, aggregate, statement(f"work/aggregate/{aggregate.name}"))
+        customers = sql.Identifier("counted_order")
+        _insert(cursor, CUSTOMERS, statement(f"work/aggregate/{CUSTOMERS.name}", orders=customers))
     for aggregate in AGGREGATES:
         _alter_key(cursor, aggregate, "add constraint {name} primary key ({key})")
         cursor.execute(sql.SQL("analyze {}").format(qualified(f"mart.{aggregate.name}")))
@@ -124,12 +125,12 @@ def _between(cursor: Cursor) -> sql.Composed:
 
 def _count_orders(cursor: Cursor, orders: sql.Composable) -> int:
     """Makes counted_order of orders, each with a sign; returns how many."""
-    return _temporary(cursor, "counted_order", statement("work/counted_order", orders=orders))
+    return _temporary(cursor, "counted_order", statement("work/aggregate/counted_order", orders=orders))
 
 
 def _count_lines(cursor: Cursor, lines: sql.Composable) -> None:
     """Makes counted_line of lines, each with a sign, of the orders in counted_order."""
-    _temporary(cursor, "counted_line", statement("work/counted_line", lines=lines))
+    _temporary(cursor, "counted_line", statement("work/aggregate/counted_line", lines=lines))
 
 
 def _temporary(cursor: Cursor, name: str, select: sql.Composable) -> int:

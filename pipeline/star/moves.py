@@ -16,7 +16,7 @@ def keep_before(cursor: Cursor, fact: Fact) -> None:
     the first state of a row.
     """
     if fact.before and not postgres.value(cursor, "select exists (select from mart.refill)"):
-        cursor.execute(statement(f"work/{fact.before}"))
+        cursor.execute(statement(f"work/aggregate/{fact.before}"))
 
 
 def notice_moves(cursor: Cursor, dimension: Dimension) -> None:
