@@ -34,12 +34,15 @@ class Dimension:
     """A dimension: `key` is the source's key, `sources` the stage tables whose changes it follows.
 
     `counted_by` names the attribute by which the mart counts facts: a change of it moves all facts of the member.
+    `reopens` names facts whose rows another version or attribute may move, each with the select of
+    `warehouse/work/queue/` that finds these rows before the dimension is written.
     """
 
     name: str
     key: tuple[str, ...]
     sources: tuple[str, ...]
     counted_by: str | None = None
+    reopens: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class Fact:
     """A fact table: `key` is its grain, `dimensions` what it looks its keys up in, `is_busy` as of a source table.
 
     A daily load looks at what `warehouse/work/fact/<changed>.sql` finds: rows of the columns `changed_by`, by which the
-    stage tables `sources` are then read. `warehouse/work/aggregate/<before>.sql` keeps for the mart, which counts the fact, how
-    rows stood before they are written.
+    stage tables `sources` are then read. Rows whose keys `warehouse/work/fact/<deleted>.sql` then finds are deleted.
+    `warehouse/work/aggregate/<before>.sql` says for the mart, which counts the fact, how rows stood before.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Fact:
     changed: str
     changed_by: tuple[str, ...]
     before: str | None = None
+    deleted: str | None = None
     is_busy: bool = False
 
 
@@ -109,8 +113,8 @@ USER_PURCHASE = SourceTable(
     watermark="invoice_date",
 )
 
-# Stage tables of what comes from elsewhere than the source: vendors' files and the risk-score service.
-FEEDS = ("movie_review", "partner_orders", "risk_score")
+# Stage tables of what comes from elsewhere than the source, vendors' files and the risk-score service: their keys.
+FEEDS = {"movie_review": ("review_id",), "partner_orders": ("order_id", "item_id"), "risk_score": ("customer_id",)}
 
 DIMENSIONS = {
     dimension.name: dimension
@@ -127,6 +131,7 @@ DIMENSIONS = {
             ("product_key",),
             ("products", "product_subtypes", "product_types"),
             counted_by="product_subtype",
+            reopens=(("fact_order_line", "reopened_order_line"),),
         ),
     )
 }
@@ -160,6 +165,7 @@ FACTS = {
             ("dim_date", "dim_customer"),
             changed="changed_review",
             changed_by=("review_id",),
+            deleted="deleted_review",
         ),
         Fact(
             "fact_partner_order",

@@ -8,7 +8,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from pipeline.catalog import USER_PURCHASE
-from pipeline.kernel import config, postgres
+from pipeline.kernel import config, postgres, writes
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, qualified, sql
 from pipeline.kernel.sql_files import statement
@@ -106,15 +106,17 @@ def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded
         "window_end": found.to_watermark,
         "min_quantity": min_quantity,
     }
-    cursor.execute(statement("work/purchases/replaced_day", **variables))
-    days = cursor.rowcount
+    days = writes.temporary(cursor, "replaced_day", statement("work/purchases/replaced_day", **variables))
     cursor.execute(
         "delete from stage.user_purchase as stage using replaced_day "
         "where stage.invoice_date >= replaced_day.day and stage.invoice_date < replaced_day.day + 1"
     )
-    cursor.execute(statement("work/purchases/stage_user_purchase"))
-    purchases = cursor.rowcount
-    cursor.execute(statement("work/purchases/user_purchase_day", **variables))
+    columns = writes.columns_of(cursor, "stage.user_purchase")
+    rows = statement("work/purchases/stage_user_purchase")
+    purchases = writes.insert(cursor, "stage.user_purchase", columns, rows)
+    columns = writes.columns_of(cursor, "etl.user_purchase_day")
+    loaded = statement("work/purchases/user_purchase_day", **variables)
+    writes.merge(cursor, "etl.user_purchase_day", ("day",), columns, loaded)
     without = postgres.value(
         cursor,
         "select coalesce(sum(without_customer), 0)::bigint from etl.user_purchase_day "
@@ -135,18 +137,11 @@ def _measure(cursor: Cursor) -> int:
         postgres.value(cursor, "select max(last_batch) from etl.stage_batch where table_name = 'movie_review'") or 0
     )
     after = postgres.value(cursor, "select max(watermark) from etl.watermark where table_name = %s", (SEEN,)) or 0
-    cursor.execute(
-        sql.SQL("create temporary table changed on commit drop as {}").format(
-            statement("work/purchases/changed_behavior", movie_review_after=after)
-        )
-    )
-    cursor.execute("analyze changed")
-    cursor.execute(
-        f"delete from dwh.{METRIC} as metric using changed "  # noqa: S608 - a constant
-        "where metric.insert_date = changed.insert_date and metric.customerid = changed.customerid"
-    )
-    cursor.execute(statement(f"work/purchases/{METRIC}"))
-    written = cursor.rowcount
+    writes.temporary(cursor, "changed", statement("work/purchases/changed_behavior", movie_review_after=after))
+    metric, key = f"dwh.{METRIC}", ("customerid", "insert_date")
+    writes.delete(cursor, metric, key, sql.SQL("select customerid, insert_date from changed"))
+    rows = statement(f"work/purchases/{METRIC}")
+    written = writes.insert(cursor, metric, writes.columns_of(cursor, metric), rows)
     cursor.execute(
         "insert into etl.watermark values (%s, %s) "
         "on conflict (table_name) do update set watermark = excluded.watermark",

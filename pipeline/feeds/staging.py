@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.kernel import postgres
+from pipeline.catalog import FEEDS
+from pipeline.kernel import postgres, writes
 from pipeline.kernel.errors import OceanError, TooManyRejected
 from pipeline.kernel.postgres import Cursor, Readable, identifiers, qualified, sql
 from pipeline.kernel.rejected import Rejected
@@ -81,8 +82,11 @@ def finish(cursor: Cursor, feed: str, parts: Sequence[Part]) -> int:
     """
     batch = postgres.value(cursor, "select nextval('etl.batch')")
     dates = [part.date for part in parts]
-    cursor.execute(statement(f"work/stage/{feed}", batch=batch, dates=_array(dates)))
-    count = sql.SQL("select count(*) from {} where etl_batch = %s").format(qualified(f"stage.{feed}"))
+    table = f"stage.{feed}"
+    select = statement(f"work/stage/{feed}", batch=batch, dates=_list(dates))
+    columns = writes.columns_of(cursor, table)
+    writes.merge(cursor, table, FEEDS[feed], columns, select, same=("etl_batch",))
+    count = sql.SQL("select count(*) from {} where etl_batch = %s").format(qualified(table))
     changed: int = postgres.value(cursor, count, (batch,))
     cursor.execute("delete from etl.rejected_row where source = %s and date = any(%s)", (feed, dates))
     for part in parts:
@@ -100,8 +104,8 @@ def reject(cursor: Cursor, feed: str, date: dt.date, rejected: Iterable[Rejected
         cursor.execute(query, (feed, date, each.file, each.line, each.reason, each.row))
 
 
-def _array(dates: Sequence[dt.date]) -> sql.Composable:
-    return sql.SQL("array[{}]::date[]").format(sql.SQL(", ").join(map(sql.Literal, dates)))
+def _list(dates: Sequence[dt.date]) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.Literal, dates)) if dates else sql.NULL
 
 
 NOTE_DATE = """

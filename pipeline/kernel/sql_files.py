@@ -12,6 +12,8 @@ from typing import Any
 
 from pipeline.kernel.postgres import sql
 
+# Left out, as psql does: a variable in a comment may stand for a select of several lines, and a select may end with one.
+COMMENT = re.compile(r"^ *--.*\n| *-- noqa.*$", re.MULTILINE)
 VARIABLE = re.compile(r"(?<![:\w]):([a-z_]+)")
 
 
@@ -20,7 +22,7 @@ def statement(path: str, **variables: Any) -> sql.Composed:
 
     Raises KeyError for a variable that was not given.
     """
-    text, *rest = VARIABLE.split(_text(path))
+    text, *rest = VARIABLE.split(COMMENT.sub("", _text(path)))
     parts: list[sql.Composable] = [sql.SQL(text)]
     for name, following in zip(rest[::2], rest[1::2], strict=True):
         value = variables[name]

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from pipeline.catalog import SourceTable
+from pipeline.kernel import writes
 from pipeline.kernel.postgres import Cursor, identifiers, sql
+from pipeline.kernel.sql_files import statement
 from pipeline.source.columns import BATCH, Column, existing_columns, follow
 
 
@@ -33,32 +35,25 @@ class History:
 
     def keep(self, seen: sql.Composable, batch: int) -> int:
         """Keeps each value in a table of source rows that was not known yet; returns how many."""
-        self.cursor.execute(
-            sql.SQL("insert into {} select {}, {} from {} on conflict do nothing").format(
-                self._name, self._columns, sql.Literal(batch), seen
-            )
-        )
-        return self.cursor.rowcount
+        return self._insert(statement("work/stage/seen_values", columns=self._columns, batch=batch, seen=seen))
 
     def keep_repaired(self, seen: sql.Composable, batch: int, end: str) -> int:
-        """The same of a repair. A value that took the place of another without saying when holds from its `end` on."""
-        self.cursor.execute(
-            sql.SQL(
-                "insert into {history} "
-                "select {key}, case when known.{value} is null then seen.{watermark} else {end} end, "
-                "seen.{value}, {batch} from {seen} as seen left join {history} as known using ({key}, {watermark}) "
-                "where known.{value} is distinct from seen.{value} on conflict do nothing"
-            ).format(
-                history=self._name,
-                key=identifiers(self.table.key),
-                watermark=sql.Identifier(self.table.watermark),
-                value=sql.Identifier(cast(str, self.table.history)),
-                end=sql.Literal(end),
-                batch=sql.Literal(batch),
-                seen=seen,
-            )
+        """As `keep`, of a repair. A value that replaced another without saying when holds from its `end` on."""
+        repaired = statement(
+            "work/stage/repaired_values",
+            history=self._name,
+            key=identifiers(self.table.key),
+            watermark=sql.Identifier(self.table.watermark),
+            value=sql.Identifier(cast(str, self.table.history)),
+            until=end,
+            batch=batch,
+            seen=seen,
         )
-        return self.cursor.rowcount
+        return self._insert(repaired)
+
+    def _insert(self, values: sql.Composable) -> int:
+        columns = (*self.table.key, self.table.watermark, cast(str, self.table.history), BATCH)
+        return writes.insert_missing(self.cursor, f"stage.{self.table.short}_version", columns, values)
 
     @property
     def _name(self) -> sql.Composable:

@@ -45,7 +45,7 @@ def reject(
         "file": f"{where}/{found.data}",
         "longest": LONGEST,
     }
-    return Counter(dict(postgres.rows(cursor, files.statement("work/stage/rejected_row", **variables))))
+    return Counter(dict(postgres.rows(cursor, files.statement("write/rejected_row", **variables))))
 
 
 def check_rejected(table: SourceTable, found: Metadata, reasons: Counter[str], max_rejected: float) -> None:

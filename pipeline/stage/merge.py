@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.catalog import SourceTable
-from pipeline.kernel import postgres
+from pipeline.kernel import postgres, writes
 from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.kernel.sql_files import statement
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import (
     BATCH,
@@ -129,8 +130,8 @@ class Load:
         statements = follow(f"stage.{self.table.short}", existing, self.found.columns, add=True)
         if self._history:
             statements += self._history.follow(self.found.columns)
-        for statement in statements:
-            self.cursor.execute(statement)
+        for change in statements:
+            self.cursor.execute(change)
 
     def _first(self) -> Loaded:
         """Makes the stage table and fills it, without a detour where that is possible."""
@@ -161,7 +162,7 @@ class Load:
     def _finish_stage(self) -> None:
         """Key, batch column and its index, history. A column added with a constant is not written to any row."""
         batch_column, batch = sql.Identifier(BATCH), sql.Literal(self.batch)
-        for statement in (
+        for change in (
             primary_key("stage", self.table),
             sql.SQL("alter table {} add column {} bigint not null default {}").format(self.stage, batch_column, batch),
             sql.SQL("alter table {} alter column {} drop default").format(self.stage, batch_column),
@@ -169,7 +170,7 @@ class Load:
             # Later loads are small beside the first: what they changed is found without looking at the rest.
             sql.SQL("create index on {} ({}) where {} > {}").format(self.stage, batch_column, batch_column, batch),
         ):
-            self.cursor.execute(statement)
+            self.cursor.execute(change)
         if self._history:
             self._history.create(self.stage, self.batch)
         # A small sample: what plans need of a stage table is its size.
@@ -183,38 +184,28 @@ class Load:
         self.cursor.execute(create_table("delta", self.table, self.found.columns))
         self._copy(self.delta, intake.CSV)
         reasons = self._reject() if intake.any_faulty(self.cursor, self.delta, self._faults) else Counter[str]()
-        names = [column.name for column in self.found.columns]
-        others = [name for name in (*names, BATCH) if name not in self.table.key]
-        self.cursor.execute(
-            sql.SQL(
-                "insert into {stage} as stage ({columns}, {batch_column}) "
-                # One row per key, the newest, should an extract hold a key twice; of equally new ones the later line.
-                "select distinct on ({key}) {columns}, {batch} from {delta} "
-                "order by {key}, {watermark} desc, ctid desc "
-                "on conflict ({key}) do update set {changes} where stage.{watermark} {older} excluded.{watermark}"
-            ).format(
-                older=sql.SQL("<=" if self.repair else "<"),
-                stage=self.stage,
-                columns=identifiers(names),
-                batch_column=sql.Identifier(BATCH),
-                batch=sql.Literal(self.batch),
-                key=identifiers(self.table.key),
-                delta=self.delta,
-                watermark=sql.Identifier(self.table.watermark),
-                # A row that comes back is not deleted: its mark is that of the row that would be inserted, none.
-                changes=sql.SQL(", ").join(
-                    sql.SQL("{} = excluded.{}").format(sql.Identifier(name), sql.Identifier(name))
-                    for name in (*others, DELETED)
-                ),
-            )
-        )
-        newer = self.cursor.rowcount
+        newer = self._merge()
         # Looked for where something is missing: usually each row of a new extract is a key of its own.
         if not reasons and newer < self.found.rows and self._has_rivals():
             reasons = self._reject()
         intake.check_rejected(self.table, self.found, reasons, self.max_rejected)
         seen = self._keep_history(self.delta)
         return Loaded(self.found.rows, max(newer, seen), reasons.total(), self.found.bytes)
+
+    def _merge(self) -> int:
+        """Brings the newest row of each key from delta into stage; returns how many were new or newer."""
+        names, watermark = [column.name for column in self.found.columns], sql.Identifier(self.table.watermark)
+        newest = statement(
+            "work/stage/newest",
+            key=identifiers(self.table.key),
+            columns=identifiers(names),
+            batch=self.batch,
+            delta=self.delta,
+            watermark=watermark,
+        )
+        wins = sql.SQL("old.{} {} excluded.{}").format(watermark, sql.SQL("<=" if self.repair else "<"), watermark)
+        table, columns = f"stage.{self.table.short}", [*names, BATCH, DELETED]
+        return writes.merge(self.cursor, table, self.table.key, columns, newest, wins=wins)
 
     @cached_property
     def _faults(self) -> list[Fault]:

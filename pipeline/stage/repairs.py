@@ -11,9 +11,9 @@ from typing import Any
 
 from pipeline.catalog import SourceTable
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.kernel.sql_files import statement
 from pipeline.lake import forms, seals
 from pipeline.lake.objects import Lake
-from pipeline.source.columns import BATCH, DELETED
 from pipeline.source.extract import SUCCESS, Metadata, beside, metadata_in, missing
 from pipeline.stage import merge
 
@@ -56,17 +56,12 @@ def mark_deleted(cursor: Cursor, table: SourceTable, keys: list[list[Any]], foun
     A row that was written after the repair's window is there again, and is left alone.
     """
     cursor.execute(
-        sql.SQL(
-            "update {stage} as stage set {deleted} = {extracted}, {batch_column} = {batch} "
-            "from jsonb_to_recordset({keys}) as gone ({declared}) "
-            "where ({stage_key}) = ({gone_key}) and {deleted} is null and {watermark} < {end}"
-        ).format(
+        statement(
+            "write/mark_deleted",
             stage=qualified(f"stage.{table.short}"),
-            deleted=sql.Identifier(DELETED),
-            extracted=sql.Literal(found.extracted_at),
-            batch_column=sql.Identifier(BATCH),
-            batch=sql.Literal(batch),
-            keys=sql.Literal(json.dumps([dict(zip(table.key, key, strict=True)) for key in keys])),
+            extracted=found.extracted_at,
+            batch=batch,
+            keys=json.dumps([dict(zip(table.key, key, strict=True)) for key in keys]),
             declared=sql.SQL(", ").join(
                 sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
                 for column in found.columns
@@ -75,7 +70,7 @@ def mark_deleted(cursor: Cursor, table: SourceTable, keys: list[list[Any]], foun
             stage_key=identifiers(table.key, "stage"),
             gone_key=identifiers(table.key, "gone"),
             watermark=sql.Identifier("stage", table.watermark),
-            end=sql.Literal(found.to_watermark),
+            until=found.to_watermark,
         )
     )
     marked = cursor.rowcount

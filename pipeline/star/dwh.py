@@ -7,7 +7,7 @@ warehouse/work/.
 from dataclasses import dataclass
 
 from pipeline.catalog import Dimension, Fact
-from pipeline.kernel import postgres
+from pipeline.kernel import postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.star import moves
@@ -39,15 +39,16 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
     after, newest = _watermarks(cursor, dimension)
     if after == newest:
         return NOTHING
-    select = statement(f"work/dimension/{dimension.name}", **{f"{table}_after": batch for table, batch in after.items()})
+    batches = {f"{table}_after": batch for table, batch in after.items()}
+    select = statement(f"work/dimension/{dimension.name}", **batches)
     if _is_empty(cursor, dimension):
         written = _insert_all(cursor, dimension, select)
     else:
-        _work(cursor, dimension, select)
-        if dimension.name == "dim_product":
-            # The load of the lines has to have ended: one that still runs may hold rows keyed by the old versions.
-            postgres.lock_tables(cursor, "dwh.fact_order_line")
-            cursor.execute(statement("work/queue/reopened_order_line"))
+        writes.work_table(cursor, dimension.name, dimension.key, select)
+        for fact, reopened in dimension.reopens:
+            # The load of the fact has to have ended: one that still runs may hold rows keyed by the old versions.
+            postgres.lock_tables(cursor, f"dwh.{fact}")
+            _reopen(cursor, fact, statement(f"work/queue/{reopened}"))
         moves.notice_moves(cursor, dimension)
         written = _write(cursor, dimension)
     _set_watermarks(cursor, dimension, newest)
@@ -110,7 +111,6 @@ select exists (
 
 def _first_load(cursor: Cursor, fact: Fact) -> Written:
     """Fills an empty fact table straight from stage."""
-    table = qualified(f"dwh.{fact.name}")
     # With millions of groups sorting beats hashing, all the more as stage lies in the order of its key.
     cursor.execute("set local enable_hashagg = off")
     select = statement(f"work/fact/{fact.name}", **{name: qualified(f"stage.{name}") for name in fact.sources})
@@ -118,27 +118,25 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     cursor.execute("set local enable_hashagg = on")
     if fact.before:
         moves.ask_for_refill(cursor, f"{fact.name} was filled")
-    _queue(cursor, fact, changed=table)
+    _queue(cursor, fact, changed=qualified(f"dwh.{fact.name}"))
     return written
 
 
 def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
     changed = statement(f"work/fact/{fact.changed}", fact=fact.name, **{f"{name}_after": after[name] for name in after})
-    cursor.execute(sql.SQL("create temporary table changed on commit drop as {}").format(changed))
-    if not cursor.rowcount:
+    if not writes.temporary(cursor, "changed", changed):
         return NOTHING
-    cursor.execute("analyze changed")
     select = statement(f"work/fact/{fact.name}", **{name: _of_changed(fact, name) for name in fact.sources})
     written = write_fact(cursor, fact, select)
-    if fact.name == "fact_review":
-        cursor.execute(statement("work/fact/deleted_review"))
+    if fact.deleted:
+        writes.delete(cursor, f"dwh.{fact.name}", fact.key, statement(f"work/fact/{fact.deleted}"))
     _queue(cursor, fact, changed=sql.SQL("changed"))
     return written
 
 
 def write_fact(cursor: Cursor, fact: Fact, select: sql.Composable) -> Written:
     """Writes those rows of a select that a fact table does not hold like that."""
-    _work(cursor, fact, select)
+    writes.work_table(cursor, fact.name, fact.key, select)
     moves.keep_before(cursor, fact)
     return _write(cursor, fact)
 
@@ -150,46 +148,34 @@ def _of_changed(fact: Fact, table: str) -> sql.Composed:
 
 
 def _queue(cursor: Cursor, fact: Fact, changed: sql.Composable) -> None:
-    cursor.execute(
-        sql.SQL("create temporary table missing on commit drop as {}").format(
-            statement(f"work/queue/{fact.name}_missing", changed=changed)
-        )
-    )
-    cursor.execute(statement("work/queue/reprocessing_queue", fact=fact.name))
+    """Brings the queue to what a fact waits for after its load: every open row was looked at."""
+    writes.temporary(cursor, "missing", statement(f"work/queue/{fact.name}_missing", changed=changed))
+    missing = sql.SQL("select business_key, dimension from missing")
+    for write in ("queue_closed", "queue"):
+        cursor.execute(statement(f"write/{write}", fact=fact.name, select=missing))
 
 
-def _work(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> None:
-    """Makes `work.<name>`: the rows of a select that dwh does not hold like that, each known as insert or update."""
-    columns = _columns(cursor, target)
-    cursor.execute(sql.SQL("drop table if exists {}").format(qualified(f"work.{target.name}")))
-    cursor.execute(
-        sql.SQL(
-            "create unlogged table {work} as "
-            "select new.*, old.{key} is not null as is_update from ({select}) as new "
-            "left join {dwh} as old on {same_key} "
-            "where old.{key} is null or ({new}) is distinct from ({old})"
-        ).format(
-            work=qualified(f"work.{target.name}"),
-            dwh=qualified(f"dwh.{target.name}"),
-            key=sql.Identifier(target.key[0]),
-            select=select,
-            same_key=_same_key(target, "new", "old"),
-            new=identifiers(columns, "new"),
-            old=identifiers(columns, "old"),
-        )
-    )
+def _reopen(cursor: Cursor, fact: str, select: sql.Composable) -> None:
+    """Queues rows of a fact that are loaded, so that its next load looks at them again; queued ones stay."""
+    rows = sql.SQL("select {} as fact_table, line.* from ({}) as line").format(sql.Literal(fact), select)
+    writes.insert_missing(cursor, "etl.reprocessing_queue", ("fact_table", "business_key", "dimension"), rows)
+
+
+def _write(cursor: Cursor, target: Dimension | Fact) -> Written:
+    """Applies `work.<name>` to `dwh.<name>`."""
+    return Written(*writes.apply_work(cursor, target.name, target.key))
 
 
 def _insert_all(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> Written:
     """Fills an empty table straight from a select, without the detour by work; its keys are built once at the end."""
-    table, columns = qualified(f"dwh.{target.name}"), identifiers(_columns(cursor, target))
-    keys = [(sql.Identifier(name), sql.SQL(key)) for name, key in postgres.rows(cursor, KEYS, (f"dwh.{target.name}",))]
-    for name, _ in keys:
-        cursor.execute(sql.SQL("alter table {} drop constraint {}").format(table, name))
-    cursor.execute(sql.SQL("insert into {} ({}) select {} from ({}) as new").format(table, columns, columns, select))
-    inserted = cursor.rowcount
-    for name, key in keys:
-        cursor.execute(sql.SQL("alter table {} add constraint {} {}").format(table, name, key))
+    name = f"dwh.{target.name}"
+    table = qualified(name)
+    keys = [(sql.Identifier(key), sql.SQL(definition)) for key, definition in postgres.rows(cursor, KEYS, (name,))]
+    for key, _ in keys:
+        cursor.execute(sql.SQL("alter table {} drop constraint {}").format(table, key))
+    inserted = writes.insert(cursor, name, writes.columns_of(cursor, name), select)
+    for key, definition in keys:
+        cursor.execute(sql.SQL("alter table {} add constraint {} {}").format(table, key, definition))
     # A small sample is quick, and enough for the loads that follow; autovacuum takes its own in time.
     cursor.execute("set local default_statistics_target = 10")
     cursor.execute(sql.SQL("analyze {}").format(table))
@@ -200,44 +186,6 @@ KEYS = """
 select conname, pg_get_constraintdef(oid) from pg_constraint
 where conrelid = %s::regclass and contype in ('p', 'u') order by contype
 """
-
-
-def _write(cursor: Cursor, target: Dimension | Fact) -> Written:
-    """Applies `work.<name>` to `dwh.<name>`."""
-    columns = _columns(cursor, target)
-    work, dwh = qualified(f"work.{target.name}"), qualified(f"dwh.{target.name}")
-    changes = sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(column), sql.Identifier("work", column))
-        for column in columns
-        if column not in target.key
-    )
-    cursor.execute(
-        sql.SQL("update {} as old set {} from {} as work where {} and work.is_update").format(
-            dwh, changes, work, _same_key(target, "work", "old")
-        )
-    )
-    updated = cursor.rowcount
-    cursor.execute(
-        sql.SQL("insert into {} ({}) select {} from {} where not is_update").format(
-            dwh, identifiers(columns), identifiers(columns), work
-        )
-    )
-    return Written(cursor.rowcount, updated)
-
-
-def _columns(cursor: Cursor, target: Dimension | Fact) -> list[str]:
-    """The columns that a load writes: all but the surrogate key, which PostgreSQL draws."""
-    query = (
-        "select attname from pg_attribute where attrelid = %s::regclass "
-        "and attnum > 0 and not attisdropped and attidentity = '' order by attnum"
-    )
-    return [name for (name,) in postgres.rows(cursor, query, (f"dwh.{target.name}",))]
-
-
-def _same_key(target: Dimension | Fact, left: str, right: str) -> sql.Composed:
-    return sql.SQL(" and ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name)) for name in target.key
-    )
 
 
 def _watermarks(cursor: Cursor, target: Dimension | Fact) -> tuple[dict[str, int], dict[str, int]]:

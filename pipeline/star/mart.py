@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.catalog import FACTS
-from pipeline.kernel import postgres
+from pipeline.kernel import postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 
@@ -73,6 +73,7 @@ def keep(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
 def _add_difference(cursor: Cursor) -> int:
     if is_current(cursor):
         return 0
+    _sample_little(cursor)
     # Their rows come and go with each load, too fast for autovacuum to know how many there are.
     cursor.execute("analyze mart.order_before, mart.line_before")
     orders = _count_orders(cursor, _relation(statement("work/aggregate/written_order")))
@@ -86,6 +87,7 @@ def _add_difference(cursor: Cursor) -> int:
 
 def _fill(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
     """Counts quarter by quarter, each of which fits in memory, without keys, which are built once at the end."""
+    _sample_little(cursor)
     for aggregate in AGGREGATES:
         cursor.execute(sql.SQL("truncate {}").format(qualified(f"mart.{aggregate.name}")))
         _alter_key(cursor, aggregate, "drop constraint if exists {name}")
@@ -125,52 +127,25 @@ def _between(cursor: Cursor) -> sql.Composed:
 
 def _count_orders(cursor: Cursor, orders: sql.Composable) -> int:
     """Makes counted_order of orders, each with a sign; returns how many."""
-    return _temporary(cursor, "counted_order", statement("work/aggregate/counted_order", orders=orders))
+    return writes.temporary(cursor, "counted_order", statement("work/aggregate/counted_order", orders=orders))
 
 
 def _count_lines(cursor: Cursor, lines: sql.Composable) -> None:
     """Makes counted_line of lines, each with a sign, of the orders in counted_order."""
-    _temporary(cursor, "counted_line", statement("work/aggregate/counted_line", lines=lines))
-
-
-def _temporary(cursor: Cursor, name: str, select: sql.Composable) -> int:
-    table = sql.Identifier(name)
-    cursor.execute(sql.SQL("drop table if exists pg_temp.{}").format(table))
-    cursor.execute(sql.SQL("create temporary table {} on commit drop as {}").format(table, select))
-    rows = cursor.rowcount
-    # A small sample is enough to know how many there are.
-    cursor.execute("set local default_statistics_target = 10")
-    cursor.execute(sql.SQL("analyze {}").format(table))
-    return rows
+    writes.temporary(cursor, "counted_line", statement("work/aggregate/counted_line", lines=lines))
 
 
 def _insert(cursor: Cursor, aggregate: Aggregate, select: sql.Composable) -> None:
-    cursor.execute(
-        sql.SQL("insert into {} ({}) {}").format(
-            qualified(f"mart.{aggregate.name}"), identifiers((*aggregate.key, *aggregate.measures)), select
-        )
-    )
+    writes.insert(cursor, f"mart.{aggregate.name}", (*aggregate.key, *aggregate.measures), select)
 
 
 def _add(cursor: Cursor, aggregate: Aggregate, select: sql.Composable) -> None:
-    """Adds the rows of a select to those of an aggregate; one whose measures are all 0 changes nothing."""
-    cursor.execute(
-        sql.SQL(
-            "insert into {table} as total ({columns}) select {columns} from ({select}) as difference where {changes} "
-            "on conflict ({key}) do update set {sums}"
-        ).format(
-            table=qualified(f"mart.{aggregate.name}"),
-            columns=identifiers((*aggregate.key, *aggregate.measures)),
-            select=select,
-            changes=sql.SQL(" or ").join(
-                sql.SQL("{} <> '0'").format(sql.Identifier(name)) for name in aggregate.measures
-            ),
-            key=identifiers(aggregate.key),
-            sums=sql.SQL(", ").join(
-                sql.SQL("{0} = total.{0} + excluded.{0}").format(sql.Identifier(name)) for name in aggregate.measures
-            ),
-        )
-    )
+    writes.add(cursor, f"mart.{aggregate.name}", aggregate.key, aggregate.measures, select)
+
+
+def _sample_little(cursor: Cursor) -> None:
+    """Has `analyze` take a small sample, which is enough to know how many rows there are."""
+    cursor.execute("set local default_statistics_target = 10")
 
 
 def _alter_key(cursor: Cursor, aggregate: Aggregate, action: str) -> None:

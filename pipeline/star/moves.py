@@ -4,7 +4,7 @@ Each function works in the caller's transaction, before dwh is written.
 """
 
 from pipeline.catalog import Dimension, Fact
-from pipeline.kernel import postgres
+from pipeline.kernel import postgres, writes
 from pipeline.kernel.postgres import Cursor, qualified, sql
 from pipeline.kernel.sql_files import statement
 
@@ -16,7 +16,9 @@ def keep_before(cursor: Cursor, fact: Fact) -> None:
     the first state of a row.
     """
     if fact.before and not postgres.value(cursor, "select exists (select from mart.refill)"):
-        cursor.execute(statement(f"work/aggregate/{fact.before}"))
+        before = f"mart.{fact.before}"
+        columns = writes.columns_of(cursor, before)
+        writes.insert_missing(cursor, before, columns, statement(f"work/aggregate/{fact.before}"))
 
 
 def notice_moves(cursor: Cursor, dimension: Dimension) -> None:

@@ -18,6 +18,7 @@ from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.kernel.sql_files import statement
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import BATCH, DELETED, existing_columns, read_columns
 from pipeline.source.extract import BEGINNING, write
@@ -120,22 +121,14 @@ def _against_dwh(table: SourceTable, target: str, columns: Sequence[str]) -> sql
 
     Of the versions of a product the current one is looked at, and the unknown member never.
     """
-    first = sql.Identifier(table.key[0])
-    return sql.SQL(
-        "select count(*) filter (where in_dwh is null), "
-        "count(*) filter (where in_stage and in_dwh and ({stage}) is distinct from ({dwh})), "
-        "count(*) filter (where in_stage is null) "
-        "from (select *, true as in_stage from {stage_table}) as stage "
-        "full join (select *, true as in_dwh from {dwh_table} where {first} <> -1 {current}) as dwh using ({key}) "
-        "where (in_stage and stage.{deleted} is null) or (in_dwh and not dwh.is_deleted)"
-    ).format(
-        stage=identifiers(columns, "stage"),
-        dwh=identifiers(columns, "dwh"),
-        stage_table=qualified(f"stage.{table.short}"),
-        dwh_table=qualified(f"dwh.{target}"),
-        first=first,
-        deleted=sql.Identifier(DELETED),
-        current=sql.SQL("and is_current" if target == "dim_product" else ""),
+    current = sql.SQL("and is_current" if target == "dim_product" else "")
+    return statement(
+        "reconcile/in_dwh",
+        stage=qualified(f"stage.{table.short}"),
+        dwh=qualified(f"dwh.{target}"),
+        in_stage=identifiers(columns, "staged"),
+        in_dwh=identifiers(columns, "loaded"),
+        present=sql.SQL("{} <> -1 {}").format(sql.Identifier(table.key[0]), current),
         key=identifiers(table.key),
     )
 
@@ -157,10 +150,7 @@ class _Side:
 
     def buckets(self, columns: Sequence[str]) -> dict[int, tuple[int, int]]:
         """Rows and sum of hashes of each bucket that has rows."""
-        query = sql.SQL(
-            "select bucket, count(*), sum(('x' || left(hash, 15))::bit(60)::bigint) from ({}) as r group by 1"
-        )
-        rows = postgres.rows(self.cursor, query.format(self._hashed(columns)))
+        rows = postgres.rows(self.cursor, statement("reconcile/buckets", hashed=self._hashed(columns)))
         return {bucket: (count, int(total)) for bucket, count, total in rows}
 
     def send(self, columns: Sequence[str], buckets: list[int], warehouse: Cursor) -> None:
@@ -172,31 +162,22 @@ class _Side:
                 "create temporary table source_row as select {}, ''::text as hash from {} where false"
             ).format(key, qualified(f"stage.{self.table.short}"))
         )
-        query = sql.SQL("select {}, hash from ({}) as r where bucket = any({})").format(
-            key, self._hashed(columns), sql.Literal(buckets)
-        )
+        query = statement("reconcile/hashes", key=key, hashed=self._hashed(columns), buckets=buckets)
         _move(self.cursor, query, warehouse, "source_row", [*self.table.key, "hash"])
 
     def differing(self, columns: Sequence[str], buckets: list[int]) -> sql.Composed:
         """The query of the keys in which `source_row` and stage differ: how, whether rejected, the key."""
         key = self.table.key
-        return sql.SQL(
-            "select case when stage_row.hash is null then 'missing' when source_row.hash is null then 'vanished' "
-            "else 'changed' end, {rejected}, {keys} "
-            "from source_row full join (select * from ({hashed}) as r where bucket = any({buckets})) as stage_row "
-            "using ({key}) where source_row.hash is distinct from stage_row.hash order by {keys}"
-        ).format(
-            keys=identifiers(key),
+        rejected = (
+            sql.SQL('"row"::jsonb ->> {} = {}::text').format(sql.Literal(name), sql.Identifier(name)) for name in key
+        )
+        return statement(
+            "reconcile/differing",
             key=identifiers(key),
             hashed=self._hashed(columns),
-            buckets=sql.Literal(buckets),
-            rejected=sql.SQL("exists (select from etl.rejected_row where source = {} and {})").format(
-                sql.Literal(self.table.name),
-                sql.SQL(" and ").join(
-                    sql.SQL('"row"::jsonb ->> {} = {}::text').format(sql.Literal(name), sql.Identifier(name))
-                    for name in key
-                ),
-            ),
+            buckets=buckets,
+            source=self.table.name,
+            same_key=sql.SQL(" and ").join(rejected),
         )
 
     def _hashed(self, columns: Sequence[str]) -> sql.Composed:
@@ -204,16 +185,15 @@ class _Side:
         key = identifiers(self.table.key)
         moved = sql.SQL("{} is null and ({}) not in (select {} from moved)").format(sql.Identifier(DELETED), key, key)
         older = sql.SQL("{} < {}").format(sql.Identifier(self.table.watermark), sql.Literal(self.bound))
-        return sql.SQL(
-            "select {key}, ('x' || left(md5(row({key})::text), 8))::bit(32)::integer & {mask} as bucket, "
-            "md5(row({columns})::text) as hash from {table} where {compared}"
-        ).format(
+        select = statement(
+            "reconcile/hashed",
             key=key,
-            mask=sql.Literal(BUCKETS - 1),
+            mask=BUCKETS - 1,
             columns=identifiers(columns),
             table=self.name,
             compared=moved if self.stage else older,
         )
+        return sql.SQL("({}) as hashed").format(select)
 
 
 def _bring_moved(source: Cursor, warehouse: Cursor, table: SourceTable, bound: str | None) -> None:
@@ -223,8 +203,12 @@ def _bring_moved(source: Cursor, warehouse: Cursor, table: SourceTable, bound: s
             "drop table if exists pg_temp.moved; create temporary table moved as select {} from {} where false"
         ).format(identifiers(table.key), qualified(f"stage.{table.short}"))
     )
-    query = sql.SQL("select {} from {} where {} >= {}").format(
-        identifiers(table.key), qualified(table.name), sql.Identifier(table.watermark), sql.Literal(bound)
+    query = statement(
+        "reconcile/moved",
+        key=identifiers(table.key),
+        table=qualified(table.name),
+        watermark=sql.Identifier(table.watermark),
+        bound=bound,
     )
     _move(source, query, warehouse, "moved", table.key)
 

@@ -1,6 +1,4 @@
--- Keeps in mart.line_before how the lines in work.fact_order_line stood until now: the first time that they are written
--- since LoadMart last ran. A rerun changes nothing.
-insert into mart.line_before (order_id, line_number, product_key, line_amount, is_deleted)
+-- How the lines in work.fact_order_line, which are about to be written, stand until now. A rerun gives the same.
 select
     work.order_id,
     work.line_number,
@@ -9,4 +7,3 @@ select
     old.is_deleted
 from work.fact_order_line as work
 left join dwh.fact_order_line as old on work.order_id = old.order_id and work.line_number = old.line_number
-on conflict (order_id, line_number) do nothing

@@ -1,9 +1,4 @@
--- Keeps in mart.order_before how the orders in work.fact_order stood until now: the first time that they are written
--- since LoadMart last ran. A rerun changes nothing.
-insert into mart.order_before (
-    order_id, customer_key, address_key, order_status_key, ordered_ts, delivered_ts, order_amount,
-    is_deleted
-)
+-- How the orders in work.fact_order, which are about to be written, stand until now. A rerun gives the same.
 select
     work.order_id,
     old.customer_key,
@@ -15,4 +10,3 @@ select
     old.is_deleted
 from work.fact_order as work
 left join dwh.fact_order as old on work.order_id = old.order_id
-on conflict (order_id) do nothing

@@ -1,7 +1,5 @@
--- Deletes the reviews of the relation changed that are no longer in the files of their date. A rerun deletes nothing.
-delete from dwh.fact_review
-using changed, stage.movie_review
-where
-    fact_review.review_id = changed.review_id
-    and movie_review.review_id = changed.review_id
-    and movie_review.is_deleted
+-- The reviews of the relation changed that are no longer in the files of their date. A rerun gives the same.
+select movie_review.review_id
+from changed
+inner join stage.movie_review on changed.review_id = movie_review.review_id
+where movie_review.is_deleted

@@ -1,7 +1,6 @@
 -- One row per day that a load of purchases replaces: the date :date, and of the days that delta.user_purchase covers
 -- (from :window_begin, or from its first row where that is -infinity) those that were not loaded, or not as a whole.
 -- A day that a later load took beyond :window_end stays, unless it was loaded with another :min_quantity.
-create temporary table replaced_day on commit drop as
 with
 
 bounds as (

@@ -1,7 +1,4 @@
--- The purchases in delta.user_purchase of the days in replaced_day. Runs after these days were taken out of stage.
-insert into stage.user_purchase (
-    invoice_number, stock_code, detail, quantity, invoice_date, unit_price, customer_id, country
-)
+-- The purchases in delta.user_purchase of the days in replaced_day. A rerun gives the same.
 select
     delta.invoice_number,
     delta.stock_code,

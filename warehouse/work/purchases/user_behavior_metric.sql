@@ -1,6 +1,6 @@
 -- One row per customer and day in the relation changed: what the customer spent on that day, and the reviews received
 -- from him by then. Purchases and reviews are each summed before they are joined, as joining first multiplies both.
--- Runs after these rows were deleted; a rerun gives the same.
+-- A rerun gives the same.
 with
 
 purchases as (
@@ -30,7 +30,6 @@ reviews as (
     group by changed.customerid, changed.insert_date
 )
 
-insert into dwh.user_behavior_metric (customerid, amount_spent, review_score, review_count, insert_date)
 select
     purchases.customerid,
     coalesce(purchases.amount_spent, 0) as amount_spent,

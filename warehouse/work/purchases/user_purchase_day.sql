@@ -1,4 +1,4 @@
--- Notes the days of replaced_day as loaded with :min_quantity, up to :window_end. A rerun notes the same.
+-- The days of replaced_day as they are loaded now, with :min_quantity and up to :window_end. A rerun gives the same.
 with
 
 purchases as (
@@ -11,18 +11,11 @@ purchases as (
     group by 1
 )
 
-insert into etl.user_purchase_day (day, min_quantity, loaded_to, rows, without_customer)
 select
     replaced_day.day,
-    :min_quantity,
+    :min_quantity::integer as min_quantity,
     least(replaced_day.day + 1, :window_end::timestamp) as loaded_to,
     coalesce(purchases.rows, 0) as rows,
     coalesce(purchases.without_customer, 0) as without_customer
 from replaced_day
 left join purchases on replaced_day.day = purchases.day
-on conflict (day) do update
-    set
-        min_quantity = excluded.min_quantity,
-        loaded_to = excluded.loaded_to,
-        rows = excluded.rows,
-        without_customer = excluded.without_customer

@@ -1,7 +1,7 @@
--- Queues the order lines that are already loaded and may have another version or supplier once work.dim_product is
--- written: those of a product ordered on the days of a new or moved version, and all lines of a product whose supplier
--- changed. The load of fact_order_line then looks at them again. Runs before dwh.dim_product is written; a rerun adds
--- nothing.
+-- The order lines that are already loaded and may have another version or supplier once work.dim_product is written:
+-- those of a product ordered on the days of a new or moved version, and all lines of a product whose supplier changed.
+-- The load of fact_order_line has to look at them again. Runs before dwh.dim_product is written; a rerun gives the
+-- same.
 with
 
 versions as (select * from work.dim_product),
@@ -26,41 +26,29 @@ resupplied as (
     from versions
     inner join before on versions.product_key = before.product_key
     where versions.supplier_id is distinct from before.supplier_id
-),
-
-lines as (
-    select
-        line.order_id,
-        line.line_number,
-        'dim_product' as dimension
-    from dwh.fact_order_line as line
-    inner join before on line.product_key = before.product_key
-    where
-        line.ordered_date_key >= (
-            select min(to_char(spliced.valid_from at time zone 'UTC', 'YYYYMMDD')::bigint) from spliced
-        )
-        and exists (
-            select from spliced
-            where
-                spliced.product_id = before.product_id
-                and line.ordered_date_key
-                between to_char(spliced.valid_from at time zone 'UTC', 'YYYYMMDD')::bigint
-                and to_char(spliced.valid_to at time zone 'UTC', 'YYYYMMDD')::bigint
-        )
-    union all
-    select
-        line.order_id,
-        line.line_number,
-        'dim_supplier' as dimension
-    from dwh.fact_order_line as line
-    inner join before on line.product_key = before.product_key
-    where before.product_id in (select resupplied.product_id from resupplied)
 )
 
-insert into etl.reprocessing_queue (fact_table, business_key, dimension)
 select
-    'fact_order_line' as fact_table,
-    order_id || '/' || line_number as business_key,
-    dimension
-from lines
-on conflict do nothing
+    line.order_id || '/' || line.line_number as business_key,
+    'dim_product' as dimension
+from dwh.fact_order_line as line
+inner join before on line.product_key = before.product_key
+where
+    line.ordered_date_key >= (
+        select min(to_char(spliced.valid_from at time zone 'UTC', 'YYYYMMDD')::bigint) from spliced
+    )
+    and exists (
+        select from spliced
+        where
+            spliced.product_id = before.product_id
+            and line.ordered_date_key
+            between to_char(spliced.valid_from at time zone 'UTC', 'YYYYMMDD')::bigint
+            and to_char(spliced.valid_to at time zone 'UTC', 'YYYYMMDD')::bigint
+    )
+union all
+select
+    line.order_id || '/' || line.line_number as business_key,
+    'dim_supplier' as dimension
+from dwh.fact_order_line as line
+inner join before on line.product_key = before.product_key
+where before.product_id in (select resupplied.product_id from resupplied)

@@ -1,34 +1,51 @@
--- Merges delta.partner_orders into stage as batch :batch: an item of an order once, of several rows the one delivered
--- last; with equal times their text decides, so that the order in which files come does not matter. (:dates are not
--- needed: a row does not tell its file's date.) A rerun changes nothing.
-insert into stage.partner_orders as stage (order_id, item_id, customer_id, item_name, delivered_on, etl_batch)
-select distinct on (order_id, item_id)
+-- The items of delta.partner_orders that stage has to hold, as batch :batch: an item of an order once, of several rows,
+-- that of stage among them, the one delivered last; with equal times their text decides, so that the order in which
+-- files come does not matter. A rerun gives nothing.
+with
+
+delivered as (select distinct order_id, item_id from delta.partner_orders),
+
+candidates as (
+    select
+        order_id,
+        item_id,
+        customer_id,
+        item_name,
+        delivered_on,
+        false as is_known
+    from delta.partner_orders
+    union all
+    select
+        stage.order_id,
+        stage.item_id,
+        stage.customer_id,
+        stage.item_name,
+        stage.delivered_on,
+        true as is_known
+    from stage.partner_orders as stage
+    inner join delivered on stage.order_id = delivered.order_id and stage.item_id = delivered.item_id
+),
+
+ranked as (
+    select
+        candidates.*,
+        row_number() over (
+            partition by candidates.order_id, candidates.item_id
+            order by
+                coalesce(candidates.delivered_on, '-infinity') desc,
+                coalesce(candidates.item_name, '') collate "C" desc, -- noqa: RF03
+                coalesce(candidates.customer_id, -9223372036854775808) desc,
+                candidates.is_known desc
+        ) as place
+    from candidates
+)
+
+select
     order_id,
     item_id,
     customer_id,
     item_name,
     delivered_on,
     :batch as etl_batch
-from delta.partner_orders
-order by
-    order_id asc,
-    item_id asc,
-    coalesce(delivered_on, '-infinity') desc,
-    coalesce(item_name, '') collate "C" desc,
-    coalesce(customer_id, -9223372036854775808) desc
-on conflict (order_id, item_id) do update
-    set
-        customer_id = excluded.customer_id,
-        item_name = excluded.item_name,
-        delivered_on = excluded.delivered_on,
-        etl_batch = excluded.etl_batch
-    where
-    (
-        coalesce(stage.delivered_on, '-infinity'),
-        coalesce(stage.item_name, '') collate "C",
-        coalesce(stage.customer_id, -9223372036854775808)
-    ) < (
-        coalesce(excluded.delivered_on, '-infinity'),
-        coalesce(excluded.item_name, '') collate "C",
-        coalesce(excluded.customer_id, -9223372036854775808)
-    )
+from ranked
+where place = 1 and not is_known

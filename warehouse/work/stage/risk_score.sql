@@ -1,17 +1,10 @@
--- Merges delta.risk_score into stage as batch :batch: the score of the newest date wins. Only a score that is another
--- one belongs to the batch. (:dates are those of the rows.) A rerun changes nothing.
-insert into stage.risk_score as stage (customer_id, risk_score, date, etl_batch)
+-- The scores of delta.risk_score that are newer than that of stage: the score of the newest date wins. Only a score
+-- that is another one belongs to batch :batch. A rerun gives nothing.
 select
-    customer_id,
-    risk_score,
-    date,
-    :batch as etl_batch
-from delta.risk_score
-on conflict (customer_id) do update
-    set
-        risk_score = excluded.risk_score,
-        date = excluded.date,
-        etl_batch = case
-            when stage.risk_score = excluded.risk_score then stage.etl_batch else excluded.etl_batch
-        end
-    where stage.date < excluded.date
+    delta.customer_id,
+    delta.risk_score,
+    delta.date,
+    case when stage.risk_score = delta.risk_score then stage.etl_batch else :batch end as etl_batch
+from delta.risk_score as delta
+left join stage.risk_score as stage on delta.customer_id = stage.customer_id
+where stage.customer_id is null or stage.date < delta.date

@@ -1,0 +1,17 @@
+-- How many keys of :stage are not in :dwh, have another content there (columns :in_stage, :in_dwh), or are there alone.
+-- :present leaves out of dwh what has no row of stage of its own.
+with
+
+staged as (select stage.*, true as is_there from :stage as stage),
+
+loaded as (select dwh.*, true as is_there from :dwh as dwh where :present)
+
+select
+    count(*) filter (where loaded.is_there is null) as missing,
+    count(*) filter (
+        where staged.is_there and loaded.is_there and (:in_stage) is distinct from (:in_dwh)
+    ) as changed,
+    count(*) filter (where staged.is_there is null) as vanished
+from staged
+full join loaded using (:key) -- noqa: ST07
+where (staged.is_there and staged.etl_deleted_ts is null) or (loaded.is_there and not loaded.is_deleted)

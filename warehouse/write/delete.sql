@@ -1,0 +1,8 @@
+-- kind: write
+-- reads: the select
+-- writes: the table
+-- rerun: deletes nothing
+-- Deletes the rows whose key a select gives.
+delete from :table as old
+using (:select) as gone
+where :same_key

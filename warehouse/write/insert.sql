@@ -1,0 +1,7 @@
+-- kind: write
+-- reads: the select
+-- writes: the table
+-- rerun: inserts the rows again
+-- Inserts the rows of a select.
+insert into :table (:columns)
+select :columns from (:select) as new

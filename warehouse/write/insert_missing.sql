@@ -1,0 +1,8 @@
+-- kind: write
+-- reads: the select
+-- writes: the table
+-- rerun: changes nothing
+-- Inserts the rows of a select that no unique key of the table refuses.
+insert into :table (:columns)
+select :columns from (:select) as new
+on conflict do nothing

@@ -1,0 +1,10 @@
+-- kind: write
+-- reads: nothing
+-- writes: stage
+-- rerun: marks nothing
+-- Marks the rows of :stage whose keys (a JSON array of objects, :keys) a repair did not find in the source, as batch
+-- :batch. A row that was written after the repair's window (:until) is there again, and is left alone.
+update :stage as stage
+set etl_deleted_ts = :extracted, etl_batch = :batch
+from jsonb_to_recordset(:keys) as gone (:declared)
+where (:stage_key) = (:gone_key) and etl_deleted_ts is null and :watermark < :until
