@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.kernel.postgres import sql
 
-# Left out, as psql does: a variable in a comment may stand for a select of several lines, and a select may end with one.
+# Left out: a variable in a comment may stand for a select of several lines, and a select may end with a comment.
 COMMENT = re.compile(r"^ *--.*\n| *-- noqa.*$", re.MULTILINE)
 VARIABLE = re.compile(r"(?<![:\w]):([a-z_]+)")
 
