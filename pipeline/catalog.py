@@ -12,7 +12,8 @@ class SourceTable:
 
     `columns` are those of the contract, all needed downstream; a source may have more. A row without a value for
     one of `required` cannot be loaded. `history` names a column of which every observed value is kept, not only
-    the newest (a price, for SCD type 2). `is_busy`: most of the rows that change in a day are its.
+    the newest (a price, for SCD type 2). `label` names a text that is part of a key in the warehouse, whose index holds
+    no long ones. `is_busy`: most of the rows that change in a day are its.
     """
 
     name: str
@@ -21,6 +22,7 @@ class SourceTable:
     required: tuple[str, ...]
     watermark: str = "updated_ts"
     history: str | None = None
+    label: str | None = None
     is_busy: bool = False
 
     @property
@@ -33,6 +35,9 @@ class SourceTable:
 class Dimension:
     """A dimension: `key` is the source's key, `sources` the stage tables whose changes it follows.
 
+    The first of the sources is the one whose rows it holds; columns in `compared` are the same in both, so that source
+    and warehouse can be compared. `versions_of` is the source's key where rows are versions (SCD type 2); `key` is then
+    the surrogate key.
     `counted_by` names the attribute by which the mart counts facts: a change of it moves all facts of the member.
     `reopens` names facts whose rows another version or attribute may move, each with the select of
     `warehouse/work/queue/` that finds these rows before the dimension is written.
@@ -41,6 +46,8 @@ class Dimension:
     name: str
     key: tuple[str, ...]
     sources: tuple[str, ...]
+    compared: tuple[str, ...] = ()
+    versions_of: tuple[str, ...] = ()
     counted_by: str | None = None
     reopens: tuple[tuple[str, str], ...] = ()
 
@@ -48,6 +55,9 @@ class Dimension:
 @dataclass(frozen=True)
 class Fact:
     """A fact table: `key` is its grain, `dimensions` what it looks its keys up in, `is_busy` as of a source table.
+
+    The first of the stage tables `sources` is the one whose rows it holds, with `compared` as of a dimension. Rows of
+    the facts `parts` are what a row of this one sums up: what changes one of them changes it.
 
     A daily load looks at what `warehouse/work/fact/<changed>.sql` finds: rows of the columns `changed_by`, by which the
     stage tables `sources` are then read. Rows whose keys `warehouse/work/fact/<deleted>.sql` then finds are deleted.
@@ -60,17 +70,29 @@ class Fact:
     dimensions: tuple[str, ...]
     changed: str
     changed_by: tuple[str, ...]
+    compared: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     before: str | None = None
     deleted: str | None = None
     is_busy: bool = False
 
 
-def _ops(name: str, key: str, columns: str, history: str | None = None, *, is_busy: bool = False) -> SourceTable:
+def _ops(
+    name: str, key: str, columns: str, *, history: str | None = None, label: str | None = None, is_busy: bool = False
+) -> SourceTable:
     """A table of schema ops; a column marked `?` may be empty."""
     marked = (*key.split(), *columns.split(), "created_ts", "updated_ts")
     required = tuple(column for column in marked if not column.endswith("?") and column != "created_ts")
     columns_of_table = tuple(column.rstrip("?") for column in marked)
-    return SourceTable(f"ops.{name}", tuple(key.split()), columns_of_table, required, history=history, is_busy=is_busy)
+    return SourceTable(
+        f"ops.{name}",
+        tuple(key.split()),
+        columns_of_table,
+        required,
+        history=history,
+        label=label,
+        is_busy=is_busy,
+    )
 
 
 # Large tables first: with several workers the longest chain begins at once.
@@ -84,7 +106,7 @@ SOURCE_TABLES = {
             "customer_id? address_id? payment_method_id? order_status_id? ordered_ts delivered_ts?",
         ),
         _ops("customers", "customer_id", "first_name last_name email? phone? birth_date? registered_on?"),
-        _ops("addresses", "address_id", "street unit? city postal_code? state_code? country"),
+        _ops("addresses", "address_id", "street unit? city postal_code? state_code? country", label="country"),
         _ops("customers_addresses", "customer_id address_id", ""),
         _ops(
             "products",
@@ -92,12 +114,12 @@ SOURCE_TABLES = {
             "sku name product_subtype_id? supplier_id? unit_price",
             history="unit_price",
         ),
-        _ops("product_subtypes", "product_subtype_id", "product_type_id? name"),
+        _ops("product_subtypes", "product_subtype_id", "product_type_id? name", label="name"),
         _ops("product_types", "product_type_id", "name"),
         _ops("suppliers", "supplier_id", "name contact_email? country"),
         _ops("payment_methods", "payment_method_id", "name"),
         _ops("order_statuses", "order_status_id", "name is_lost"),
-        _ops("states", "state_code", "name"),
+        _ops("states", "state_code", "name", label="state_code"),
     )
 }
 
@@ -120,16 +142,22 @@ DIMENSIONS = {
     dimension.name: dimension
     for dimension in (
         Dimension("dim_date", ("date_key",), ("orders", "movie_review", "partner_orders")),
-        Dimension("dim_customer", ("customer_id",), ("customers", "risk_score")),
-        Dimension("dim_address", ("address_id",), ("addresses", "states"), counted_by="country"),
-        Dimension("dim_payment_method", ("payment_method_id",), ("payment_methods",)),
-        Dimension("dim_order_status", ("order_status_id",), ("order_statuses",), counted_by="is_lost"),
-        Dimension("dim_supplier", ("supplier_id",), ("suppliers",)),
+        Dimension("dim_customer", ("customer_id",), ("customers", "risk_score"), ("first_name", "last_name")),
+        Dimension(
+            "dim_address", ("address_id",), ("addresses", "states"), ("street", "city", "country"), counted_by="country"
+        ),
+        Dimension("dim_payment_method", ("payment_method_id",), ("payment_methods",), ("name",)),
+        Dimension(
+            "dim_order_status", ("order_status_id",), ("order_statuses",), ("name", "is_lost"), counted_by="is_lost"
+        ),
+        Dimension("dim_supplier", ("supplier_id",), ("suppliers",), ("name", "country")),
         # Its rows are versions: one source key has many, so a row is known by its surrogate key.
         Dimension(
             "dim_product",
             ("product_key",),
             ("products", "product_subtypes", "product_types"),
+            ("sku", "name"),
+            versions_of=("product_id",),
             counted_by="product_subtype",
             reopens=(("fact_order_line", "reopened_order_line"),),
         ),
@@ -142,10 +170,11 @@ FACTS = {
         Fact(
             "fact_order_line",
             ("order_id", "line_number"),
-            ("orders", "order_lines"),
+            ("order_lines", "orders"),
             ("dim_date", "dim_product", "dim_supplier"),
             changed="changed_order",
             changed_by=("order_id",),
+            compared=("quantity", "unit_price"),
             before="line_before",
             is_busy=True,
         ),
@@ -156,6 +185,8 @@ FACTS = {
             ("dim_date", "dim_customer", "dim_address", "dim_payment_method", "dim_order_status"),
             changed="changed_order",
             changed_by=("order_id",),
+            compared=("ordered_ts", "delivered_ts"),
+            parts=("fact_order_line",),
             before="order_before",
         ),
         Fact(

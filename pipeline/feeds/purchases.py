@@ -17,6 +17,7 @@ from pipeline.source import extract
 from pipeline.source.columns import create_table, existing_columns, faults
 from pipeline.source.extract import BEGINNING, Metadata
 from pipeline.stage import intake
+from pipeline.star import watermarks
 
 CONTRACT_MIN_QUANTITY = 2
 METRIC = "user_behavior_metric"
@@ -133,20 +134,14 @@ def _found(lake: Lake, where: str) -> Metadata:
 
 
 def _measure(cursor: Cursor) -> int:
-    newest = (
-        postgres.value(cursor, "select max(last_batch) from etl.stage_batch where table_name = 'movie_review'") or 0
-    )
-    after = postgres.value(cursor, "select max(watermark) from etl.watermark where table_name = %s", (SEEN,)) or 0
-    writes.temporary(cursor, "changed", statement("work/purchases/changed_behavior", movie_review_after=after))
+    after, newest = watermarks.read(cursor, METRIC, ("movie_review",))
+    changed = statement("work/purchases/changed_behavior", movie_review_after=after["movie_review"])
+    writes.temporary(cursor, "changed", changed)
     metric, key = f"dwh.{METRIC}", ("customerid", "insert_date")
     writes.delete(cursor, metric, key, sql.SQL("select customerid, insert_date from changed"))
     rows = statement(f"work/purchases/{METRIC}")
     written = writes.insert(cursor, metric, writes.columns_of(cursor, metric), rows)
-    cursor.execute(
-        "insert into etl.watermark values (%s, %s) "
-        "on conflict (table_name) do update set watermark = excluded.watermark",
-        (SEEN, newest),
-    )
+    watermarks.note(cursor, METRIC, newest)
     return written
 
 

@@ -22,8 +22,8 @@ def statement(path: str, **variables: Any) -> sql.Composed:
 
     Raises KeyError for a variable that was not given.
     """
-    text, *rest = VARIABLE.split(COMMENT.sub("", _text(path)))
-    parts: list[sql.Composable] = [sql.SQL(text)]
+    first, *rest = VARIABLE.split(COMMENT.sub("", text(path)))
+    parts: list[sql.Composable] = [sql.SQL(first)]
     for name, following in zip(rest[::2], rest[1::2], strict=True):
         value = variables[name]
         parts += [value if isinstance(value, sql.Composable) else sql.Literal(value), sql.SQL(following)]
@@ -38,12 +38,12 @@ def files(folder: str) -> list[str]:
 
 def head(path: str) -> str:
     """The first line of `warehouse/<path>.sql`, a comment, without its dashes."""
-    return _text(path).split("\n", 1)[0].removeprefix("--").strip()
+    return text(path).split("\n", 1)[0].removeprefix("--").strip()
 
 
 def sha256(path: str) -> str:
     """The hash of `warehouse/<path>.sql`."""
-    return hashlib.sha256(_text(path).encode()).hexdigest()
+    return hashlib.sha256(text(path).encode()).hexdigest()
 
 
 def digest(*folders: str, **variables: Any) -> str:
@@ -53,6 +53,6 @@ def digest(*folders: str, **variables: Any) -> str:
 
 
 @cache
-def _text(path: str) -> str:
-    # The end of a file: no semicolon, so that a select can be part of a larger statement.
+def text(path: str) -> str:
+    """The text of `warehouse/<path>.sql` without its last semicolon, so that a select can be part of a statement."""
     return resources.files("warehouse").joinpath(f"{path}.sql").read_text("utf-8").rstrip().removesuffix(";")

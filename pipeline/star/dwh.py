@@ -10,9 +10,7 @@ from pipeline.catalog import Dimension, Fact
 from pipeline.kernel import postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
-from pipeline.star import moves
-
-BEGINNING = 0  # a watermark before every batch
+from pipeline.star import moves, watermarks
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
 
     Costs what changed since the dimension last read its stage tables. A rerun finds nothing to do.
     """
-    after, newest = _watermarks(cursor, dimension)
+    after, newest = watermarks.read(cursor, dimension.name, dimension.sources)
     if after == newest:
         return NOTHING
     batches = {f"{table}_after": batch for table, batch in after.items()}
@@ -51,7 +49,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
             _reopen(cursor, fact, statement(f"work/queue/{reopened}"))
         moves.notice_moves(cursor, dimension)
         written = _write(cursor, dimension)
-    _set_watermarks(cursor, dimension, newest)
+    watermarks.note(cursor, dimension.name, newest)
     return written
 
 
@@ -62,22 +60,17 @@ def load_fact(cursor: Cursor, fact: Fact) -> Written:
     -1, and the row is queued; once the dimension has it, the key is set and the queue's row closed. A rerun finds
     nothing to do but to look at the queue again.
     """
-    after, newest = _watermarks(cursor, fact)
+    after, newest = watermarks.read(cursor, fact.name, fact.sources)
     written = _first_load(cursor, fact) if _is_empty(cursor, fact) else _daily_load(cursor, fact, after)
-    _set_watermarks(cursor, fact, newest)
+    watermarks.note(cursor, fact.name, newest)
     return written
 
 
 def rebuild_fact(cursor: Cursor, fact: Fact) -> int:
     """Empties a fact table and fills it from stage; returns its rows. Nobody can read it until the caller commits."""
     cursor.execute(sql.SQL("truncate {}").format(qualified(f"dwh.{fact.name}")))
-    forget_read(cursor, fact.name)
+    watermarks.forget(cursor, fact.name)
     return load_fact(cursor, fact).rows
-
-
-def forget_read(cursor: Cursor, target: str) -> None:
-    """Has the next load of a dimension or fact read all of its stage tables again."""
-    cursor.execute("delete from etl.watermark where split_part(table_name, '.', 1) = %s", (target,))
 
 
 def can_heal(cursor: Cursor, fact: Fact, update_id: str) -> bool:
@@ -88,7 +81,7 @@ def can_heal(cursor: Cursor, fact: Fact, update_id: str) -> bool:
 
 def has_news(cursor: Cursor, target: Dimension | Fact) -> bool:
     """Whether a dimension or fact has not yet read everything that is in its stage tables."""
-    after, newest = _watermarks(cursor, target)
+    after, newest = watermarks.read(cursor, target.name, target.sources)
     return after != newest
 
 
@@ -186,29 +179,6 @@ KEYS = """
 select conname, pg_get_constraintdef(oid) from pg_constraint
 where conrelid = %s::regclass and contype in ('p', 'u') order by contype
 """
-
-
-def _watermarks(cursor: Cursor, target: Dimension | Fact) -> tuple[dict[str, int], dict[str, int]]:
-    """Per stage table: the batch up to which the target has read, and the newest one there is.
-
-    The newest is looked up before the rows are read: a batch that comes between is read now and once more later.
-    """
-    query = (
-        "select source, coalesce(watermark, %s), last_batch from unnest(%s) as source "
-        "left join etl.watermark on watermark.table_name = %s || '.' || source "
-        "left join etl.stage_batch on stage_batch.table_name = source"
-    )
-    found = postgres.rows(cursor, query, (BEGINNING, list(target.sources), target.name))
-    return {name: after for name, after, _ in found}, {name: newest or after for name, after, newest in found}
-
-
-def _set_watermarks(cursor: Cursor, target: Dimension | Fact, newest: dict[str, int]) -> None:
-    for table, batch in newest.items():
-        cursor.execute(
-            "insert into etl.watermark values (%s, %s) "
-            "on conflict (table_name) do update set watermark = excluded.watermark",
-            (f"{target.name}.{table}", batch),
-        )
 
 
 def _is_empty(cursor: Cursor, target: Dimension | Fact) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.kernel import postgres, sql_files
 from pipeline.kernel.errors import CannotUpgrade
 from pipeline.kernel.postgres import Cursor
+from pipeline.star import new_columns
 
 MIGRATIONS = "migrations"
 
@@ -31,6 +32,7 @@ def create(cursor: Cursor, **variables: Any) -> list[str]:
     for path in [] if is_new else migrations:
         cursor.execute(sql_files.statement(path))
     for path in sql_files.files("ddl"):
+        new_columns.add(cursor, path)
         cursor.execute(sql_files.statement(path, **variables))
     for path in migrations:
         cursor.execute(

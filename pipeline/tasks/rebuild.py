@@ -6,7 +6,7 @@ import os
 import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
-from pipeline.feeds import review_models
+from pipeline.feeds import purchases, review_models
 from pipeline.kernel import config, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
@@ -14,12 +14,13 @@ from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.source import extract
 from pipeline.stage import merge, repairs
-from pipeline.star import dwh, mart, moves, schema
+from pipeline.star import dwh, mart, moves, schema, watermarks
 from pipeline.tasks.base import OceanTask, logger, retried, show
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad
 from pipeline.tasks.load_risk_scores import SOURCE as RISK_SCORES
 from pipeline.tasks.load_risk_scores import LoadRiskScores
+from pipeline.tasks.runtime import targets
 
 SCHEMAS = ("delta", "stage", "work", "dwh", "mart", "etl")
 MART = "mart"
@@ -106,7 +107,7 @@ class RebuildTable(OceanTask):
                 rows = _rebuild_stage(cursor, SOURCE_TABLES[self.table])
             elif self.table in DIMENSIONS:
                 postgres.lock_tables(cursor, f"dwh.{self.table}")
-                dwh.forget_read(cursor, self.table)
+                watermarks.forget(cursor, self.table)
                 rows = dwh.load_dimension(cursor, DIMENSIONS[self.table]).rows
             elif self.table == MART:
                 moves.ask_for_refill(cursor, "somebody asked for it")
@@ -143,8 +144,9 @@ class ClearDate(OceanTask):
             cursor.execute("delete from etl.marker where load_date between %s and %s", (self.date, until))
             self.cleared = cursor.rowcount
             if self.cleared:
-                cursor.execute("delete from etl.watermark")
+                watermarks.forget(cursor, *DIMENSIONS, *FACTS, purchases.METRIC)
                 moves.ask_for_refill(cursor, f"{self.date} was cleared")
+        targets.forget()
         logger.info("%s markers of %s%s were cleared", self.cleared, self.date, " and later" * self.downstream)
 
 

@@ -15,7 +15,7 @@ from pipeline.lake.objects import lake
 from pipeline.operations import summary
 from pipeline.source import extract
 from pipeline.stage import repairs
-from pipeline.star import dwh, mart, moves
+from pipeline.star import dwh, mart, moves, watermarks
 from pipeline.tasks.base import DatedTask, retried
 from pipeline.tasks.load_table import LoadStage
 from pipeline.trust import reconcile
@@ -93,8 +93,8 @@ class ReconcileSource(DatedTask):
                 where = reconcile.extract_again(source, lake(), settings(), self.date, difference, bound)
                 repairs.load(warehouse, lake(), table, where, settings().max_rejected)
             if difference.dwh_missing or difference.dwh_changed:
-                dwh.forget_read(warehouse, IN_DWH[table.short][0])
-                moves.ask_for_refill(warehouse, f"{IN_DWH[table.short][0]} was not as the loads left it")
+                watermarks.forget(warehouse, IN_DWH[table.short].name)
+                moves.ask_for_refill(warehouse, f"{IN_DWH[table.short].name} was not as the loads left it")
 
     def _load_dwh(self) -> None:
         """Dimensions, facts and mart, each in its transaction as their tasks do."""

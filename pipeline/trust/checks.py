@@ -9,19 +9,18 @@ import datetime as dt
 from dataclasses import dataclass
 from functools import cache
 
+from pipeline.catalog import DIMENSIONS, FACTS
 from pipeline.kernel import postgres
 from pipeline.kernel import sql_files as files
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 
 ERROR, WARN = "error", "warn"
 
-# By which columns the rows are found that a load wrote. What a line changes, changes its order.
+# The relations that a check reads as :<name>: by which columns the rows are found that a load wrote, and which tables
+# of work say so. What a part changes, changes the whole.
 WRITTEN = {
-    "fact_order": (("order_id",), ("fact_order", "fact_order_line")),
-    "fact_order_line": (("order_id", "line_number"), ("fact_order_line",)),
-    "fact_review": (("review_id",), ("fact_review",)),
-    "fact_partner_order": (("order_id", "item_id"), ("fact_partner_order",)),
-    "dim_product": (("product_id",), ("dim_product",)),
+    **{fact.name: (fact.key, (fact.name, *fact.parts)) for fact in FACTS.values()},
+    **{each.name: (each.versions_of, (each.name,)) for each in DIMENSIONS.values() if each.versions_of},
 }
 
 
@@ -70,7 +69,8 @@ def run(cursor: Cursor, date: dt.date, *, whole: bool) -> list[Result]:
     Looks at what the newest loads wrote or, if `whole`, at everything.
     """
     everything = {name: qualified(f"dwh.{name}") for name in WRITTEN}
-    relations = everything if whole else {name: _written(cursor, name) for name in WRITTEN}
+    everything["members"] = _unknown_members()
+    relations = everything if whole else {**everything, **{name: _written(cursor, name) for name in WRITTEN}}
     cursor.execute("delete from etl.check_result where load_date = %s", (date,))
     results = []
     for check in checks():
@@ -86,6 +86,17 @@ def run(cursor: Cursor, date: dt.date, *, whole: bool) -> list[Result]:
             (check.name, check.severity, whole, date, failures, query),
         )
     return results
+
+
+def _unknown_members() -> sql.Composed:
+    """A relation of the dimensions, each with how many unknown members it has."""
+    counts = (
+        sql.SQL("select {} as dimension, count(*) as members from {} where {} = -1").format(
+            sql.Literal(name), qualified(f"dwh.{name}"), sql.Identifier(f"{name.removeprefix('dim_')}_key")
+        )
+        for name in DIMENSIONS
+    )
+    return sql.SQL("({})").format(sql.SQL(" union all ").join(counts))
 
 
 def _written(cursor: Cursor, name: str) -> sql.Composable:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.catalog import SourceTable
+from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact, SourceTable
 from pipeline.kernel import postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
@@ -27,17 +27,9 @@ from pipeline.stage import repairs
 BUCKETS = 4096  # a power of two
 AT = "%Y%m%dT%H%M%S%f%z"  # when a repair was made, in the name of its folder
 IN_MEMORY = 1 << 25  # bytes of keys and hashes on their way, before they go by way of a file
-# Where dwh holds the rows of a stage table, and the columns that are the same in both.
-IN_DWH = {
-    "orders": ("fact_order", ("ordered_ts", "delivered_ts")),
-    "order_lines": ("fact_order_line", ("quantity", "unit_price")),
-    "customers": ("dim_customer", ("first_name", "last_name")),
-    "addresses": ("dim_address", ("street", "city", "country")),
-    "products": ("dim_product", ("sku", "name")),
-    "suppliers": ("dim_supplier", ("name", "country")),
-    "payment_methods": ("dim_payment_method", ("name",)),
-    "order_statuses": ("dim_order_status", ("name", "is_lost")),
-}
+# What of dwh holds the rows of a stage table, where columns are the same in both.
+STAR: list[Dimension | Fact] = [*FACTS.values(), *DIMENSIONS.values()]
+IN_DWH = {target.sources[0]: target for target in STAR if target.compared}
 Key = tuple[Any, ...]
 
 
@@ -111,24 +103,25 @@ def compare(source: Cursor, warehouse: Cursor, table: SourceTable) -> Difference
             if not (rejected and kind == "missing"):
                 getattr(found, kind).append(tuple(key))
     if table.short in IN_DWH:
-        query = _against_dwh(table, *IN_DWH[table.short])
+        query = _against_dwh(table, IN_DWH[table.short])
         [(found.dwh_missing, found.dwh_changed, found.dwh_vanished)] = postgres.rows(warehouse, query)
     return found
 
 
-def _against_dwh(table: SourceTable, target: str, columns: Sequence[str]) -> sql.Composed:
+def _against_dwh(table: SourceTable, target: Dimension | Fact) -> sql.Composed:
     """The query that counts keys of stage that dwh has not, or has with another content, and keys of dwh alone.
 
-    Of the versions of a product the current one is looked at, and the unknown member never.
+    Of versions the current one is looked at, and the unknown member never.
     """
-    current = sql.SQL("and is_current" if target == "dim_product" else "")
+    is_versioned = isinstance(target, Dimension) and target.versions_of
+    current = sql.SQL("and is_current" if is_versioned else "")
     return statement(
         "reconcile/in_dwh",
         stage=qualified(f"stage.{table.short}"),
-        dwh=qualified(f"dwh.{target}"),
-        in_stage=identifiers(columns, "staged"),
-        in_dwh=identifiers(columns, "loaded"),
-        present=sql.SQL("{} <> -1 {}").format(sql.Identifier(table.key[0]), current),
+        dwh=qualified(f"dwh.{target.name}"),
+        in_stage=identifiers(target.compared, "staged"),
+        in_dwh=identifiers(target.compared, "loaded"),
+        present=sql.SQL("{}::text <> '-1' {}").format(sql.Identifier(table.key[0]), current),
         key=identifiers(table.key),
     )
 

@@ -1,5 +1,7 @@
 -- The star schema. Surrogate keys are <name>_key, the source's keys <name>_id, instants <name>_ts (UTC). What is
 -- deleted in the source stays, with is_deleted.
+-- A column that is new here is added to the tables of an existing warehouse, and the next load fills it for all rows;
+-- one that may not be empty needs a default until then.
 -- Facts hold no foreign key constraints: a row whose dimension is late has key -1, and a load of millions of rows
 -- would look each of them up again. Text has no length limit, so that a column widened in the source fits.
 create schema if not exists dwh;
@@ -161,14 +163,22 @@ comment on table dwh.user_behavior_metric is
 'One row per customer who bought on insert_date and has reviews received by then; review_score: the positive ones.';
 
 -- The unknown members.
-insert into dwh.dim_date values (-1, null, 0, 0, 0, 'Unknown', 0, 0, 0, 'Unknown', false) on conflict do nothing;
-insert into dwh.dim_customer values (-1, -1, 'Unknown', 'Unknown', 'Unknown', 'Unknown', null, null, null)
-on conflict do nothing;
-insert into dwh.dim_address
+insert into dwh.dim_date (
+    date_key, date, year, quarter, month, month_name, week, day_of_month, day_of_week, day_name, is_weekend
+)
+values (-1, null, 0, 0, 0, 'Unknown', 0, 0, 0, 'Unknown', false) on conflict do nothing;
+insert into dwh.dim_customer (customer_key, customer_id, first_name, last_name, email, phone)
+values (-1, -1, 'Unknown', 'Unknown', 'Unknown', 'Unknown') on conflict do nothing;
+insert into dwh.dim_address (
+    address_key, address_id, street, unit, city, postal_code, state_code, state_name, country
+)
 values (-1, -1, 'Unknown', 'Unknown', 'Unknown', 'Unknown', 'Unknown', 'Unknown', 'Unknown') on conflict do nothing;
-insert into dwh.dim_payment_method values (-1, -1, 'Unknown') on conflict do nothing;
-insert into dwh.dim_order_status values (-1, -1, 'Unknown', false) on conflict do nothing;
-insert into dwh.dim_supplier values (-1, -1, 'Unknown', 'Unknown', 'Unknown') on conflict do nothing;
+insert into dwh.dim_payment_method (payment_method_key, payment_method_id, name)
+values (-1, -1, 'Unknown') on conflict do nothing;
+insert into dwh.dim_order_status (order_status_key, order_status_id, name, is_lost)
+values (-1, -1, 'Unknown', false) on conflict do nothing;
+insert into dwh.dim_supplier (supplier_key, supplier_id, name, contact_email, country)
+values (-1, -1, 'Unknown', 'Unknown', 'Unknown') on conflict do nothing;
 insert into dwh.dim_product (
     product_key, product_id, sku, name, product_type, product_subtype, supplier_id, unit_price, valid_from, valid_to,
     is_current

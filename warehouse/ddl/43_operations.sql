@@ -87,18 +87,17 @@ comment on column mart.rejected_rows.rows is 'How many there are.';
 
 create view mart.queue_depth as
 select
-    fact.table_name as fact_table,
+    fact.relname::text as fact_table,
     count(queue.fact_table) as waiting_rows,
     min(queue.queued_ts) as oldest_ts,
     coalesce(extract(epoch from now() - min(queue.queued_ts)) / 3600, 0) as age_hours
-from (
-    values ('fact_order'), ('fact_order_line'), ('fact_review'), ('fact_partner_order')
-) as fact (table_name)
-left join etl.reprocessing_queue as queue on fact.table_name = queue.fact_table and queue.resolved_ts is null
-group by fact.table_name;
+from pg_class as fact
+left join etl.reprocessing_queue as queue on fact.relname = queue.fact_table and queue.resolved_ts is null
+where fact.relnamespace = 'dwh'::regnamespace and fact.relkind = 'r' and fact.relname like 'fact\_%'
+group by fact.relname;
 
 comment on view mart.queue_depth is 'Facts that wait for a row of a dimension.';
-comment on column mart.queue_depth.fact_table is 'The fact table, be it that none of its rows waits.';
+comment on column mart.queue_depth.fact_table is 'The fact table, listed even if none of its rows waits.';
 comment on column mart.queue_depth.waiting_rows is 'Keys that are -1 until the dimension has their row.';
 comment on column mart.queue_depth.oldest_ts is 'Since when the oldest of them waits.';
 comment on column mart.queue_depth.age_hours is 'The same in hours until now; 0 where none waits.';

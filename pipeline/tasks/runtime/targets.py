@@ -86,6 +86,12 @@ def _markers(date: dt.date | None, _pid: int) -> frozenset[str]:
     return frozenset(_found)
 
 
+def forget() -> None:
+    """Has markers and objects looked for again: some were taken away."""
+    _found.clear()
+    _forget_missing()
+
+
 @luigi.Task.event_handler(luigi.Event.SUCCESS)
 @luigi.Task.event_handler(luigi.Event.FAILURE)
 def _forget_missing(*_: object) -> None:
