@@ -30,12 +30,17 @@ from pipeline.kernel.errors import ConfigError
 from pipeline.kernel.listener import LOOPBACK
 
 PASSWORD, HOSTS = "OCEAN_LUIGID_PASSWORD", "OCEAN_LUIGID_HOSTS"
-SCRIPT = "/static/visualiser/js/luigi.js"
 VISUALISER = Path(server.__file__).parent / "static/visualiser"
 # The page asks by GET, also where that changes something.
 BY_POST = """
 $.ajaxPrefilter(function (options) { if (/\\/api\\//.test(options.url)) { options.type = 'POST'; } });
 """
+# In both graphs a node bears the task's family, which many tables share: how each says it, and how it tells the table.
+TABLE = "({0}.params.table ? {0}.name + ' ' + {0}.params.table : {0}.name)"
+LABELS = {
+    "graph.js": ("escapeHtml(node.name)", f"escapeHtml{TABLE.format('node')}"),
+    "visualiserApp.js": ('"+task.name+"</span>', f'" + escapeHtml{TABLE.format("task")} + "</span>'),
+}
 
 
 class Refused(NamedTuple):
@@ -116,12 +121,13 @@ class Refusal(RequestHandler):
 
 
 class Script(RequestHandler):
-    """The page's own way to ask luigid, by POST."""
+    """A script of Luigi's page with what we change in it."""
 
-    def get(self) -> None:
-        """The script of Luigi with ours behind it."""
+    def get(self, name: str) -> None:
+        """luigi.js, which asks luigid by POST, or what draws a graph, whose nodes tell their table."""
+        text = (VISUALISER / "js" / name).read_text("utf-8")
         self.set_header("Content-Type", "text/javascript; charset=UTF-8")
-        self.finish((VISUALISER / "js/luigi.js").read_text("utf-8") + BY_POST)
+        self.finish(text.replace(*LABELS[name]) if name in LABELS else text + BY_POST)
 
 
 class SecurityHeaders(OutputTransform):
@@ -169,7 +175,7 @@ def guarded(app: Application, environment: Mapping[str, str]) -> Guard:
             "set it, for luigid and for the loads, to a random text of letters and digits",
         )
     app.add_transform(SecurityHeaders)
-    app.add_handlers(r".*", [(SCRIPT, Script)])
+    app.add_handlers(r".*", [(r"/static/visualiser/js/((?:luigi|graph|visualiserApp)\.js)", Script)])
     more = [host.strip().lower() for host in environment.get(HOSTS, "").split(",")]
     return Guard(app, password, {*LOOPBACK, *filter(None, more)})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.generators.books import Books, Shop, current
 from pipeline.generators.day import do_day
-from pipeline.kernel import postgres
+from pipeline.kernel import new_columns, postgres
 from pipeline.kernel.errors import SimulationError
 from pipeline.kernel.postgres import Connection
 
@@ -96,6 +96,7 @@ def _open(connection: Connection, wanted: Shop) -> Shop:
                     "set OCEAN_SIMULATE=0, or use an empty database",
                 )
             cursor.execute(OPS.read_text("utf-8"))
+        list(new_columns.add(cursor, OPS.read_text("utf-8")))  # to a shop that an earlier version opened
         cursor.execute(ROLES.read_text("utf-8"))
         cursor.execute(OPEN, (wanted.seed, wanted.scale, wanted.opened_on))
         [found] = postgres.rows(cursor, SHOP)

@@ -6,10 +6,10 @@ to become that is a file under warehouse/migrations, with a number; each runs on
 
 from typing import Any
 
-from pipeline.kernel import postgres, sql_files
+from pipeline.kernel import new_columns, postgres, sql_files
 from pipeline.kernel.errors import CannotUpgrade
 from pipeline.kernel.postgres import Cursor
-from pipeline.star import new_columns
+from pipeline.star import watermarks
 
 MIGRATIONS = "migrations"
 
@@ -32,7 +32,9 @@ def create(cursor: Cursor, **variables: Any) -> list[str]:
     for path in [] if is_new else migrations:
         cursor.execute(sql_files.statement(path))
     for path in sql_files.files("ddl"):
-        new_columns.add(cursor, path)
+        for table in new_columns.add(cursor, sql_files.text(path)):
+            if table.startswith("dwh."):  # whose next load fills the column for all rows
+                watermarks.forget(cursor, table.removeprefix("dwh."))
         cursor.execute(sql_files.statement(path, **variables))
     for path in migrations:
         cursor.execute(

@@ -66,6 +66,7 @@ class ExtractTable(DatedTask):
     """
 
     table = luigi.ChoiceParameter(choices=list(SOURCE_TABLES), description="the source table, schema.table")
+    layer = "extract"
 
     # What this process extracted, for the load that follows: it need not be read again.
     found: extract.Metadata | None = None

@@ -43,6 +43,7 @@ class LoadFeed(DatedTask):
     """
 
     feed: ClassVar[Feed]
+    layer = "stage"
 
     @property
     def table(self) -> str:

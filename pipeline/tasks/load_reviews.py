@@ -37,6 +37,8 @@ class ClassifyReviews(WaitingTask):
     luigi --module pipeline ClassifyReviews --date 2026-11-19 --local-scheduler
     """
 
+    layer, table = "extract", REVIEWS.name
+
     # Of several dates that are ready at once Luigi runs the newest, which covers all of them.
     date = luigi.DateParameter(batch_method=max, description="the day whose reviews are classified, YYYY-MM-DD (UTC)")
     classifier = luigi.ChoiceParameter(choices=CLASSIFIERS, default="auto", description="what tells good from bad")

@@ -28,6 +28,8 @@ class ExtractRiskScores(WaitingTask):
     luigi --module pipeline ExtractRiskScores --date 2026-11-19 --local-scheduler
     """
 
+    layer, table = "extract", "risk_score"
+
     def requires(self) -> Iterable[luigi.Task]:
         return simulated_business(self.date)
 

@@ -37,6 +37,8 @@ class ExtractPurchases(_OfPurchases):
     luigi --module pipeline ExtractPurchases --date 2026-11-19 --local-scheduler
     """
 
+    layer, table = "extract", USER_PURCHASE.short
+
     def requires(self) -> Iterable[luigi.Task]:
         return [CreateWarehouse(), ChooseBound(self.date)]
 
@@ -68,7 +70,7 @@ class LoadUserBehavior(_OfPurchases):
         --start 2026-11-01 --stop 2026-11-20 --local-scheduler
     """
 
-    table = purchases.METRIC
+    layer, table = "dwh", purchases.METRIC
 
     def complete(self) -> bool:
         if not (settings().simulate or _has_purchases()):

@@ -76,3 +76,18 @@ def test_what_a_task_says_is_no_script_of_the_page(services_home: Path, page: Pa
     page.wait_for_load_state("networkidle")
     assert page.evaluate("window.pwned") is None
     tell(command, "Says", "DONE")
+
+
+@pytest.mark.parametrize("kind", ["svg", "d3"])
+def test_each_node_of_the_graph_tells_its_table(services_home: Path, page: Page, kind: str) -> None:
+    command = luigid(services_home)
+    tell(command, "Stage", "PENDING", deps=[], family="LoadStage", params={"table": "ops.orders"})
+    tell(command, "Bound", "PENDING", deps=["Stage"], family="ChooseBound", params={})
+    page.goto(
+        f"{known(services_home)['luigid_url']}/static/visualiser/index.html#tab=graph&taskId=Bound&visType={kind}"
+    )
+    labels = page.locator({"svg": ".graph-node-a text", "d3": ".taskNode .name"}[kind])
+    labels.nth(1).wait_for(state="attached")
+    assert sorted(labels.all_text_contents()) == ["ChooseBound", "LoadStage ops.orders"]
+    for name in ("Bound", "Stage"):
+        tell(command, name, "DONE")

@@ -7,8 +7,7 @@ import pytest
 from support import shop
 from support.world import ROOT, World, Worlds
 
-from pipeline.kernel import sql_files
-from pipeline.star import new_columns
+from pipeline.kernel import new_columns, sql_files
 
 CATALOG, DDL = "pipeline/catalog.py", "warehouse/ddl/30_dwh.sql"
 COLUMNS = "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
@@ -57,7 +56,7 @@ def second_day(worlds: Worlds, first_day: World, copy: Copy) -> World:
 
 def test_the_columns_of_every_table_are_read_from_its_file(first_day: World) -> None:
     for path in sql_files.files("ddl"):
-        for table, columns in new_columns.declared(path).items():
+        for table, columns in new_columns.declared(sql_files.text(path)).items():
             assert list(columns) == [name for (name,) in first_day.warehouse(COLUMNS, (table,))], table
 
 

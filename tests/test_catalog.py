@@ -1,0 +1,118 @@
+"""What lists tables by name lists all that the catalogue has, so that none is forgotten silently."""
+
+import re
+from collections.abc import Iterator
+
+import luigi
+import pytest
+from support.checksum import CONTENTS
+from support.loads import create_source
+from support.world import World, Worlds
+
+import pipeline
+from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, Dimension, Fact, SourceTable
+from pipeline.generators.copying import COLUMNS
+from pipeline.kernel import sql_files
+from pipeline.operations import summary
+from pipeline.tasks.load_table import FEED_TASKS
+
+STAR: list[Dimension | Fact] = [*DIMENSIONS.values(), *FACTS.values()]
+OF_TABLE = """
+select attname from pg_attribute
+where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped and attidentity = ''
+"""
+LAYERS = ("extract", "stage", "dwh")
+
+
+@pytest.fixture(scope="module")
+def empty(worlds: Worlds) -> World:
+    """An empty source and an empty warehouse."""
+    world = worlds.new()
+    create_source(world)
+    world.luigi("CreateWarehouse")
+    return world
+
+
+def tasks_of_layers() -> Iterator[type[luigi.Task]]:
+    """The tasks that move rows into a layer."""
+    for name in pipeline.__all__:
+        task = getattr(pipeline, name)
+        if getattr(task, "layer", None) in LAYERS:
+            yield task
+
+
+def columns(world: World, table: str) -> list[str]:
+    return [name for (name,) in world.warehouse(OF_TABLE, (table,))]
+
+
+@pytest.mark.parametrize("target", STAR, ids=lambda target: target.name)
+def test_a_table_of_the_star_has_its_files_its_key_and_what_is_compared(empty: World, target: Dimension | Fact) -> None:
+    folder = "dimension" if isinstance(target, Dimension) else "fact"
+    assert f"work/{folder}/{target.name}" in sql_files.files(f"work/{folder}")
+    held = {*columns(empty, f"dwh.{target.name}"), target.key[0]}
+    assert held >= {*target.key, *target.compared}
+    assert set(target.sources) <= {table.short for table in SOURCE_TABLES.values()} | set(FEEDS)
+    if isinstance(target, Dimension):
+        assert held >= {*target.versions_of, *filter(None, [target.counted_by])}
+        key = f"{target.name.removeprefix('dim_')}_key"
+        unknown = f"select count(*) from dwh.{target.name} where {key} = -1"
+        assert empty.warehouse(unknown) == [(1,)]
+
+
+@pytest.mark.parametrize("fact", FACTS.values(), ids=lambda fact: fact.name)
+def test_a_check_looks_each_key_of_a_fact_up(empty: World, fact: Fact) -> None:
+    checks = [sql_files.text(path) for path in sql_files.files("checks") if "/keys_of_" in path]
+    [check] = [text for text in checks if f"from :{fact.name} as fact" in text]
+    keys = {name for name in columns(empty, f"dwh.{fact.name}") if name.endswith("_key")}
+    assert {key for key in keys if f"fact.{key}" in check} == keys
+    assert set(re.findall(r"dwh\.(dim_\w+)", check)) == set(fact.dimensions)
+
+
+@pytest.mark.parametrize("fact", FACTS.values(), ids=lambda fact: fact.name)
+def test_a_fact_says_what_it_waits_for(fact: Fact) -> None:
+    missing = sql_files.text(f"work/queue/{fact.name}_missing")
+    assert set(re.findall(r"'(dim_\w+)'", missing)) == set(fact.dimensions)
+
+
+def test_the_summary_and_the_mart_know_the_layer_of_each_task() -> None:
+    layers = {task.task_family: LAYERS.index(task.layer) for task in tasks_of_layers()}
+    assert layers == summary.LAYERS
+    view = sql_files.text("ddl/43_operations")
+    assert {task: int(number) - 1 for task, number in re.findall(r"\('(\w+)', '(\d) \w+'\)", view)} == layers
+    without = {task.task_family for task in tasks_of_layers() if "table" not in dict(task.get_params())}
+    assert set(summary.TABLES) == without
+
+
+def test_each_feed_has_a_key_a_merge_and_a_task_that_loads_it(empty: World) -> None:
+    assert {path.removeprefix("work/stage/") for path in sql_files.files("work/stage")} >= set(FEEDS)
+    for feed, key in FEEDS.items():
+        assert set(key) <= set(columns(empty, f"stage.{feed}"))
+    loaded = {task.table for task in tasks_of_layers() if task.layer == "stage" and isinstance(task.table, str)}
+    assert loaded | set(FEED_TASKS) == set(FEEDS)
+
+
+def test_the_checksum_of_a_warehouse_compares_every_table_of_the_star() -> None:
+    assert set(CONTENTS) >= {target.name for target in STAR}
+
+
+@pytest.mark.parametrize("source", SOURCE_TABLES.values(), ids=lambda source: source.name)
+def test_the_simulated_shop_has_the_columns_of_the_contract_and_fills_them(empty: World, source: SourceTable) -> None:
+    [(held,)] = empty.source(
+        "select array_agg(attname::text) from pg_attribute "
+        "where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+        (source.name,),
+    )
+    assert set(held) == set(COLUMNS[source.name])
+    assert set(held) >= set(source.columns)
+
+
+@pytest.mark.parametrize("fact", FACTS.values(), ids=lambda fact: fact.name)
+def test_who_may_read_a_fact_was_decided(fact: Fact) -> None:
+    roles = sql_files.text("ddl/50_roles")
+    assert f"dwh.{fact.name}" in roles
+
+
+def test_every_table_of_dwh_is_one_of_the_catalogue(empty: World) -> None:
+    tables = "select relname from pg_class where relnamespace = 'dwh'::regnamespace and relkind = 'r'"
+    others = {"user_behavior_metric"}  # which LoadUserBehavior keeps
+    assert {name for (name,) in empty.warehouse(tables)} == {target.name for target in STAR} | others
