@@ -18,6 +18,7 @@ from pipeline.kernel.settings import OTHER_S3 as OTHER_S3
 from pipeline.kernel.settings import S3 as S3
 from pipeline.kernel.settings import Settings as Settings
 from pipeline.kernel.settings import Spark as Spark
+from pipeline.kernel.settings import every_setting
 
 SECTION = "ocean"
 LUIGID_USER = "luigi"  # whom the embedded luigid lets in
@@ -27,9 +28,10 @@ LUIGID_USER = "luigi"  # whom the embedded luigid lets in
 def settings() -> Settings:
     """The settings of this process, read once.
 
-    Raises ConfigError for a value that cannot be understood, and ServiceDown when an embedded service is
-    needed and was never started.
+    Raises ConfigError for a value that cannot be understood or a name that is none, and ServiceDown when an embedded
+    service is needed and was never started.
     """
+    _refuse_unknown_names()
     operational = _text(declared(Settings)["operational_url"])
     found = Settings(**_values(Settings, simulate="0" if operational else "1"), spark=Spark(**_values(Spark)), s3=_s3())
     warehouse = found.warehouse_url or embedded("warehouse_url")
@@ -93,6 +95,21 @@ def _value(setting: Setting, otherwise: str = "") -> Any:
 
 def _text(setting: Setting) -> str:
     return os.environ.get(setting.environment) or get_config().get(SECTION, setting.name, None) or ""
+
+
+def _refuse_unknown_names() -> None:
+    """Of luigi.cfg alone: what else is called OCEAN_ in the environment, others may read, luigi.cfg's ${...} too."""
+    try:
+        found = set(get_config()[SECTION]) - set(get_config().defaults())
+    except KeyError:  # there is no such section, and need be none
+        return
+    known = {setting.name for setting in every_setting()}
+    if unknown := sorted(name for name in found if name.replace("-", "_") not in known):  # as Luigi reads a name
+        raise ConfigError(
+            f"use luigi.cfg, [{SECTION}]",
+            f"there is no setting {', '.join(unknown)}",
+            "correct the name or remove the line; docs/configuration.md has all settings",
+        )
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Settings are declared once: what is said of them elsewhere is the same."""
+"""Settings are declared once: what is said of them elsewhere is the same, and names that are none are refused."""
 
 import configparser
 import dataclasses
@@ -84,6 +84,23 @@ def test_a_secret_that_is_refused_is_not_quoted(monkeypatch: pytest.MonkeyPatch)
 def test_every_url_but_the_lakes_is_a_secret() -> None:
     urls = {setting.name for setting in SETTINGS if setting.name.endswith("_url")}
     assert {setting.name for setting in SETTINGS if setting.is_secret} == urls - {"lake_url"}
+
+
+def test_a_name_in_luigi_cfg_that_is_no_setting_is_refused(
+    luigi_cfg: LuigiConfigParser,
+) -> None:
+    luigi_cfg.read_dict({"ocean": {"max_rejectd": "1", "Mart": "0", "retries": "5"}})
+    with pytest.raises(ConfigError, match=r"because there is no setting Mart, max_rejectd; correct the name"):
+        config.settings()
+    assert config.alert_url() == ""  # with which a command says so
+
+
+@pytest.mark.filterwarnings("ignore:.*with dashes")
+def test_names_are_taken_from_luigi_cfg_as_luigi_takes_them(
+    luigi_cfg: LuigiConfigParser,
+) -> None:
+    luigi_cfg.read_string("[DEFAULT]\nof_all_sections = 1\n[ocean]\nmax-rejected = 0.5\n[core]\nlog_level = INFO\n")
+    assert config.settings().max_rejected == 0.5
 
 
 def test_without_a_luigi_cfg_the_defaults_are_those_that_it_shows(luigi_cfg: LuigiConfigParser) -> None:
