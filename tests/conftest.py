@@ -20,13 +20,13 @@ from support.superset_site import Site, running_site
 from support.world import World, Worlds, running_services
 
 from pipeline.kernel import config
+from pipeline.kernel.settings import every_setting
 
 collect_ignore = ["compose_names"]  # it would give the tests' own processes other hosts
 collect_ignore += ["superset/changed_roles.py", "superset/kept_answers.py"]  # they run in Superset's environment
 
 # What a developer has set must not reach the tests.
-SET = ("OPERATIONAL_URL", "OCEAN_SIMULATOR_URL", "WAREHOUSE_URL", "LAKE_URL", "OCEAN_SIMULATE", "RISK_API_URL")
-for variable in (*SET, *config.OTHER_S3):
+for variable in (*(setting.environment for setting in every_setting()), *config.OTHER_S3):
     os.environ.pop(variable, None)
 
 # Half of what a JVM of a few seconds does is to compile for a long life.

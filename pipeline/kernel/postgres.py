@@ -19,7 +19,9 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from pipeline.kernel import config, listener, server_log
+from pipeline.kernel.declaration import declared
 from pipeline.kernel.errors import ConfigError, DatabaseError, ServiceDown, ServiceLost, StatementLost
+from pipeline.kernel.settings import Settings
 from pipeline.kernel.waiting import attended
 
 __all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "errors", "sql", "transaction"]
@@ -302,8 +304,9 @@ class _Raw(io.RawIOBase):
 
 
 def _variable(name: str) -> str:
-    """The environment variable that holds the URL of a database."""
-    return f"{'OCEAN_' if name == 'simulator' else ''}{name.upper()}_URL"
+    """The environment variable that holds the URL of a database, where a setting names it."""
+    found = declared(Settings).get(f"{name}_url")
+    return found.environment if found else "its URL"
 
 
 def _address(url: str, name: str) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from pipeline.__main__ import main as show
 from pipeline.feeds import review_models, reviews
 from pipeline.kernel import config, postgres
 from pipeline.kernel.errors import ServiceDown
+from pipeline.kernel.settings import every_setting
 from pipeline.services.postgresql import PROGRAMS
 from pipeline.source import extract
 from pipeline.stage import repairs
@@ -141,14 +142,13 @@ def luigi_cfg() -> configparser.RawConfigParser:
 def known() -> set[str]:
     """The variables that something of the project reads."""
     sources = [
-        ROOT / "pipeline/kernel/config.py",
         ROOT / "pipeline/luigid.py",
         ROOT / "luigi.cfg",
         DEPLOY / "databases.py",
         *(ROOT / "superset").glob("*.py"),
     ]
     named = {name for path in sources for name in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", path.read_text())}
-    return named | {f"OCEAN_{name.upper()}" for name in luigi_cfg()["ocean"]} | OTHERS
+    return named | {setting.environment for setting in every_setting()} | OTHERS
 
 
 @pytest.mark.parametrize("place", variables())

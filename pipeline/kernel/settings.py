@@ -1,0 +1,277 @@
+"""Every setting of the pipeline, declared once: its name, default, type, text and environment variable.
+
+config.py reads them, reference.py writes them into luigi.cfg and docs/configuration.md.
+"""
+
+import datetime as dt
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.kernel.declaration import Setting, declared, setting
+
+# Any of these says that S3 is somebody else's: boto3 then finds endpoint and credentials by its own rules.
+OTHER_S3 = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+
+
+def _home(text: str) -> Path:
+    return Path(text or _default_home()).expanduser().absolute()
+
+
+def _default_home() -> Path:
+    """The folder of the user's own in which embedded services keep their state.
+
+    The server of the embedded PostgreSQL does not run as root, so root's state must lie where another
+    user may enter; root's home folder usually is no such place.
+    """
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    if os.geteuid() == 0 and Path.home().exists() and not Path.home().stat().st_mode & 0o001:
+        data = Path("/var/lib")
+    return data / "oceanrecords"
+
+
+def _lake_url(text: str) -> str:
+    if not text.startswith("s3://") or not text[5:].strip("/"):
+        raise ValueError("it is not of the form s3://bucket/prefix")
+    return text.rstrip("/")
+
+
+def _http_url(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/]+\S*", text):
+        raise ValueError("it is not of the form https://host/path")
+    return text
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("0", "1", "true", "false"):
+        raise ValueError("it is neither 0 nor 1")
+    return text.lower() in ("1", "true")
+
+
+def _seconds(text: str) -> dt.timedelta:
+    if float(text) < 0:
+        raise ValueError("it is below 0")
+    return dt.timedelta(seconds=float(text))
+
+
+def _optional_date(text: str) -> dt.date | None:
+    return dt.date.fromisoformat(text) if text else None
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"it is none of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+@dataclass(frozen=True)
+class S3:
+    """Where the lake's endpoint is. All None: boto3's own rules (environment, profile, instance role)."""
+
+    endpoint: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+
+
+# eq=False: nobody compares them, and each method of a dataclass takes its time at every import.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spark:
+    """Where reviews are classified. `emr_cluster` empty: a cluster is started for the run, and ends with it."""
+
+    engine: str = setting(
+        "local",
+        _one_of("local", "emr"),
+        "Where Spark runs: local, which is spark_master below, or emr.",
+        name="spark_engine",
+        environment="SPARK_ENGINE",
+        heading="Spark",
+    )
+    master: str = setting(
+        "local[*]",
+        str,
+        "local[*], or spark://host:port of a standalone cluster. Spark is told nothing of the environment but what it "
+        "needs, no password and no key. Within this machine its processes prove to each other who they are; a "
+        "standalone cluster has a secret of its own (spark.authenticate.secret), for a spark-defaults.conf in the "
+        "folder SPARK_CONF_DIR to name.",
+        name="spark_master",
+    )
+    driver_memory: str = setting("1g", str, "The memory of Spark's driver.", name="spark_driver_memory")
+    emr_cluster: str = setting(
+        "",
+        str,
+        "The running EMR cluster that takes the steps, by its id (j-...). Empty: one is started for the run and ends "
+        "with it, of the kind that the next settings say.",
+    )
+    emr_release: str = setting("emr-7.9.0", str, "The release of EMR.")
+    emr_instance_type: str = setting("m5.xlarge", str, "The type of each machine.")
+    emr_instances: int = setting("3", int, "How many machines.")
+    emr_job_role: str = setting("EMR_EC2_DefaultRole", str, "The role of the machines.")
+    emr_service_role: str = setting("EMR_DefaultRole", str, "The role of EMR itself.")
+    emr_subnet: str = setting("", str, "The id of the subnet. Empty: EMR's own choice.")
+    emr_logs: str = setting("", str, "Where its logs go, s3://bucket/prefix. Empty: none are kept.")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Settings:
+    """The settings as they were read."""
+
+    home: Path = setting(
+        "",
+        _home,
+        "Where embedded services keep data, logs and passwords. Empty: oceanrecords/ in $XDG_DATA_HOME or "
+        "~/.local/share; as root, where others may not enter root's home, /var/lib/oceanrecords.",
+        heading="Source, warehouse and lake",
+    )
+    operational_url: str = setting(
+        "",
+        str,
+        "The source database, postgresql://user:password@host:port/database. Empty: the embedded server's database "
+        "oceanrecords.",
+        environment="OPERATIONAL_URL",
+        secret=True,
+    )
+    simulator_url: str = setting(
+        "",
+        str,
+        "The same database for the role that owns the simulated shop: extraction only reads. Empty: operational_url "
+        "where that is set, else the embedded server's.",
+        secret=True,
+    )
+    warehouse_url: str = setting(
+        "",
+        str,
+        "The warehouse database, likewise. Empty: the embedded server's database warehouse.",
+        environment="WAREHOUSE_URL",
+        secret=True,
+    )
+    lake_url: str = setting(
+        "s3://ocean-lake",
+        _lake_url,
+        "Where extracts and feeds lie, s3://bucket/prefix. Endpoint and credentials are what boto3 makes of its "
+        f"environment where any of these is set: {', '.join(OTHER_S3)}. With none of them it is the embedded S3.",
+        environment="LAKE_URL",
+    )
+    lake_lock_days: int = setting(
+        "0",
+        int,
+        "For how many days what is written below extract/ and repair/ is locked (S3 Object Lock, governance mode): "
+        "until then whoever may write to the lake may lay another version over it, and take none away. The bucket must "
+        "have been made with Object Lock, as deploy/aws/data.yaml makes it. 0: not at all.",
+    )
+    s3: S3
+    from_lake: bool = setting(
+        "0", _flag, "Load what lies on the lake alone, 0 or 1: neither the source nor the risk-score service is asked."
+    )
+    simulate: bool = setting(
+        "",
+        _flag,
+        "Simulate the business of a day that is over before it is extracted, 0 or 1. Empty: 1 on the embedded source, "
+        "0 on any other.",
+        heading="The simulated shop",
+    )
+    simulate_feeds: bool = setting(
+        "1", _flag, "With it, drop its vendors' reviews and partner orders on the lake, 0 or 1."
+    )
+    shop_seed: int = setting("42", int, "The simulated shop is the same for the same seed, scale and opening.")
+    shop_scale: float = setting("1", float, "Its size: 1 is about 150 orders a day when it opens.")
+    shop_opened_on: dt.date | None = setting(
+        "", _optional_date, "The day the shop opens, YYYY-MM-DD. Empty: the first day that is simulated."
+    )
+    watermark_lag: dt.timedelta = setting(
+        "1",
+        _seconds,
+        "Seconds by which an extract stays behind the start of the oldest open transaction of the source. Raise it "
+        "where the clocks that write updated_ts differ from the database server's.",
+        heading="Loads",
+    )
+    compression: str = setting("zst", _one_of("zst", "gz"), "Compression of extracts: zst or gz.")
+    max_rejected: float = setting(
+        "0.01",
+        float,
+        "The share of the rows of an extract, or of a feed's date, that may be rejected before its load fails.",
+    )
+    lost_order_limit: float = setting(
+        "0.05",
+        float,
+        "The share of orders that may be lost; KPIs and dashboards show the deviation from it. CreateWarehouse applies "
+        "a new value.",
+    )
+    mart: bool = setting(
+        "1",
+        _flag,
+        "Keep the aggregates behind KPIs and dashboards, 0 or 1. They may be switched on again at any time: the next "
+        "load catches up.",
+    )
+    retries: int = setting(
+        "3",
+        int,
+        "How often a task is run again when what failed may pass by itself: a connection that was lost, a server that "
+        "is starting or has too much to do, a deadlock, a lock that was not to be had in time. It waits half a second "
+        "first, and twice as long each further time, up to 10 s: 3 times bridge some 4 s, 7 times some 35 s. 0: never.",
+    )
+    max_queue_hours: float = setting(
+        "24", float, "After how many hours a row in the reprocessing queue needs attention."
+    )
+    max_lag_hours: float = setting(
+        "36", float, "After how many hours a stage that is behind the clock needs attention."
+    )
+    alert_url: str = setting(
+        "",
+        _http_url,
+        "Where an alert is posted to when a daily load failed, or brought what somebody should look at: JSON by HTTP "
+        "POST, with a field `text` as chat services want it. Empty: nowhere. A URL with a secret in it belongs in the "
+        "environment. Section [email] of luigi.cfg sends the same by e-mail.",
+        secret=True,
+    )
+    check_whole_days: int = setting(
+        "7",
+        int,
+        "After how many days the checks look at all that the warehouse holds again, and not at the day's load alone. "
+        "0: never by themselves.",
+    )
+    reconcile_days: int = setting(
+        "7",
+        int,
+        "After how many days a load compares source and warehouse as ReconcileSource --repair does, which is how "
+        "deleted rows are found. It reads every source table whole. 0: never by itself.",
+    )
+    risk_api_url: str = setting(
+        "",
+        str,
+        "The risk-score service, https://user:password@host/path. Empty: the embedded one on the embedded source, none "
+        "with any other; set the environment variable to nothing and the feed is off.",
+        environment="RISK_API_URL",
+        heading="Feeds",
+        secret=True,
+    )
+    min_quantity: int = setting(
+        "2",
+        int,
+        "Purchases count in dwh.user_behavior_metric when their quantity is above this. A date loaded with another "
+        "value is loaded again when it is asked for.",
+    )
+    review_classifier: str = setting(
+        "auto",
+        _one_of("auto", "keyword", "lexicon", "trained"),
+        "What says whether a review is positive: keyword, lexicon, trained, or auto (trained where a model exists, "
+        "else lexicon).",
+    )
+    spark: Spark
+
+
+def every_setting() -> list[Setting]:
+    """All settings, in the order in which they are shown."""
+    return [*declared(Settings).values(), *declared(Spark).values()]
