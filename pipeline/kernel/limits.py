@@ -68,6 +68,12 @@ def reserve_connections(cursor: Cursor, role: str) -> list[str]:
     return [] if _is_done(cursor, grant) else [f"{HAS_RESERVED} of {role}"]
 
 
+def prepared_transactions(cursor: Cursor) -> list[str]:
+    """Returns what to set where the server lets everybody prepare transactions, whose locks outlive their session."""
+    most = postgres.value(cursor, "show max_prepared_transactions")
+    return [] if most == "0" else [f"max_prepared_transactions = 0, it is {most}"]
+
+
 def limit_functions(cursor: Cursor) -> list[str]:
     """Nobody but the database's owner executes functions that do more than compute, in the cursor's database.
 

@@ -188,6 +188,18 @@ def waits_too_long(waiting: Iterable[Queue], max_hours: float) -> list[Finding]:
     ]
 
 
+def prepared(cursor: Cursor, name: str) -> list[Finding]:
+    """The prepared transactions of a database, which hold their locks until somebody ends them."""
+    return [
+        Finding(
+            WARN,
+            f"the {name} database has the prepared transaction {gid!r} of role {owner!r}, since {since:%Y-%m-%d %H:%M}",
+            f"if nobody is about to end it, run {rollback} there, as that role or a superuser",
+        )
+        for gid, owner, since, rollback in postgres.rows(cursor, PREPARED)
+    ]
+
+
 def text(status: Status) -> str:
     """The state for people, without what needs attention."""
     if not status.days:
@@ -408,6 +420,11 @@ select table_name, loaded_to, (extract(epoch from now() - loaded_to) / 3600)::fl
 from etl.stage_batch
 where isfinite(loaded_to)
 order by loaded_to, table_name
+"""
+PREPARED = """
+select gid, owner::text, prepared, format('rollback prepared %L', gid) from pg_prepared_xacts
+where database = current_database()
+order by prepared, gid
 """
 QUEUE = """
 select fact_table, dimension, count(*), (extract(epoch from now() - min(queued_ts)) / 3600)::float
