@@ -14,6 +14,8 @@ from pipeline.operations.summary import LAYERS, table
 from pipeline.star import schema
 
 ERROR, WARN = "error", "warn"
+HOURS_AHEAD = 1  # by which the clocks of source and warehouse may differ
+STAGE_TABLES = {table.short: name for name, table in SOURCE_TABLES.items()}
 DONE, FAILED, MISSING, RUNNING, LATER = "done", "failed", "missing", "running", "by later"
 
 # The columns of the table of dates, and whose runs each stands for.
@@ -163,6 +165,7 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
         *([] if loads or runs else [_nothing_loaded(now)]),
         *_unfinished(status.days, loads),
         *_late(status.watermarks, now, settings.max_lag_hours),
+        *_ahead(status.watermarks),
         *_failed_checks(status.checks),
         *waits_too_long(status.queue, settings.max_queue_hours),
         *_rejections(status.rejected, max(loads, default=None)),
@@ -275,6 +278,20 @@ def _late(watermarks: list[Watermark], now: dt.datetime, max_hours: float) -> li
             f"stage is {worst.lag_hours:,.0f} h behind the clock (max_lag_hours is {max_hours:g})",
             f"load what is missing: {_load(now)}",
         )
+    ]
+
+
+def _ahead(watermarks: list[Watermark]) -> list[Finding]:
+    """No source is extracted beyond its clock: what says so came from somebody else's hand, or a clock far ahead."""
+    return [
+        Finding(
+            ERROR,
+            f"stage.{each.table} is said to be loaded up to {each.loaded_to:%Y-%m-%d %H:%M}, which is yet to come",
+            f"delete the extracts of {STAGE_TABLES[each.table]} on the lake that say so, then run "
+            f".venv/bin/luigi --module pipeline RebuildTable --table {STAGE_TABLES[each.table]}",
+        )
+        for each in watermarks
+        if each.table in STAGE_TABLES and each.lag_hours < -HOURS_AHEAD
     ]
 
 
