@@ -177,7 +177,8 @@ class PostgreSQL(Service):
     def _connected(self, database: str = "postgres") -> Iterator[Cursor]:
         """The owner's connection to a server that is stopped afterwards: it is not kept for the next."""
         url = self._owner_url(database, file=self._known_password())
-        with closing(postgres.connect(url, "embedded", autocommit=True)) as connection, connection.cursor() as cursor:
+        connecting = closing(postgres.connect(url, "embedded", autocommit=True))
+        with postgres.refusals("embedded"), connecting as connection, connection.cursor() as cursor:
             yield cursor
 
     def _is_postmaster(self, arguments: list[str]) -> bool:
