@@ -61,7 +61,8 @@ def main() -> int:
                     path = sql.SQL("alter role {} in database {} set search_path = analyst, dwh")
                     cursor.execute(path.format(role, database))
                 print(f"{name}: role {parts['user']}, database {parts['dbname']}", flush=True)
-            if refused := [*_limit_roles(cursor, wanted), *_close_to_public(cursor), *_limit_functions(wanted)]:
+            refused = [*_limit_roles(cursor, wanted), *_close_to_public(cursor), *_limit_functions(wanted)]
+            if refused := [*refused, *limits.prepared_transactions(cursor)]:
                 print(
                     f"Not allowed here (docs/operations.md, Roles, says what to do): {'; '.join(refused)}", flush=True
                 )

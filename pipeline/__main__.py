@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     with ThreadPoolExecutor(1) as beside:
         asking = beside.submit(_services)
         found = _warehouse(asked.days)
+        found.findings += _source()
         running, findings = asking.result()
     # A service that is down is the cause of what else is said of it.
     found.findings[:0] = findings
@@ -40,9 +41,22 @@ def _warehouse(days: int) -> Status:
     try:
         settings = config.settings()
         with postgres.session(settings.warehouse_url, "warehouse", purpose="status") as cursor:
-            return status.read(cursor, dt.datetime.now(dt.UTC), days, settings)
+            found = status.read(cursor, dt.datetime.now(dt.UTC), days, settings)
+            found.findings += status.prepared(cursor, "warehouse")
+            return found
     except OceanError as error:
         return Status(findings=[Finding(ERROR, str(error), "then ask again")])
+
+
+def _source() -> list[Finding]:
+    """What of the source keeps loads from its newest rows; nothing where it cannot be asked, which loads say."""
+    try:
+        if not (url := config.settings().operational_url):
+            return []
+        with postgres.session(url, "operational", purpose="status") as cursor:
+            return status.prepared(cursor, "operational")
+    except OceanError:
+        return []
 
 
 def _services() -> tuple[list[services.State], list[Finding]]:

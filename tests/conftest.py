@@ -45,6 +45,13 @@ def services_home() -> Iterator[Path]:
         yield home
 
 
+@pytest.fixture(scope="session")
+def preparing_home() -> Iterator[Path]:
+    """Running services as an earlier version started them, whose PostgreSQL lets everybody prepare transactions."""
+    with running_services(prepared_transactions=10) as home:
+        yield home
+
+
 @pytest.fixture
 def operational_url(services_home: Path) -> Iterator[str]:
     """A new, empty database of a real server, for the role that extracts."""

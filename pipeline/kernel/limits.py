@@ -19,6 +19,9 @@ class Limits:
     connections: int = -1
 
 
+# No statement fills the server's log: neither by RAISE, nor by its text when it fails, nor by debug_print_*, which
+# anybody may set. These two a superuser sets, and only one lifts them. What a session dies of is still logged.
+NO_LOG = {"log_min_messages": "fatal", "log_min_error_statement": "panic"}
 # Dashboards: the slowest takes a second, and Superset computes up to 48 charts at once. Only expressions of viewers get
 # here, which cannot lift a setting.
 READER = Limits(
@@ -28,10 +31,11 @@ READER = Limits(
         "idle_in_transaction_session_timeout": "60s",
         "default_transaction_read_only": "on",
         "temp_file_limit": "4GB",
+        **NO_LOG,
     },
     connections=55,
 )
-# People: defaults that keep accidents away. Who writes SQL may set others; but for temp_file_limit, a superuser's.
+# People: defaults that keep accidents away. Who writes SQL may set others; but for those that are a superuser's.
 ANALYST = Limits(
     {
         "statement_timeout": "5min",
@@ -39,10 +43,11 @@ ANALYST = Limits(
         "idle_in_transaction_session_timeout": "5min",
         "default_transaction_read_only": "on",
         "temp_file_limit": "16GB",
+        **NO_LOG,
     },
     connections=20,
 )
-EXTRACT = Limits({"default_transaction_read_only": "on"})
+EXTRACT = Limits({"default_transaction_read_only": "on", **NO_LOG})
 
 # Of the server's connections as many are kept for those that load and serve (PostgreSQL 16 has a role for them).
 RESERVED = 30
@@ -68,14 +73,23 @@ def reserve_connections(cursor: Cursor, role: str) -> list[str]:
     return [] if _is_done(cursor, grant) else [f"{HAS_RESERVED} of {role}"]
 
 
+def prepared_transactions(cursor: Cursor) -> list[str]:
+    """Returns what to set where the server lets everybody prepare transactions, whose locks outlive their session."""
+    most = postgres.value(cursor, "show max_prepared_transactions")
+    return [] if most == "0" else [f"max_prepared_transactions = 0, it is {most}"]
+
+
 def limit_functions(cursor: Cursor) -> list[str]:
-    """Nobody but the database's owner executes functions that do more than compute, in the cursor's database.
+    """Nobody but the database's owner runs PL/pgSQL or functions that do more than compute, in the cursor's database.
 
     Returns what the server says of those that stay open. A rerun changes nothing, in some 50 ms.
     """
     notices: list[str] = cursor.connection.notices
     notices.clear()
-    cursor.execute(statement("server/limits"))
+    try:
+        cursor.execute(statement("server/limits"))
+    except postgres.errors.InsufficientPrivilege:  # a superuser ran it before, and PL/pgSQL is not this role's any more
+        return ["warehouse/server/limits.sql cannot be run by this role"]
     return [" ".join(notice.split()).removeprefix("WARNING: ") for notice in notices]
 
 

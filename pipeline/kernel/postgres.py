@@ -220,6 +220,27 @@ HOLDERS = """
 select coalesce(holder.usename, 'nobody'), coalesce(holder.application_name, ''), blocking.pid,
     coalesce(holder.xact_start, holder.query_start, holder.backend_start)
 from unnest(pg_blocking_pids(%s)) as blocking (pid) left join pg_stat_activity as holder using (pid)
+where blocking.pid <> 0
+"""
+# To pg_blocking_pids a prepared transaction, which no session holds, is pid 0. It is known by its locks on the same.
+PREPARED_HOLDERS = """
+with
+
+left_behind as (select * from pg_locks where pid is null and granted)
+
+select prepared.owner, prepared.gid, prepared.prepared
+from pg_prepared_xacts as prepared
+where 0 = any(pg_blocking_pids(%(pid)s)) and exists (
+    select from left_behind as own
+    inner join left_behind as held using (virtualtransaction)
+    inner join pg_locks as wanted on
+        (held.locktype, held.database, held.relation, held.page, held.tuple)
+        is not distinct from (wanted.locktype, wanted.database, wanted.relation, wanted.page, wanted.tuple)
+        and (held.transactionid, held.classid, held.objid, held.objsubid)
+        is not distinct from (wanted.transactionid, wanted.classid, wanted.objid, wanted.objsubid)
+    where own.transactionid = prepared.transaction and wanted.pid = %(pid)s and not wanted.granted
+)
+order by prepared.prepared
 """
 
 
@@ -243,12 +264,20 @@ def _holders(waiting: Connection) -> list[str]:
     address = psycopg2.extensions.make_dsn(**{**info.dsn_parameters, "password": info.password})
     try:
         with closing(connect(address, "waiting", purpose="lock watch")) as connection, connection.cursor() as cursor:
-            found = rows(cursor, HOLDERS, (info.backend_pid,))
+            sessions = rows(cursor, HOLDERS, (info.backend_pid,))
+            prepared = rows(cursor, PREPARED_HOLDERS, {"pid": info.backend_pid})
     except (psycopg2.Error, ServiceDown) as error:
         return [f"who holds it cannot be asked ({type(error).__name__})"]
     return [
-        f"{application!r} of role {role!r} holds it, pid {pid}, since {since or 'a time that is hidden'}"
-        for role, application, pid, since in found
+        *(
+            f"{application!r} of role {role!r} holds it, pid {pid}, since {since or 'a time that is hidden'}"
+            for role, application, pid, since in sessions
+        ),
+        *(
+            f"the prepared transaction {gid!r} of role {role!r} holds it, since {since}, until somebody ends it with "
+            "`rollback prepared`"
+            for role, gid, since in prepared
+        ),
     ]
 
 

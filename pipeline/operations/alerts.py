@@ -3,6 +3,7 @@
 import json
 import logging
 import platform
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -32,9 +33,10 @@ class Alert:
     details: dict[str, Any]
 
     def to_json(self) -> bytes:
-        """What is posted. Chat services show the field `text`."""
+        """What is posted. Chat services show the field `text`; the details are as they are."""
         fields = {"pipeline": "oceanrecords", "host": platform.node(), "severity": self.severity}
-        return json.dumps({**fields, "subject": self.subject, "text": self.text.strip(), **self.details}).encode()
+        shown = {"subject": _plain(self.subject), "text": _plain(self.text.strip())}
+        return json.dumps({**fields, **shown, **self.details}).encode()
 
 
 def of_failure(outcome: Outcome) -> Alert:
@@ -102,6 +104,18 @@ def post(url: str, body: bytes) -> None:
         raise _undelivered(f"{error}, at the last of {ATTEMPTS} attempts") from None
     finally:
         talk.disabled = before
+
+
+# Escaped as Slack and Teams want it, where a tag is a mention or a link with another name.
+ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
+# What calls people, and a link or picture in Markdown. No escape is the same in every chat.
+MARKUP = re.compile(r"(?<=@)(?=\w)|(?<=\])(?=\()")
+UNSEEN = "\u200b"  # a space without width
+
+
+def _plain(text: str) -> str:
+    """A text that a chat shows as it is: names in it are others' to choose, and call nobody and link to nothing."""
+    return MARKUP.sub(UNSEEN, text).translate(ESCAPES)
 
 
 class _Again(Exception):

@@ -14,6 +14,8 @@ from pipeline.operations.summary import LAYERS, table
 from pipeline.star import schema
 
 ERROR, WARN = "error", "warn"
+HOURS_AHEAD = 1  # by which the clocks of source and warehouse may differ
+STAGE_TABLES = {table.short: name for name, table in SOURCE_TABLES.items()}
 DONE, FAILED, MISSING, RUNNING, LATER = "done", "failed", "missing", "running", "by later"
 
 # The columns of the table of dates, and whose runs each stands for.
@@ -163,6 +165,7 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
         *([] if loads or runs else [_nothing_loaded(now)]),
         *_unfinished(status.days, loads),
         *_late(status.watermarks, now, settings.max_lag_hours),
+        *_ahead(status.watermarks),
         *_failed_checks(status.checks),
         *waits_too_long(status.queue, settings.max_queue_hours),
         *_rejections(status.rejected, max(loads, default=None)),
@@ -185,6 +188,18 @@ def waits_too_long(waiting: Iterable[Queue], max_hours: float) -> list[Finding]:
         )
         for each in waiting
         if each.oldest_hours > max_hours
+    ]
+
+
+def prepared(cursor: Cursor, name: str) -> list[Finding]:
+    """The prepared transactions of a database, which hold their locks until somebody ends them."""
+    return [
+        Finding(
+            WARN,
+            f"the {name} database has the prepared transaction {gid!r} of role {owner!r}, since {since:%Y-%m-%d %H:%M}",
+            f"if nobody is about to end it, run {rollback} there, as that role or a superuser",
+        )
+        for gid, owner, since, rollback in postgres.rows(cursor, PREPARED)
     ]
 
 
@@ -263,6 +278,20 @@ def _late(watermarks: list[Watermark], now: dt.datetime, max_hours: float) -> li
             f"stage is {worst.lag_hours:,.0f} h behind the clock (max_lag_hours is {max_hours:g})",
             f"load what is missing: {_load(now)}",
         )
+    ]
+
+
+def _ahead(watermarks: list[Watermark]) -> list[Finding]:
+    """No source is extracted beyond its clock: what says so came from somebody else's hand, or a clock far ahead."""
+    return [
+        Finding(
+            ERROR,
+            f"stage.{each.table} is said to be loaded up to {each.loaded_to:%Y-%m-%d %H:%M}, which is yet to come",
+            f"delete the extracts of {STAGE_TABLES[each.table]} on the lake that say so, then run "
+            f".venv/bin/luigi --module pipeline RebuildTable --table {STAGE_TABLES[each.table]}",
+        )
+        for each in watermarks
+        if each.table in STAGE_TABLES and each.lag_hours < -HOURS_AHEAD
     ]
 
 
@@ -408,6 +437,11 @@ select table_name, loaded_to, (extract(epoch from now() - loaded_to) / 3600)::fl
 from etl.stage_batch
 where isfinite(loaded_to)
 order by loaded_to, table_name
+"""
+PREPARED = """
+select gid, owner::text, prepared, format('rollback prepared %L', gid) from pg_prepared_xacts
+where database = current_database()
+order by prepared, gid
 """
 QUEUE = """
 select fact_table, dimension, count(*), (extract(epoch from now() - min(queued_ts)) / 3600)::float

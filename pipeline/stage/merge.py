@@ -22,7 +22,7 @@ from pipeline.source.columns import (
     follow,
     primary_key,
 )
-from pipeline.source.extract import Metadata, folder, folders, instant, metadata
+from pipeline.source.extract import BEGINNING, Metadata, folder, folders, instant, metadata
 from pipeline.stage import intake
 from pipeline.stage.history import History
 
@@ -105,7 +105,8 @@ class Load:
                 "batch": self.batch,
                 "changed": loaded.changed > 0,
                 "from": self.found.from_watermark,
-                "to": self.found.to_watermark,
+                # A repair is of what stage has already.
+                "to": BEGINNING if self.repair else self.found.to_watermark,
             },
         )
         return loaded

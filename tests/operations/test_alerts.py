@@ -1,6 +1,7 @@
 """How a command ends that did not do all it was to: its last lines, one alert, and no secret in either."""
 
 import datetime as dt
+import json
 import logging
 from collections.abc import Iterator
 from email import message_from_string, policy
@@ -243,6 +244,30 @@ def test_warnings_are_of_checks_rejected_rows_and_what_waits_too_long(world: Wor
         waits,
     ]
     assert later == [waits]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("<!channel> <!here|x>", "&lt;!channel&gt; &lt;!here|x&gt;"),
+        ("<https://example.com|the dashboard>", "&lt;https://example.com|the dashboard&gt;"),
+        ("<mailto:ann@example.com|ann>", "&lt;mailto:ann@\u200bexample.com|ann&gt;"),
+        ("<at>everyone</at>", "&lt;at&gt;everyone&lt;/at&gt;"),
+        ("<@U024BE7LH>", "&lt;@\u200bU024BE7LH&gt;"),
+        ("@here @channel, (@everyone)", "@\u200bhere @\u200bchannel, (@\u200beveryone)"),
+        ("[all is well](https://example.com)", "[all is well]\u200b(https://example.com)"),
+        ("a &lt; b & c", "a &amp;lt; b &amp; c"),
+    ],
+)
+def test_a_name_in_an_alert_calls_nobody_and_links_to_nothing(name: str, shown: str) -> None:
+    outcome = Outcome("luigi A")
+    outcome.note("a", Task("LoadReviews", "", "LoadReviews()"), "FAILED", [], f"cannot read {name}, because; do")
+    posted = json.loads(alerts.of_failure(outcome).to_json())
+    assert posted["text"].splitlines()[2].strip() == f"cannot read {shown}, because; do"
+    assert posted["first_failed"]["error"] == f"cannot read {name}, because; do"
+    warned = json.loads(alerts.of_warnings(outcome, [name]).to_json())
+    assert (warned["text"].splitlines()[1], warned["warnings"]) == (shown, [name])
+    assert json.loads(alerts.Alert("warn", name, "", {}).to_json())["subject"] == shown
 
 
 def test_alerts_go_by_mail_too_one_for_all_tasks_that_failed(broken: World, tmp_path: Path) -> None:

@@ -91,6 +91,16 @@ def test_dates_that_are_over_and_were_not_loaded_are_missing(loaded: World) -> N
     assert f"DailyWarehouseLoad --date {TODAY - dt.timedelta(days=1)}" in shown
 
 
+def test_a_stage_table_that_is_loaded_up_to_a_time_to_come_is_an_error(copied: World) -> None:
+    soon = "update etl.stage_batch set loaded_to = now() + interval '{}' where table_name = 'orders'"
+    copied.warehouse(soon.format("50 minutes"))  # which may be two clocks
+    status(copied, expect=OK)
+    copied.warehouse(soon.format("7000 years"))
+    [finding] = as_json(copied, expect=ERROR)["findings"]
+    assert finding["what"].startswith("stage.orders is said to be loaded up to 9")
+    assert finding["do"].endswith("RebuildTable --table ops.orders")
+
+
 def test_a_load_that_failed_is_named_with_its_reason_until_a_later_one_brings_it(worlds: Worlds, loaded: World) -> None:
     world = worlds.copy(loaded)
     world.source(BREAK)

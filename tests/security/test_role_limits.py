@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -318,6 +318,72 @@ def test_an_error_that_quotes_rows_leaves_them_out_of_the_servers_log(limited: W
     assert "tide-and-foam" not in said
 
 
+# Who logs in to read, be it a member of the analysts with limits of their own.
+LOGS_NOTHING = (*READERS, "bi_analyst", "etl_extract")
+MARK = "driftwood"
+TALKING = (
+    f"do $$ begin raise log '{MARK}'; end $$",
+    f"do $$ begin raise warning '{MARK}'; end $$",
+    f"select 1 / 0 /* {MARK} */",
+    f"select {MARK}",
+    f"set debug_print_parse = on; set debug_print_rewritten = on; set debug_print_plan = on; select '{MARK}'",
+    f"set debug_pretty_print = on; set debug_print_plan = on; select '{MARK}'",
+    f"set log_parameter_max_length_on_error = -1; prepare {MARK} as select 1 / $1::int; execute {MARK} (0)",
+    f"set client_min_messages = debug5; select '{MARK}'::int",
+)
+SETTING_LOGS = (
+    "log_min_messages = debug5",
+    "log_min_error_statement = debug5",
+    "log_statement = 'all'",
+    "log_min_duration_statement = 0",
+    "log_min_duration_sample = 0",
+    "log_statement_sample_rate = 1",
+    "log_transaction_sample_rate = 1",
+    "log_duration = on",
+    "log_error_verbosity = verbose",
+    "log_executor_stats = on",
+    "log_lock_waits = on",
+    "log_parameter_max_length = -1",
+    "log_temp_files = 0",
+)
+
+
+@pytest.mark.parametrize("query", TALKING)
+@pytest.mark.parametrize("role", LOGS_NOTHING)
+def test_who_reads_writes_nothing_to_the_server_s_log(limited: World, role: str, query: str) -> None:
+    log = limited.home / "log/postgresql.log"
+    before = log.stat().st_size
+    with suppress(DatabaseError):
+        tried(url_of(limited, role), query)
+    # Whatever the server had to say of it, it has said before it answers.
+    assert MARK not in log.read_bytes()[before:].decode()
+
+
+@pytest.mark.parametrize("role", LOGS_NOTHING)
+def test_who_reads_runs_no_pl_pgsql(limited: World, role: str) -> None:
+    with pytest.raises(DatabaseError, match="42501: permission denied for language plpgsql"):
+        tried(url_of(limited, role), "do $$ begin end $$")
+
+
+@pytest.mark.parametrize("setting", SETTING_LOGS)
+def test_who_reads_sets_nothing_that_is_logged(limited: World, setting: str) -> None:
+    for role in LOGS_NOTHING:
+        for change in (f"set {setting}", f"alter role current_user set {setting}"):
+            with pytest.raises(DatabaseError, match="42501: permission denied to set parameter"):
+                tried(url_of(limited, role), change)
+
+
+def test_who_takes_back_all_settings_of_the_own_role_logs_nothing(limited: World, admin: str) -> None:
+    with member(limited) as url:
+        with postgres.session(admin, "tests") as cursor:
+            assert limits.limit_role(cursor, "unlimited", limits.ANALYST) == []
+        assert tried(url, "alter role current_user reset all; show log_min_messages") == [("fatal",)]
+        # Not a session, whose connection would be kept from before.
+        with closing(postgres.connect(url, "tests", autocommit=True)) as connection, connection.cursor() as cursor:
+            assert postgres.value(cursor, "show statement_timeout") == "0"
+            assert {name: postgres.value(cursor, f"show {name}") for name in limits.NO_LOG} == limits.NO_LOG
+
+
 class Rows:
     """A source for COPY."""
 
@@ -387,6 +453,9 @@ def test_who_may_not_limit_all_says_so_on_one_line_and_limits_the_rest(limited: 
     [refused] = [line for line in said if line.startswith("Not allowed here")]
     assert said[-1] == refused
     assert "temp_file_limit of hosted_analyst" in refused
+    assert "log_min_messages of hosted_analyst" in refused
+    assert "log_min_error_statement of hosted_reader" in refused
+    assert "in hosted language plpgsql stays as it is, as its owner alone may revoke it" in refused
     assert "pg_use_reserved_connections of hosted_load" in refused
     assert "revoke connect on database postgres from public" in refused
     assert "revoke connect on database template1 from public" in refused
@@ -397,3 +466,10 @@ def test_who_may_not_limit_all_says_so_on_one_line_and_limits_the_rest(limited: 
     with closing(postgres.connect(analyst, "tests", autocommit=True)) as connection, connection.cursor() as cursor:
         assert postgres.value(cursor, "show statement_timeout") == "5min"
         assert postgres.value(cursor, "show default_transaction_read_only") == "on"
+
+
+def test_who_may_not_run_pl_pgsql_any_more_says_so_and_limits_the_rest(limited: World, hosted: str, admin: str) -> None:
+    deploy(hosted, limited, "hosted")
+    with closing(postgres.connect(f"{admin.removesuffix('postgres')}hosted", "tests", autocommit=True)) as connection:
+        connection.cursor().execute("revoke usage on language plpgsql from public")
+    assert "in hosted warehouse/server/limits.sql cannot be run by this role" in deploy(hosted, limited, "hosted")

@@ -6,14 +6,17 @@ import gzip
 import hashlib
 import io
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg2
 import pytest
 import zstandard
 from support.databases import database_of
+from support.feeds_world import settings_of
 from support.loads import create_warehouse, extract_date, load_dimensions, load_facts, load_stages
 from support.shop import OPENING, add_order, add_product, at, date, insert, open_shop, update
-from support.world import World
+from support.world import World, Worlds
 
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import config, postgres
@@ -126,7 +129,18 @@ def test_a_transaction_open_during_the_extract_is_in_the_warehouse_after_the_nex
     assert world.rows("select product_id from stage.products") == {(1,), (2,)}
 
 
-def test_a_prepared_transaction_is_in_the_warehouse_after_the_next_date(world: World) -> None:
+@pytest.fixture
+def preparing(preparing_home: Path) -> Iterator[World]:
+    """A source of one's own whose server lets clients prepare transactions."""
+    worlds = Worlds(preparing_home, "preparing")
+    world = worlds.new()
+    with settings_of(world):
+        yield world
+    worlds.drop()
+
+
+def test_a_prepared_transaction_is_in_the_warehouse_after_the_next_date(preparing: World) -> None:
+    world = preparing
     open_shop(world)
     create_warehouse(world)
     today = dt.datetime.now(dt.UTC).date()

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from pipeline import services
 from pipeline.kernel.config import LUIGID_USER, S3
 from pipeline.lake.objects import Lake
 from pipeline.services.access import LOGINS
+from pipeline.services.postgresql import PostgreSQL
 from pipeline.tasks.runtime.scheduler import Luigid
 from support.checksum import CHECKSUM, CONTENTS
 from support.databases import create_source_database, create_warehouse_database, database_of, drop_database, login, run
@@ -175,12 +178,14 @@ def embedded(home: Path, **environment: str) -> World:
 
 
 @contextmanager
-def running_services() -> Iterator[Path]:
+def running_services(prepared_transactions: int = 0) -> Iterator[Path]:
     """The state folder of embedded services that run until the block ends."""
     home = Path(tempfile.mkdtemp(prefix="ocean-tests-"))
     home.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
     try:
-        services.up(home)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(PostgreSQL, "prepared_transactions", prepared_transactions)
+            services.up(home)
         yield home
     finally:
         services.down(home)

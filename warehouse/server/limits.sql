@@ -6,6 +6,9 @@
 -- volatile or turns queries into XML, but for what only computes or tells (spared below). What PostgreSQL calls by
 -- itself, as triggers and handlers are, cannot be called in a query and is left alone. The owner of the database gets
 -- back what loads, the simulator and pg_dump need.
+--
+-- PL/pgSQL is the owner's alone too: a block of it can fill the disk with the server's log. What is written in it, such
+-- as triggers, runs for everybody as before.
 do $$
 declare
     -- Sequences are kept by privileges of their own. The rest is random, or says what the server and its relations are
@@ -23,6 +26,9 @@ declare
     open_to_all text;
     missing text;
     kept_open integer;
+    owns_plpgsql constant boolean := (
+        select pg_has_role(lanowner, 'usage') from pg_language where lanname = 'plpgsql'
+    );
 begin
     select
         string_agg(oid::regprocedure::text, ', ') filter (where pg_has_role(proowner, 'usage')),
@@ -61,6 +67,12 @@ begin
         execute format('grant execute on function %s to %s', missing, database_owner);
     end if;
 
+    if owns_plpgsql then
+        revoke usage on language plpgsql from public;
+        execute format('grant usage on language plpgsql to %s', database_owner);
+    else
+        raise warning 'language plpgsql stays as it is, as its owner alone may revoke it';
+    end if;
     if kept_open > 0 then
         raise warning '% functions stay open to everybody, as their owner alone may revoke them', kept_open;
     end if;
