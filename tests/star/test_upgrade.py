@@ -12,7 +12,9 @@ from pipeline.kernel import postgres, sql_files
 from pipeline.kernel.errors import CannotUpgrade, DatabaseError
 from pipeline.star import schema
 
-FIRST_VERSION = Path(__file__).with_name("first_version.sql").read_text("utf-8")
+FIRST_VERSION, SECOND_VERSION = (
+    Path(__file__).with_name(f"{name}_version.sql").read_text("utf-8") for name in ("first", "second")
+)
 LIMIT = {"lost_order_limit": 0.05}
 TASK_FAILED = 30
 
@@ -71,7 +73,12 @@ def old(world: World) -> World:
     return world
 
 
-def test_a_warehouse_of_the_first_version_goes_on_as_if_this_one_had_loaded_it_all(services_home: Path) -> None:
+@pytest.mark.parametrize(
+    ("dump", "migrates"), [(FIRST_VERSION, True), (SECOND_VERSION, False)], ids=["first", "second"]
+)
+def test_a_warehouse_of_an_earlier_version_goes_on_as_if_this_one_had_loaded_it_all(
+    services_home: Path, dump: str, migrates: bool
+) -> None:
     worlds = Worlds(services_home, "upgrade")
     fresh = worlds.new()
     trade_of_the_first_day(fresh)
@@ -79,11 +86,11 @@ def test_a_warehouse_of_the_first_version_goes_on_as_if_this_one_had_loaded_it_a
     trade_of_the_second_day(fresh)
     fresh.load(shop.date(2))
     upgraded = worlds.copy_lake(fresh)
-    upgraded.warehouse(FIRST_VERSION)
+    upgraded.warehouse(dump)
     trade_of_the_third_day(fresh)
     output = upgraded.load(shop.date(3))
     fresh.load(shop.date(3))
-    assert "upgraded the warehouse: 0001_" in output
+    assert ("upgraded the warehouse: 0001_" in output) == migrates
     assert upgraded.checksum() == fresh.checksum()
     assert upgraded.rows(CATALOG) == fresh.rows(CATALOG)
     worlds.drop()
