@@ -1,11 +1,12 @@
 """A warehouse of an earlier version is upgraded in place: it then is what a new one is, and goes on as that does."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import shop
-from support.loads import create_warehouse
+from support.loads import create_warehouse, locks_waited_for
 from support.world import World, Worlds
 
 from pipeline.kernel import postgres, sql_files
@@ -108,6 +109,17 @@ def test_a_new_warehouse_needs_no_migration(world: World) -> None:
     create_warehouse(world)
     files = [path.removeprefix("migrations/") for path in sql_files.files("migrations")]
     assert world.warehouse(MIGRATIONS) == [(number, name, False) for number, name in enumerate(files, 1)]
+
+
+def test_an_upgrade_beside_a_load_waits_without_keeping_what_the_load_needs_next(world: World) -> None:
+    create_warehouse(world)
+    with ThreadPoolExecutor() as threads:
+        with postgres.transaction(world.warehouse_url, "warehouse") as load:
+            postgres.lock_tables(load, "dwh.fact_order_line")
+            upgrade = threads.submit(create_warehouse, world)
+            assert locks_waited_for(world, upgrade) == [("dwh.fact_order_line", "ShareRowExclusiveLock")]
+            postgres.lock_tables(load, "dwh.fact_order")
+        upgrade.result()
 
 
 def test_a_migration_that_fails_leaves_the_warehouse_of_before(old: World) -> None:
