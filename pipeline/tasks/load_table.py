@@ -87,7 +87,7 @@ class LoadDimension(MarkedTask):
         return [*(LoadStage(self.date, table) for table in self.chain()), *self._scores()]
 
     def _scores(self) -> list[LoadRiskScores]:
-        return LoadRiskScores.wanted(self.date) if self.table == "dim_customer" else []
+        return LoadRiskScores.wanted(self.date) if LoadRiskScores.table in DIMENSIONS[self.table].sources else []
 
     def complete(self) -> bool:
         """Whether it was loaded, and with the scores of its date: these may have failed, and come by a later run."""
