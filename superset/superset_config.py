@@ -11,6 +11,7 @@ server but of the roles that deploy.py sets (SUPERSET_ANONYMOUS).
 """
 
 import copy
+import logging
 import os
 import sys
 from pathlib import Path
@@ -22,12 +23,14 @@ from sqlalchemy.engine import URL, make_url
 # Superset runs this file at the end of its own, whose names are there already.
 from superset.config import TALISMAN_CONFIG as SUPERSETS_TALISMAN
 from superset.config import THEME_DEFAULT as SUPERSETS_THEME
+from superset.utils.logging_configurator import DefaultLoggingConfigurator
 
 # Last, so that no file beside this one is taken for somebody else's module.
 sys.path.append(str(Path(__file__).parent))
 import access
 import admin_only
 import event_log
+import log_bound
 import login_limit
 import permissions
 import rate_limits  # noqa: F401 makes its storage known
@@ -79,6 +82,17 @@ def FLASK_APP_MUTATOR(app: Flask) -> None:  # noqa: N802 the name is Superset's
     keep_answers(app, KEPT, db.session.rollback)
     permissions.remember(app, KEPT)
 
+
+class Logging(DefaultLoggingConfigurator):  # type: ignore[misc]
+    """Superset's own set-up of the log, with a bound."""
+
+    def configure_logging(self, app_config: Any, debug_mode: bool) -> None:
+        """Sets up the log of a process."""
+        super().configure_logging(app_config, debug_mode)
+        log_bound.install(logging.getLogger())
+
+
+LOGGING_CONFIGURATOR = Logging()
 
 # Roles open a dashboard, and with it the data of its charts: who sees one need not be let near the datasets.
 FEATURE_FLAGS = {"DASHBOARD_RBAC": True}

@@ -25,8 +25,6 @@ MARK, SECRETS, NEXT_SECRETS = "deployed", "superset.json", "superset.json.next"
 WAREHOUSE_URL = "SUPERSET_WAREHOUSE_URL"
 # Where who sees one country logs in, by the reader's name: SUPERSET_WAREHOUSE_URL_GERMANY.
 COUNTRY_URL = f"{WAREHOUSE_URL}_"
-THREADS = "64"  # most of them wait for what another one computes
-WORKERS = "2"  # each takes 300 MB; what they keep until the next load, they keep together
 
 
 @dataclass(frozen=True)
@@ -152,17 +150,9 @@ class Superset(Service):
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts gunicorn with the settings of the last deployment."""
-        command = [self._python(), "-m", "gunicorn", "--worker-tmp-dir", str(self.folder), "--no-control-socket"]
-        command += ["--bind", self.address, "--workers", WORKERS, "--worker-class", "gthread", "--threads", THREADS]
-        command += [
-            "--timeout",
-            "120",
-            "--graceful-timeout",
-            "2",
-        ]  # browsers keep connections open, for which it would wait
-        return self.spawn(
-            [*command, "superset.app:create_app()"], env=self._environment(Settings.read(self.secrets_file))
-        )
+        command = [self._python(), "-m", "gunicorn", "--worker-tmp-dir", str(self.folder)]
+        command += ["--config", str(SOURCE / "gunicorn.conf.py"), "--bind", self.address]
+        return self.spawn(command, env=self._environment(Settings.read(self.secrets_file)))
 
     def lets_in(self) -> bool:
         """Whether our own process has the port and can show the login page, for which it asks its database."""
