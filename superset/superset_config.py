@@ -35,6 +35,7 @@ import login_limit
 import permissions
 import rate_limits  # noqa: F401 makes its storage known
 import warehouse_logins
+import well_formed
 from answers import keep_answers
 from result_cache import Folder
 
@@ -74,10 +75,12 @@ CACHE_CONFIG = DATA_CACHE_CONFIG  # what pages say of themselves and of their us
 
 
 def FLASK_APP_MUTATOR(app: Flask) -> None:  # noqa: N802 the name is Superset's
-    """Has the server slow those who guess passwords, and keep whole answers too."""
+    """Has the server refuse, slow and end what harms, and keep whole answers too."""
     from superset import db
 
     login_limit.install(app)
+    # Each of these comes before those above it, so the body is read once it is known to be small.
+    well_formed.install(app)
     admin_only.install(app)
     keep_answers(app, KEPT, db.session.rollback)
     permissions.remember(app, KEPT)
@@ -93,6 +96,15 @@ class Logging(DefaultLoggingConfigurator):  # type: ignore[misc]
 
 
 LOGGING_CONFIGURATOR = Logging()
+
+# What a page keeps of its filters for its address: two files each, one of at most 16 kB (admin_only.py).
+FILTER_STATE_CACHE_CONFIG = {
+    "CACHE_TYPE": "FileSystemCache",
+    "CACHE_DIR": str(OWN / "filters"),
+    "CACHE_THRESHOLD": 2000,
+    "CACHE_DEFAULT_TIMEOUT": 24 * 60 * 60,
+    "REFRESH_TIMEOUT_ON_RETRIEVAL": True,
+}
 
 # Roles open a dashboard, and with it the data of its charts: who sees one need not be let near the datasets.
 FEATURE_FLAGS = {"DASHBOARD_RBAC": True}
@@ -112,6 +124,8 @@ TALISMAN_CONFIG["content_security_policy"] |= {
     "style-src": ["'self'", "'unsafe-inline'"],
     "font-src": ["'self'"],
 }
+
+MAX_CONTENT_LENGTH = 32 * 1024 * 1024  # bytes, of an Admin's uploads too; of others admin_only.py takes less
 
 # Failed logins are slowed and nothing else is. The processes that serve count them together.
 RATELIMIT_ENABLED, RATELIMIT_APPLICATION, AUTH_RATE_LIMITED = True, None, False
