@@ -5,9 +5,10 @@ SUPERSET_METADATA_URL   the database in which Superset keeps its own things
 SUPERSET_WAREHOUSE_URL  the warehouse, for a role that may read schema mart and nothing else
 SUPERSET_WAREHOUSE_URL_GERMANY, ...  for a role that sees this country alone; without it nobody sees it as such a role
 SUPERSET_HTTPS          1: it is served behind a proxy that ends TLS; cookies and redirects are HTTPS's (default 0)
+SUPERSET_HOSTS          the names by which browsers call it, with commas, beside those of this machine (default: none)
 
-`make dashboards` sets all but the last, which it hands on. Whether anybody may look without a login is no matter of the
-server but of the roles that deploy.py sets (SUPERSET_ANONYMOUS).
+`make dashboards` sets all but the last two, which it hands on. Whether anybody may look without a login is no matter of
+the server but of the roles that deploy.py sets (SUPERSET_ANONYMOUS).
 """
 
 import copy
@@ -32,11 +33,13 @@ import admin_only
 import event_log
 import log_bound
 import login_limit
+import own_pages
 import permissions
 import rate_limits  # noqa: F401 makes its storage known
 import warehouse_logins
 import well_formed
 from answers import keep_answers
+from logins import LASTS, Logins
 from result_cache import Folder
 
 CUSTOM_SECURITY_MANAGER = access.SecurityManager
@@ -83,7 +86,9 @@ def FLASK_APP_MUTATOR(app: Flask) -> None:  # noqa: N802 the name is Superset's
     well_formed.install(app)
     admin_only.install(app)
     keep_answers(app, KEPT, db.session.rollback)
+    own_pages.install(app, own_pages.names(os.environ.get("SUPERSET_HOSTS", "")))
     permissions.remember(app, KEPT)
+    LOGINS.install(app)
 
 
 class Logging(DefaultLoggingConfigurator):  # type: ignore[misc]
@@ -96,6 +101,7 @@ class Logging(DefaultLoggingConfigurator):  # type: ignore[misc]
 
 
 LOGGING_CONFIGURATOR = Logging()
+LOGINS = Logins(OWN / "logins.sqlite")
 
 # What a page keeps of its filters for its address: two files each, one of at most 16 kB (admin_only.py).
 FILTER_STATE_CACHE_CONFIG = {
@@ -109,6 +115,8 @@ FILTER_STATE_CACHE_CONFIG = {
 # Roles open a dashboard, and with it the data of its charts: who sees one need not be let near the datasets.
 FEATURE_FLAGS = {"DASHBOARD_RBAC": True}
 
+PERMANENT_SESSION_LIFETIME = JWT_REFRESH_TOKEN_EXPIRES = LASTS
+ENABLE_CORS = False
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = HTTPS

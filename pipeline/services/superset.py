@@ -38,6 +38,7 @@ class Settings:
     anonymous: bool
     https: bool
     country_urls: dict[str, str] = field(default_factory=dict, repr=False)  # by the variable's name
+    hosts: str = ""  # by which browsers call it, beside those of this machine
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
@@ -66,6 +67,7 @@ class Settings:
             "country_urls": {name: url for name, url in environment.items() if url and name.startswith(COUNTRY_URL)},
             "anonymous": _flag(environment, "SUPERSET_ANONYMOUS"),
             "https": _flag(environment, "SUPERSET_HTTPS"),
+            "hosts": environment.get("SUPERSET_HOSTS", ""),
         }
         return cls(**{**known, **now})
 
@@ -204,6 +206,7 @@ class Superset(Service):
             "SUPERSET_METADATA_URL": self.access.url("superset_metadata_url"),
             **self._warehouse_urls(settings),
             "SUPERSET_HTTPS": str(int(settings.https)),
+            "SUPERSET_HOSTS": settings.hosts,
         }
 
     def _warehouse_urls(self, settings: Settings) -> dict[str, str]:
