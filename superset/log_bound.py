@@ -21,8 +21,7 @@ class Bound(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is written, which is short then."""
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HTTPException) and (error.code or 500) < 500:
+        if record.exc_info and _is_refusal(record.exc_info[1]):
             return False
         with self._lock:
             now = time.monotonic()
@@ -45,6 +44,11 @@ class Bound(logging.Filter):
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text and len(record.exc_text) > LONGEST:
             record.exc_text = f"...{record.exc_text[-LONGEST:]}"  # the end says what happened
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    # Superset's own errors have a status; of those that are no 403 an operator wants to know.
+    return (error.code or 500) < 500 if isinstance(error, HTTPException) else getattr(error, "status", None) == 403
 
 
 def install(log: logging.Logger) -> None:
