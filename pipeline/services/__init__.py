@@ -86,7 +86,7 @@ def rotate(home: Path) -> list[State]:
 def dashboards(home: Path, *, again: bool = True) -> Dashboards:
     """Every service runs, and Superset serves the dashboards as `superset/` has them.
 
-    What the environment says (SUPERSET_WAREHOUSE_URL, SUPERSET_ANONYMOUS, SUPERSET_HTTPS) holds until the next time.
+    What the environment says (SUPERSET_WAREHOUSE_URL, _ANONYMOUS, _HTTPS, _HOSTS) holds until the next time.
     A rerun undoes what was changed by hand; without `again` it does nothing when the files and settings are the same.
     Raises ServiceFailed.
     """

@@ -445,7 +445,7 @@ def test_every_secret_of_the_compose_file_comes_from_a_file_that_git_ignores(tmp
     values = dict(line.split("=") for line in text.splitlines())
     assert len(set(values.values())) == len(values)
     named = set(re.findall(r"\$\{(\w+)", (DEPLOY / "docker/docker-compose.yml").read_text()))
-    assert named == set(values) | {"OCEAN_ALERT_URL"}
+    assert named == set(values) | {"OCEAN_ALERT_URL", "SUPERSET_HOSTS", "SUPERSET_HTTPS"}
     subprocess.run(["sh", script], check=True, capture_output=True)
     assert made.read_text() == text
 
