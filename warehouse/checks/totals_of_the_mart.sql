@@ -1,4 +1,8 @@
--- error, whole: months in which the mart has not counted what the facts hold
+-- kind: select
+-- check: error, whole: months in which the mart has not counted what the facts hold
+-- grain: one row per month
+-- reads: dwh.dim_order_status, dwh.fact_order, mart.agg_order_month, mart.line_before, mart.order_before, mart.refill
+-- rerun: gives the same rows
 -- Says nothing while the mart is behind, or is not kept.
 with
 

@@ -1,4 +1,9 @@
--- error: dimensions without their unknown member
+-- kind: select
+-- check: error: dimensions without their unknown member
+-- grain: one row per dimension
+-- reads: dwh.dim_address, dwh.dim_customer, dwh.dim_date, dwh.dim_order_status, dwh.dim_payment_method,
+--     dwh.dim_product, dwh.dim_supplier
+-- rerun: gives the same rows
 select missing.dimension
 from (
     values

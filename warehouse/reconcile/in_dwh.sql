@@ -1,5 +1,9 @@
--- How many keys of :stage are not in :dwh, have another content there (columns :in_stage, :in_dwh), or are there alone.
--- :present leaves out of dwh what has no row of stage of its own.
+-- kind: select
+-- grain: one row per comparison
+-- reads: :dwh, :stage
+-- rerun: gives the same rows
+-- Counts the keys of :stage that are not in :dwh, have another content there (columns :in_stage, :in_dwh), or are there
+-- alone. :present leaves out of dwh what has no row of stage of its own.
 with
 
 staged as (select stage.*, true as is_there from :stage as stage),
