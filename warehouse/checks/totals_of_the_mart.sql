@@ -35,13 +35,14 @@ mart as (
 )
 
 select
-    facts.month,
+    coalesce(facts.month, mart.month) as month,
     facts.orders,
     mart.orders as orders_in_mart,
     facts.sales,
     mart.sales as sales_in_mart
 from facts
-left join mart on facts.month = mart.month
+full join mart on facts.month = mart.month
 where
-    (facts.orders is distinct from mart.orders or facts.sales is distinct from mart.sales)
+    -- A month of which all orders left stays in the mart, and counts nothing.
+    (coalesce(facts.orders, 0) <> coalesce(mart.orders, 0) or coalesce(facts.sales, 0) <> coalesce(mart.sales, 0))
     and not exists (select from waiting)
