@@ -34,7 +34,7 @@ def create(cursor: Cursor, **variables: Any) -> list[str]:
     for path in [] if is_new else migrations:
         cursor.execute(sql_files.statement(path))
     for path in sql_files.files("ddl"):
-        for table in new_columns.add(cursor, sql_files.text(path)):
+        for table in new_columns.add(cursor, sql_files.read(path)):
             if table.startswith("dwh."):  # whose next load fills the column for all rows
                 watermarks.forget(cursor, table.removeprefix("dwh."))
         cursor.execute(sql_files.statement(path, **variables))

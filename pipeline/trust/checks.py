@@ -1,7 +1,7 @@
 """What must be true of the warehouse: each check is a select in warehouse/checks/ of the rows for which it is not.
 
-The first line of a file says how bad that is (error or warn), whether it is worth its time only where the whole
-warehouse is checked, and what the rows are. A check reads facts and products as the relations :fact_order and so on,
+The head of a file says how bad that is (error or warn), whether it is worth its time only where the whole warehouse is
+checked, and what the rows are. A check reads facts and products as the relations :fact_order and so on,
 which are the whole tables or the rows that the newest load of each wrote.
 """
 
@@ -48,8 +48,8 @@ def checks() -> tuple[Check, ...]:
     """All checks, in the order of their names."""
     found = []
     for path in files.files("checks"):
-        kind, title = files.head(path).split(": ", 1)
-        found.append(Check(path.removeprefix("checks/"), kind.split(",")[0], kind.endswith("whole"), title))
+        head = files.head(path)
+        found.append(Check(path.removeprefix("checks/"), head.severity, head.whole, head.title))
     return tuple(found)
 
 
