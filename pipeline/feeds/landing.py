@@ -7,28 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipeline.feeds.vendor_csv import CleanCsv, Feed, Field, Row, accepted, read_csv, write_csv
+from pipeline.feeds.vendor_csv import read_csv
+from pipeline.feeds.vendor_fields import Feed, Field, Row
 from pipeline.kernel.errors import BadExtract
-from pipeline.kernel.postgres import Readable
 from pipeline.kernel.rejected import Rejected
+from pipeline.kernel.streams import Readable
 from pipeline.lake.forms import date_of
 from pipeline.lake.objects import Lake, Object
-
-__all__ = [
-    "PARTNER_ORDERS",
-    "REVIEWS",
-    "CleanCsv",
-    "Delivery",
-    "Feed",
-    "Field",
-    "Rejected",
-    "Row",
-    "accepted",
-    "deliveries",
-    "folder",
-    "read",
-    "write_csv",
-]
 
 REVIEWS = Feed("movie_review", (Field("cid", "integer"), Field("review_str", "text", longest=20_000)))
 PARTNER_ORDERS = Feed(

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import psycopg2
 import psycopg2.errors
@@ -22,6 +22,7 @@ from pipeline.kernel import config, listener, server_log
 from pipeline.kernel.declaration import declared
 from pipeline.kernel.errors import ConfigError, DatabaseError, ServiceDown, ServiceLost, StatementLost
 from pipeline.kernel.settings import Settings
+from pipeline.kernel.streams import Readable, Writable
 from pipeline.kernel.waiting import attended
 
 __all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "errors", "sql", "transaction"]
@@ -42,18 +43,6 @@ MAY_PASS = re.compile("08...|40001|40P01|55P03|57P0[123]|53300")
 WILL_PASS = re.compile(
     "starting up|shutting down|not yet accepting|in recovery mode|too many (clients|connections)|connection slots"
 )
-
-
-class Writable(Protocol):
-    """Takes bytes."""
-
-    def write(self, data: bytes, /) -> int: ...
-
-
-class Readable(Protocol):
-    """Gives bytes; an empty answer is the end."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def check(url: str, name: str) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pipeline.kernel import config, listener
 from pipeline.kernel.errors import ServiceDown, ServiceLost
-from pipeline.kernel.postgres import Readable
+from pipeline.kernel.streams import Readable
 from pipeline.lake.forms import date_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,11 @@ from typing import ClassVar
 import luigi
 
 from pipeline.feeds import landing, staging
-from pipeline.feeds.landing import PARTNER_ORDERS, CleanCsv, Delivery, Feed, Row, accepted
+from pipeline.feeds.clean_csv import CleanCsv
+from pipeline.feeds.landing import PARTNER_ORDERS, Delivery
 from pipeline.feeds.staging import Part
+from pipeline.feeds.vendor_csv import accepted
+from pipeline.feeds.vendor_fields import Feed, Row
 from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor

@@ -27,7 +27,7 @@ from pipeline.feeds.landing import REVIEWS
 from pipeline.kernel import postgres
 from pipeline.kernel.config import S3
 from pipeline.kernel.errors import BadExtract, ConfigError, SparkFailed
-from pipeline.kernel.postgres import Readable
+from pipeline.kernel.streams import Readable
 from pipeline.lake import folders
 from pipeline.lake.objects import Lake, Object
 from pipeline.spark import local

@@ -19,7 +19,8 @@ from pyarrow import parquet
 
 from pipeline.catalog import FACTS
 from pipeline.feeds import landing, reviews
-from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS, Feed
+from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS
+from pipeline.feeds.vendor_fields import Feed
 from pipeline.kernel import config, postgres
 from pipeline.lake.objects import Lake
 from pipeline.spark.job import Job, Say
