@@ -24,6 +24,7 @@ import psutil
 from pipeline.kernel import limits, listener, postgres
 from pipeline.kernel.errors import DatabaseError, ServiceDown, ServiceFailed
 from pipeline.kernel.postgres import Cursor, sql
+from pipeline.kernel.refusals import WILL_PASS, refusals
 from pipeline.services import roles
 from pipeline.services.access import LOGINS, REQUIRE_SCRAM, Access
 from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service, require_program
@@ -84,7 +85,7 @@ class PostgreSQL(Service):
         deadline = time.monotonic() + SECONDS_TO_START
         while self.processes() and time.monotonic() < deadline:
             is_ours = listener.foreign(self.port, self.users) is None
-            if not (is_ours and postgres.WILL_PASS.search(_refusal(self.access.url("warehouse_url")) or "")):
+            if not (is_ours and WILL_PASS.search(_refusal(self.access.url("warehouse_url")) or "")):
                 break
             time.sleep(POLL_SECONDS)
         return super().up()
@@ -178,7 +179,7 @@ class PostgreSQL(Service):
         """The owner's connection to a server that is stopped afterwards: it is not kept for the next."""
         url = self._owner_url(database, file=self._known_password())
         connecting = closing(postgres.connect(url, "embedded", autocommit=True))
-        with postgres.refusals("embedded"), connecting as connection, connection.cursor() as cursor:
+        with refusals("embedded"), connecting as connection, connection.cursor() as cursor:
             yield cursor
 
     def _is_postmaster(self, arguments: list[str]) -> bool:

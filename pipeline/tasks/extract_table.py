@@ -9,7 +9,7 @@ from functools import cache
 import luigi
 
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
@@ -116,5 +116,5 @@ def locked_source(name: str) -> Iterator[Cursor]:
         postgres.session(settings().warehouse_url, "warehouse") as warehouse,
         postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
     ):
-        postgres.lock_session(warehouse, name)
+        locks.lock_session(warehouse, name)
         yield source

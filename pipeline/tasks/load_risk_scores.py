@@ -7,7 +7,7 @@ import luigi
 
 from pipeline.feeds import staging
 from pipeline.feeds.staging import Part
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.lake import seals
 from pipeline.lake.objects import lake
@@ -84,7 +84,7 @@ class LoadRiskScores(MarkedTask):
         part = Part(self.date, "", len(scores), rejected)
         staging.check_rejected(self.table, part, settings().max_rejected)
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            postgres.lock(cursor, f"stage.{self.table}")
+            locks.lock(cursor, f"stage.{self.table}")
             if self.marker.exists_in(cursor):
                 return
             staging.fill(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, source_of
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
@@ -51,7 +51,7 @@ class LoadStage(MarkedTask):
 
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # By name, not by table: at the first load there is no table yet.
-            postgres.lock(cursor, f"stage.{table.short}")
+            locks.lock(cursor, f"stage.{table.short}")
             if self.marker.exists_in(cursor):
                 return
             loads = []
@@ -107,7 +107,7 @@ class LoadDimension(MarkedTask):
     @held_back
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            postgres.lock_tables(cursor, f"dwh.{self.table}")
+            locks.lock_tables(cursor, f"dwh.{self.table}")
             if self._is_done(cursor):
                 return
             written = dwh.load_dimension(cursor, DIMENSIONS[self.table])
@@ -174,7 +174,7 @@ class LoadFact(MarkedTask):
     @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            postgres.lock_tables(cursor, f"dwh.{self.table}")
+            locks.lock_tables(cursor, f"dwh.{self.table}")
             fact = FACTS[self.table]
             done = self.marker.exists_in(cursor) and not dwh.can_heal(cursor, fact, self.marker.update_id)
             if done and not dwh.has_news(cursor, fact):

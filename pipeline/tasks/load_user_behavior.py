@@ -7,7 +7,7 @@ import luigi
 
 from pipeline.catalog import USER_PURCHASE
 from pipeline.feeds import purchases
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.lake.objects import lake
 from pipeline.source import extract
@@ -89,7 +89,7 @@ class LoadUserBehavior(_OfPurchases):
             dates = [*purchases.behind(cursor, lake(), self.date, self.above), self.date]
         for date in dates:
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                postgres.lock(cursor, f"dwh.{self.table}")
+                locks.lock(cursor, f"dwh.{self.table}")
                 if purchases.is_loaded(cursor, date, self.above):
                     continue
                 loaded = purchases.load(cursor, lake(), date, self.above)

@@ -7,7 +7,7 @@ import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
 from pipeline.feeds import purchases, review_models
-from pipeline.kernel import config, postgres
+from pipeline.kernel import config, locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.kernel.postgres import Cursor
@@ -106,14 +106,14 @@ class RebuildTable(OceanTask):
             if self.table in SOURCE_TABLES:
                 rows = _rebuild_stage(cursor, SOURCE_TABLES[self.table])
             elif self.table in DIMENSIONS:
-                postgres.lock_tables(cursor, f"dwh.{self.table}")
+                locks.lock_tables(cursor, f"dwh.{self.table}")
                 watermarks.forget(cursor, self.table)
                 rows = dwh.load_dimension(cursor, DIMENSIONS[self.table]).rows
             elif self.table == MART:
                 moves.ask_for_refill(cursor, "somebody asked for it")
                 rows = mart.keep(cursor, lambda *_: None)
             else:
-                postgres.lock_tables(cursor, f"dwh.{self.table}")
+                locks.lock_tables(cursor, f"dwh.{self.table}")
                 rows = dwh.rebuild_fact(cursor, FACTS[self.table])
         show(self, f"{rows:,} rows written")
         logger.info("%s: %s rows written", self.table, f"{rows:,}")
@@ -160,7 +160,7 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
             f"{lake().url} has no extract of {table.name}",
             "set LAKE_URL to the lake that the loads wrote",
         )
-    postgres.lock(cursor, f"stage.{table.short}")
+    locks.lock(cursor, f"stage.{table.short}")
     cursor.execute("delete from etl.stage_batch where table_name = %s", (table.short,))
     cursor.execute("delete from etl.rejected_row where source = %s", (table.name,))
     for name in (table.short, f"{table.short}_version"):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import SourceDiffers
 from pipeline.kernel.postgres import Cursor
@@ -101,11 +101,11 @@ class ReconcileSource(DatedTask):
         self.say("loading dwh")
         for name, dimension in DIMENSIONS.items():
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                postgres.lock_tables(cursor, f"dwh.{name}")
+                locks.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_dimension(cursor, dimension)
         for name, fact in FACTS.items():
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                postgres.lock_tables(cursor, f"dwh.{name}")
+                locks.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_fact(cursor, fact)
         if settings().mart:
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
@@ -119,7 +119,7 @@ def _both(table: SourceTable) -> Iterator[tuple[Cursor, Cursor]]:
         postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
         postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
     ):
-        postgres.lock(warehouse, f"stage.{table.short}")
+        locks.lock(warehouse, f"stage.{table.short}")
         yield source, warehouse
 
 

@@ -14,7 +14,7 @@ from support.loads import create_warehouse
 from support.receivers import mail_server, webhook
 from support.world import World, Worlds, secrets_of
 
-from pipeline.kernel import config, postgres
+from pipeline.kernel import config, locks, postgres
 from pipeline.kernel.errors import ConfigError, Undelivered
 from pipeline.operations import alerts, summary
 from pipeline.operations.outcome import Outcome, Task
@@ -128,7 +128,7 @@ def test_what_cannot_be_scheduled_is_recorded_and_alerted_of(loaded: World) -> N
 def test_a_load_that_is_told_to_stop_says_so_and_ends_whatever_it_waits_for(worlds: Worlds, loaded: World) -> None:
     world, date = worlds.copy(loaded), str(shop.date(5))  # of which no other test has extracts
     with webhook(PATH) as receiver, postgres.session(world.warehouse_url, "tests") as cursor:
-        postgres.lock_session(cursor, f"extract ops.orders {date}")
+        locks.lock_session(cursor, f"extract ops.orders {date}")
         process = world.where(OCEAN_ALERT_URL=receiver.url).start("DailyWarehouseLoad", "--date", date)
         while postgres.value(cursor, WAITS) == 0:
             assert process.poll() is None

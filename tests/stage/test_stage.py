@@ -8,7 +8,7 @@ from support.shop import OPENING, add_product, at, date, insert, open_shop, upda
 from support.world import World
 
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.errors import BadExtract, TooManyRejected
 from pipeline.source import extract
 from pipeline.stage import merge
@@ -55,7 +55,7 @@ def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_t
     first = extract.metadata(shop.lake, "ops.products", date(1))
     assert first
     with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
-        postgres.lock(cursor, "stage.products")
+        locks.lock(cursor, "stage.products")
         merge.Load(cursor, shop.lake, SOURCE_TABLES["ops.products"], first, max_rejected=0.01).run()
         waiting = pool.submit(LoadStage(date(2), table="ops.products").run)
         assert locks_waited_for(shop, waiting) == [("advisory", "ExclusiveLock")]

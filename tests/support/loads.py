@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.source import extract
 from pipeline.stage import merge
@@ -51,7 +51,7 @@ def load_stages(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABL
         found = extract.metadata(world.lake, name, date)
         assert found is not None
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-            postgres.lock(cursor, f"stage.{table.short}")
+            locks.lock(cursor, f"stage.{table.short}")
             merge.Load(cursor, world.lake, table, found, settings().max_rejected).run()
 
 
@@ -60,7 +60,7 @@ def load_dimensions(world: World, *without: str) -> None:
     for name, dimension in DIMENSIONS.items():
         if name not in without:
             with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-                postgres.lock_tables(cursor, f"dwh.{name}")
+                locks.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_dimension(cursor, dimension)
 
 
@@ -68,7 +68,7 @@ def load_facts(world: World) -> None:
     """Brings the facts up to date with stage and dimensions, and the mart with the facts."""
     for name, fact in FACTS.items():
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-            postgres.lock_tables(cursor, f"dwh.{name}")
+            locks.lock_tables(cursor, f"dwh.{name}")
             dwh.load_fact(cursor, fact)
     keep_mart(world)
 
