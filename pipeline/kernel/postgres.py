@@ -17,7 +17,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from pipeline.kernel import listener
 from pipeline.kernel.errors import ServiceDown
-from pipeline.kernel.refusals import address, refusals, unreachable
+from pipeline.kernel.refusals import address, parameters, refusals, unreachable
 from pipeline.kernel.streams import Readable, Writable
 
 __all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "errors", "sql", "transaction"]
@@ -56,6 +56,8 @@ def check(url: str, name: str) -> None:
 def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool = False) -> Connection:
     """A connection in UTC; `name` says in errors whose it is, `purpose` (or else `name`) in pg_stat_activity.
 
+    What the URL sets by `options` holds, but for what OPTIONS sets.
+
     Raises ServiceDown when the server cannot be reached or refuses the login; ServiceLost when that may pass: it is
     busy or starting, or let this command in before.
     """
@@ -69,7 +71,8 @@ def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool
             keepalives_interval=INTERVAL,
             keepalives_count=PROBES,
             tcp_user_timeout=MILLISECONDS_SILENT,
-            options=OPTIONS,
+            # Of one setting the last counts.
+            options=f"{parameters(url, name).get('options', '')} {OPTIONS}",
         )
     except psycopg2.OperationalError as error:
         raise unreachable(url, name, error, was_reached=url in _reached) from None
