@@ -194,7 +194,7 @@ def identifiers(names: Iterable[str], prefix: str | None = None) -> sql.Composab
     return sql.SQL(", ").join(sql.Identifier(prefix, name) if prefix else sql.Identifier(name) for name in names)
 
 
-def qualified(name: str) -> sql.Composable:
+def qualified(name: str) -> sql.Identifier:
     """`schema.table`, quoted."""
     return sql.Identifier(*name.split(".", 1))
 

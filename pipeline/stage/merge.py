@@ -118,12 +118,12 @@ class Load:
         return number
 
     @property
-    def stage(self) -> sql.Composable:
+    def stage(self) -> sql.Identifier:
         """The stage table, quoted."""
         return qualified(f"stage.{self.table.short}")
 
     @property
-    def delta(self) -> sql.Composable:
+    def delta(self) -> sql.Identifier:
         """The delta table, quoted."""
         return qualified(f"delta.{self.table.short}")
 
@@ -252,7 +252,7 @@ class Load:
             return self._history.keep_repaired(seen, self.batch, self.found.to_watermark)
         return self._history.keep(seen, self.batch)
 
-    def _copy(self, target: sql.Composable, options: str) -> None:
+    def _copy(self, target: sql.Identifier, options: str) -> None:
         where = self.repair or folder(self.table.name, self.found.day)
         intake.copy(self.cursor, self.lake, where, self.found, target, options, self.progress)
 
