@@ -13,7 +13,7 @@ from pipeline.kernel.rejected import LONGEST
 from pipeline.lake.compressed import Source
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import Fault
-from pipeline.source.extract import Metadata
+from pipeline.source.layout import Metadata
 
 CSV = "format csv, header match, encoding 'UTF8'"
 

@@ -22,7 +22,8 @@ from pipeline.source.columns import (
     follow,
     primary_key,
 )
-from pipeline.source.extract import BEGINNING, Metadata, folder, folders, instant, metadata
+from pipeline.source.instants import BEGINNING, instant
+from pipeline.source.layout import Metadata, folder, folders, metadata
 from pipeline.stage import intake
 from pipeline.stage.history import History
 

@@ -9,7 +9,7 @@ from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import extract
+from pipeline.source import instants, layout
 from pipeline.stage import merge, repairs
 from pipeline.star import dwh
 from pipeline.tasks.base import MarkedTask, held_back, retried
@@ -45,9 +45,9 @@ class LoadStage(MarkedTask):
     @retried
     def run(self) -> None:
         table = SOURCE_TABLES[self.table]
-        found = ExtractTable(self.date, self.table).found or extract.metadata(lake(), self.table, self.date)
+        found = ExtractTable(self.date, self.table).found or layout.metadata(lake(), self.table, self.date)
         if found is None:
-            raise extract.missing(lake(), extract.folder(self.table, self.date), "ExtractTable")
+            raise layout.missing(lake(), layout.folder(self.table, self.date), "ExtractTable")
 
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # By name, not by table: at the first load there is no table yet.
@@ -58,12 +58,12 @@ class LoadStage(MarkedTask):
             wanted = merge.unloaded(cursor, lake(), table, found)
             for each in wanted:
 
-                def progress(received: int, each: extract.Metadata = each) -> None:
+                def progress(received: int, each: layout.Metadata = each) -> None:
                     self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
 
                 loads.append(merge.Load(cursor, lake(), table, each, settings().max_rejected, progress).run())
                 LoadStage(each.day, self.table).finish(cursor, sum(load.rows for load in loads))
-            if wanted[0].from_watermark == extract.BEGINNING:  # a stage table made anew
+            if wanted[0].from_watermark == instants.BEGINNING:  # a stage table made anew
                 repairs.load_all(cursor, lake(), table, settings().max_rejected)
         self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
         rejected = sum(load.rejected for load in loads)

@@ -12,7 +12,7 @@ from pipeline.kernel.config import settings
 from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import extract
+from pipeline.source import layout
 from pipeline.stage import merge, repairs
 from pipeline.star import dwh, mart, moves, schema, watermarks
 from pipeline.tasks.base import OceanTask, logger, retried, show
@@ -52,7 +52,7 @@ class RebuildWarehouse(OceanTask):
         self._empty()
         newest = dates[-1]
         show(self, f"loading up to {newest}")
-        scores = [LoadRiskScores(date) for date in lake().dates(extract.folders(RISK_SCORES)) if date < newest]
+        scores = [LoadRiskScores(date) for date in lake().dates(layout.folders(RISK_SCORES)) if date < newest]
         # The tasks are those of every day. They are scheduled here, now that nothing in the warehouse calls them done.
         done = luigi.build(
             [*scores, DailyWarehouseLoad(newest)], local_scheduler=True, workers=self.parallel, log_level="WARNING"
@@ -152,7 +152,7 @@ class ClearDate(OceanTask):
 
 def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
     """Loads all extracts of a table, oldest first, into a new stage table; returns their rows."""
-    found = [extract.metadata(lake(), table.name, date) for date in lake().dates(extract.folders(table.name))]
+    found = [layout.metadata(lake(), table.name, date) for date in lake().dates(layout.folders(table.name))]
     extracts = [each for each in found if each]
     if not extracts:
         raise BadExtract(
@@ -171,11 +171,11 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
 
 def _dates() -> list[dt.date]:
     """The dates of which the lake has the extracts of all tables, in order."""
-    finished = {found.key for found in lake().objects(extract.FOLDER)}  # one listing, however many dates there are
+    finished = {found.key for found in lake().objects(layout.FOLDER)}  # one listing, however many dates there are
     dates = [
         date
-        for date in lake().dates(extract.folders(next(iter(SOURCE_TABLES))))
-        if all(f"{extract.folder(table, date)}/{extract.SUCCESS}" in finished for table in SOURCE_TABLES)
+        for date in lake().dates(layout.folders(next(iter(SOURCE_TABLES))))
+        if all(f"{layout.folder(table, date)}/{layout.SUCCESS}" in finished for table in SOURCE_TABLES)
     ]
     if not dates:
         raise BadExtract(

@@ -13,7 +13,7 @@ from pipeline.kernel.errors import SourceDiffers
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.operations import summary
-from pipeline.source import extract
+from pipeline.source import bounds
 from pipeline.stage import repairs
 from pipeline.star import dwh, mart, moves, watermarks
 from pipeline.tasks.base import DatedTask, retried
@@ -116,7 +116,7 @@ class ReconcileSource(DatedTask):
 def _both(table: SourceTable) -> Iterator[tuple[Cursor, Cursor]]:
     """Source and warehouse, while no load of the table runs."""
     with (
-        postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
+        postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source,
         postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
     ):
         locks.lock(warehouse, f"stage.{table.short}")

@@ -24,7 +24,7 @@ from pipeline.kernel.config import S3
 from pipeline.kernel.errors import ServiceLost
 from pipeline.lake import objects
 from pipeline.lake.objects import Lake
-from pipeline.source import extract
+from pipeline.source import layout
 
 CUTS, BURSTS = max(1, FAULTS // 5), max(1, FAULTS // 5)
 BUSY = ("orders", "order_lines")
@@ -107,7 +107,7 @@ def test_a_connection_that_is_cut_among_the_rows_costs_no_row(
 
 def bytes_of(case: Case, table: str) -> int:
     """The bytes of a table's extract: its rows are no fewer on any path."""
-    found = extract.metadata(case.world.lake, f"ops.{table}", LAST)
+    found = layout.metadata(case.world.lake, f"ops.{table}", LAST)
     assert found
     return found.bytes
 
@@ -158,7 +158,7 @@ def test_an_s3_that_goes_silent_is_given_up_and_asked_again(
     monkeypatch.setattr(retries, "FIRST_WAIT", 0)
     monkeypatch.setattr(retries, "JITTER", 0)
     world = first_load.world
-    key = f"{extract.folder('ops.orders', LAST)}/data.csv.zst"
+    key = f"{layout.folder('ops.orders', LAST)}/data.csv.zst"
     data = world.lake.read(key)
     assert data
     with proxied_lake(world, services) as (found, proxy):
