@@ -13,9 +13,9 @@ from pipeline.kernel import postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.errors import Undelivered
 from pipeline.kernel.postgres import Cursor
-from pipeline.operations import status, summary
+from pipeline.operations import findings, status, summary
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.status import ERROR, WARN
+from pipeline.operations.state import ERROR, WARN
 
 ATTEMPTS = 3
 SECONDS_TO_CONNECT, SECONDS_TO_READ = 2, 3
@@ -62,7 +62,7 @@ def warnings(cursor: Cursor, seconds: float, settings: Settings) -> list[str]:
             f"{date}: {count:,} rows of {source} were rejected: {reason}"
             for source, date, reason, count in postgres.rows(cursor, REJECTED, window)
         ),
-        *(found.what for found in status.waits_too_long(status.queue(cursor), settings.max_queue_hours)),
+        *(found.what for found in findings.waits_too_long(status.queue(cursor), settings.max_queue_hours)),
     ]
 
 
