@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -95,14 +96,11 @@ def read(lake: Lake, delivery: Delivery) -> Iterator[Row | Rejected]:
     """
     for file in delivery.files:
         if file.size:
-            yield from read_csv(delivery.feed, file.key, _open(lake, file))
-
-
-def _open(lake: Lake, file: Object) -> Readable:
-    body = lake.open(file.key)
-    if body is None:
-        raise _changed(lake, file)
-    return _Whole(lake, file, body)
+            body = lake.open(file.key)
+            if body is None:
+                raise _changed(lake, file)
+            with closing(body):
+                yield from read_csv(delivery.feed, file.key, _Whole(lake, file, body))
 
 
 class _Whole:

@@ -20,6 +20,13 @@ class Readable(Protocol):
         """At most `size` bytes where that is not negative; none at the end."""
 
 
+class Closable(Readable, Protocol):
+    """Gives bytes, and holds a connection until it is closed."""
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+
+
 class Blocks:
     """Blocks of bytes as one stream; each is made when it is read.
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pipeline.kernel import config
 from pipeline.kernel.errors import ServiceDown, ServiceLost
-from pipeline.kernel.streams import Readable
+from pipeline.kernel.streams import Closable
 from pipeline.lake.client import client_of, was_reached
 from pipeline.lake.forms import date_of
 from pipeline.lake.upload import Upload, checksum
@@ -66,10 +66,13 @@ class Lake:
     def read(self, key: str) -> bytes | None:
         """The object's bytes; None where there is none."""
         body = self.open(key)
-        return None if body is None else body.read(-1)
+        if body is None:
+            return None
+        with contextlib.closing(body):
+            return body.read(-1)
 
-    def open(self, key: str) -> Readable | None:
-        """A stream of the object's bytes; None where there is none."""
+    def open(self, key: str) -> Closable | None:
+        """A stream of the object's bytes, for the caller to close; None where there is none."""
         with self.errors():
             try:
                 body = self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"]
@@ -207,12 +210,15 @@ def _skew(response: "ClientErrorResponse") -> str:
 class _Download:
     """The bytes of an object, as they come."""
 
-    def __init__(self, lake: Lake, body: Readable) -> None:
+    def __init__(self, lake: Lake, body: Closable) -> None:
         self.lake, self.body = lake, body
 
     def read(self, size: int = -1, /) -> bytes:
         with self.lake.errors():
             return self.body.read(None if size < 0 else size)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        self.body.close()
 
 
 def lake() -> Lake:

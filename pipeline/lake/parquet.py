@@ -4,6 +4,7 @@ import io
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import cast
 
 from pipeline.kernel.errors import BadExtract
@@ -56,7 +57,8 @@ class ParquetCsv(Blocks):
         body = self.lake.open(key)
         if body is None:
             raise self._bad(key, "the file is not there")
-        shutil.copyfileobj(cast(io.BufferedIOBase, body), file)
+        with closing(body):
+            shutil.copyfileobj(cast(io.BufferedIOBase, body), file)
         file.seek(0)
 
     def _bad(self, key: str, because: str) -> BadExtract:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres
@@ -78,22 +79,23 @@ def copy(
     body = lake.open(key)
     if body is None:
         raise bad("the file is not there")
-    source = Source(body, progress)
     columns = [column.name for column in found.columns]
-    try:
-        rows = postgres.copy_in(cursor, target, columns, source.decompressor(key), options)
-    except postgres.Error as error:
-        if source.failure is not None:  # psycopg2 says no more than that reading failed
-            raise source.failure from None
-        # Either PostgreSQL refuses a row, or the bytes are not those that were written: only then blame the lake.
+    with closing(body):
+        source = Source(body, progress)
+        try:
+            rows = postgres.copy_in(cursor, target, columns, source.decompressor(key), options)
+        except postgres.Error as error:
+            if source.failure is not None:  # psycopg2 says no more than that reading failed
+                raise source.failure from None
+            # Either PostgreSQL refuses a row, or the bytes are not those that were written: only then blame the lake.
+            source.drain()
+            if source.digest != found.sha256:
+                raise bad("its bytes are not those that were written") from error
+            line = line_in(error.diag.context or "", target.strings[-1])
+            if line and isinstance(error, postgres.errors.DataError):
+                raise bad(f"PostgreSQL does not take its line {line} ({type(error).__name__})") from error
+            raise
         source.drain()
-        if source.digest != found.sha256:
-            raise bad("its bytes are not those that were written") from error
-        line = line_in(error.diag.context or "", target.strings[-1])
-        if line and isinstance(error, postgres.errors.DataError):
-            raise bad(f"PostgreSQL does not take its line {line} ({type(error).__name__})") from error
-        raise
-    source.drain()
     if (rows, source.bytes, source.digest) != (found.rows, found.bytes, found.sha256):
         raise bad(f"its {rows} rows in {source.bytes} bytes are not those of its metadata")
 
