@@ -29,7 +29,7 @@ from pipeline.feeds import review_models, reviews
 from pipeline.kernel import config, postgres
 from pipeline.kernel.errors import ServiceDown
 from pipeline.kernel.settings import every_setting
-from pipeline.services.postgresql import PROGRAMS
+from pipeline.services.postgresql_programs import PROGRAMS
 from pipeline.source import layout
 from pipeline.stage import repairs
 from pipeline.tasks.runtime import stopping

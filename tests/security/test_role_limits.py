@@ -24,7 +24,7 @@ from support.world import ROOT, World, Worlds
 from pipeline.kernel import limits, locks, postgres, waiting
 from pipeline.kernel.errors import DatabaseError, ServiceDown
 from pipeline.services.access import READERS
-from pipeline.services.postgresql import PROGRAMS
+from pipeline.services.postgresql_programs import PROGRAMS
 
 HOSTILE = (
     "select pg_sleep(0)",
