@@ -156,7 +156,8 @@ def test_an_alert_that_nobody_takes_is_logged_and_changes_no_exit_code(broken: W
     with webhook(PATH, 500, 500, 500) as receiver:
         output = broken.where(OCEAN_ALERT_URL=receiver.url).load(DATE, expect=TASK_FAILED)
     assert len(receiver.posts) == alerts.ATTEMPTS == 3
-    assert "WARNING: no alert was sent: cannot post the alert to alert_url, because it answered 500, at" in output
+    because = "it answered 500 Internal Server Error, at the last of 3 attempts"
+    assert f"WARNING: no alert was sent: cannot post the alert to alert_url, because {because}" in output
     assert "bin/luigi --module pipeline DailyWarehouseLoad" in last_lines(output)[-1]
     assert_discreet(broken, output)
 
@@ -172,6 +173,12 @@ def test_an_alert_that_is_not_taken_at_once_is_posted_again() -> None:
     with webhook(PATH, 503, 429) as receiver:
         alerts.post(receiver.url, b'{"text": "hello"}')
     assert receiver.posts == [{"text": "hello"}] * 3
+
+
+def test_an_alert_is_delivered_once_where_the_end_of_the_answer_never_comes() -> None:
+    with webhook(PATH, length=100) as receiver:
+        alerts.post(receiver.url, b'{"text": "hello"}')
+    assert receiver.posts == [{"text": "hello"}]
 
 
 def test_nothing_says_where_alerts_go(caplog: pytest.LogCaptureFixture) -> None:
