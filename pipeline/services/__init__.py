@@ -14,7 +14,8 @@ from pathlib import Path
 from pipeline.kernel.errors import ServiceFailed
 from pipeline.services.access import Access
 from pipeline.services.luigid_service import Luigid
-from pipeline.services.postgresql import PostgreSQL, require_passage
+from pipeline.services.postgresql import PostgreSQL
+from pipeline.services.postgresql_programs import require_passage
 from pipeline.services.risk_service import Risk
 from pipeline.services.s3 import S3
 from pipeline.services.service import Service

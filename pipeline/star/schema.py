@@ -7,7 +7,7 @@ to become that is a file under warehouse/migrations, with a number; each runs on
 from typing import Any
 
 from pipeline.catalog import DIMENSIONS, FACTS
-from pipeline.kernel import new_columns, postgres, sql_files
+from pipeline.kernel import locks, new_columns, postgres, sql_files
 from pipeline.kernel.errors import CannotUpgrade
 from pipeline.kernel.postgres import Cursor
 from pipeline.star import watermarks
@@ -70,7 +70,7 @@ def _wait_for_loads(cursor: Cursor) -> None:
     """Locks what there is of dwh in the order of the loads; the files, which lock it in theirs, then wait for none."""
     for name in (*DIMENSIONS, *FACTS):
         if postgres.value(cursor, "select to_regclass(%s) is not null", (f"dwh.{name}",)):
-            postgres.lock_tables(cursor, f"dwh.{name}")
+            locks.lock_tables(cursor, f"dwh.{name}")
 
 
 def _recorded(cursor: Cursor) -> list[tuple[int, str, str]]:

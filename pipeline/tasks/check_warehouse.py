@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import ChecksFailed
 from pipeline.star import dwh
@@ -55,7 +55,7 @@ class CheckWarehouse(MarkedTask):
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # All checks see the instant from which on nobody writes these tables.
             cursor.execute("set transaction isolation level repeatable read")
-            postgres.lock_tables(cursor, *(f"dwh.{target.name}" for target in CHECKED))
+            locks.lock_tables(cursor, *(f"dwh.{target.name}" for target in CHECKED))
             if any(dwh.has_news(cursor, target) for target in CHECKED):
                 self.say("not checked, because another load is under way; it checks what it wrote")
                 return

@@ -68,7 +68,7 @@ def run(cursor: Cursor, date: dt.date, *, whole: bool) -> list[Result]:
 
     Looks at what the newest loads wrote or, if `whole`, at everything.
     """
-    everything = {name: qualified(f"dwh.{name}") for name in WRITTEN}
+    everything: dict[str, sql.Composable] = {name: qualified(f"dwh.{name}") for name in WRITTEN}
     everything["members"] = _unknown_members()
     relations = everything if whole else {**everything, **{name: _written(cursor, name) for name in WRITTEN}}
     cursor.execute("delete from etl.check_result where load_date = %s", (date,))

@@ -9,7 +9,7 @@ from support import shop
 from support.loads import create_warehouse, locks_waited_for
 from support.world import World, Worlds
 
-from pipeline.kernel import postgres, sql_files
+from pipeline.kernel import locks, postgres, sql_files
 from pipeline.kernel.errors import CannotUpgrade, DatabaseError
 from pipeline.star import schema
 
@@ -115,10 +115,10 @@ def test_an_upgrade_beside_a_load_waits_without_keeping_what_the_load_needs_next
     create_warehouse(world)
     with ThreadPoolExecutor() as threads:
         with postgres.transaction(world.warehouse_url, "warehouse") as load:
-            postgres.lock_tables(load, "dwh.fact_order_line")
+            locks.lock_tables(load, "dwh.fact_order_line")
             upgrade = threads.submit(create_warehouse, world)
             assert locks_waited_for(world, upgrade) == [("dwh.fact_order_line", "ShareRowExclusiveLock")]
-            postgres.lock_tables(load, "dwh.fact_order")
+            locks.lock_tables(load, "dwh.fact_order")
         upgrade.result()
 
 
