@@ -77,7 +77,7 @@ def _checks() -> Iterator[str]:
 
 def _mart() -> Iterator[str]:
     for path in sql_files.files("ddl"):
-        for kind, relation, column, literals in COMMENT.findall(sql_files.text(path)):
+        for kind, relation, column, literals in COMMENT.findall(sql_files.read(path)):
             text = "".join(re.findall(r"'((?:[^']|'')*)'", literals)).replace("''", "'").replace("|", r"\|")
             if column:
                 yield f"| `{column}` | {text} |\n"

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pipeline import services
 from pipeline.kernel import config, postgres
 from pipeline.kernel.errors import OceanError, printable
-from pipeline.operations import status
-from pipeline.operations.status import ERROR, WARN, Finding, Status
+from pipeline.operations import findings, status, status_text
+from pipeline.operations.state import ERROR, WARN, Finding, Status
 
 # As monitoring tools know them: all well, a warning, an error.
 EXIT_CODES = {None: 0, WARN: 1, ERROR: 2}
@@ -24,9 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
         asking = beside.submit(_services)
         found = _warehouse(asked.days)
         found.findings += _source()
-        running, findings = asking.result()
+        running, stopped = asking.result()
     # A service that is down is the cause of what else is said of it.
-    found.findings[:0] = findings
+    found.findings[:0] = stopped
     severities = {finding.severity for finding in found.findings}
     worst = ERROR if ERROR in severities else WARN if severities else None
     if asked.json:
@@ -42,7 +42,7 @@ def _warehouse(days: int) -> Status:
         settings = config.settings()
         with postgres.session(settings.warehouse_url, "warehouse", purpose="status") as cursor:
             found = status.read(cursor, dt.datetime.now(dt.UTC), days, settings)
-            found.findings += status.prepared(cursor, "warehouse")
+            found.findings += findings.prepared(cursor, "warehouse")
             return found
     except OceanError as error:
         return Status(findings=[Finding(ERROR, str(error), "then ask again")])
@@ -54,7 +54,7 @@ def _source() -> list[Finding]:
         if not (url := config.settings().operational_url):
             return []
         with postgres.session(url, "operational", purpose="status") as cursor:
-            return status.prepared(cursor, "operational")
+            return findings.prepared(cursor, "operational")
     except OceanError:
         return []
 
@@ -76,11 +76,11 @@ def _services() -> tuple[list[services.State], list[Finding]]:
 
 def _text(found: Status, running: list[services.State]) -> str:
     # Without any date there may still be something to say: that the warehouse is down.
-    parts = [status.text(found)] if found.days else []
+    parts = [status_text.of(found)] if found.days else []
     if running:
         parts.append("\n".join(f"{state.name:<11}{state.state:<9}{state.address}" for state in running))
-    findings = [f"{each.severity}: {printable(each.what)}\n    {printable(each.do)}" for each in found.findings]
-    parts.append("\n".join(["Needs attention", *findings]) if findings else "Nothing needs attention.")
+    attention = [f"{each.severity}: {printable(each.what)}\n    {printable(each.do)}" for each in found.findings]
+    parts.append("\n".join(["Needs attention", *attention]) if attention else "Nothing needs attention.")
     return "\n\n".join(parts)
 
 

@@ -7,7 +7,9 @@ from flask import Flask, abort, json, request
 from flask_jwt_extended import verify_jwt_in_request
 from werkzeug.datastructures import MultiDict
 
-LARGEST = 256 * 1024  # bytes of what anybody else sends
+# Bytes of what anybody else sends, and of what a page keeps of its filters.
+LARGEST, LARGEST_STATE = 256 * 1024, 16 * 1024
+STATES = ("DashboardFilterStateRestApi.post", "DashboardFilterStateRestApi.put")
 QUERIES, FORM = "ChartDataRestApi.data", "Superset.explore_json"
 
 
@@ -18,10 +20,12 @@ def install(app: Flask) -> None:
     beside a form that is none. That a chart be computed anew is left out of the request.
     """
 
-    @app.before_request
-    def require() -> None:
+    def require_small() -> None:
         if _is_large() and not _is_admin():
             abort(413)
+
+    @app.before_request
+    def require() -> None:
         # The right to read dashboards, charts and themes includes these lists.
         if (request.endpoint or "").endswith(".related") and not _is_admin():
             abort(403)
@@ -37,10 +41,16 @@ def install(app: Flask) -> None:
         found: bool = app.appbuilder.sm.is_admin()
         return found
 
+    # Superset notes who asks after it has read the body.
+    hooks, note_user = app.before_request_funcs[None], app.appbuilder.sm.before_request
+    hooks.remove(note_user)
+    hooks[:0] = [note_user, require_small]
+
 
 def _is_large() -> bool:
-    """Whether the body is too large, or does not say how large it is."""
-    return "chunked" in request.headers.get("Transfer-Encoding", "") or (request.content_length or 0) > LARGEST
+    """Whether the body is too large, or does not say how large it is: its length or its encoding is said, not both."""
+    largest = LARGEST_STATE if request.endpoint in STATES else LARGEST
+    return bool(request.headers.get("Transfer-Encoding")) or (request.content_length or 0) > largest
 
 
 def _has_form() -> bool:

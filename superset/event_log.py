@@ -1,4 +1,7 @@
-"""Superset's log of who did what, written beside the requests instead of at the end of each."""
+"""Superset's log of who did what, written beside the requests instead of at the end of each.
+
+What is in an event comes from the request: nothing of it is believed, and none of it may lose the events of others.
+"""
 
 import atexit
 import datetime as dt
@@ -6,25 +9,40 @@ import json
 import logging
 import queue
 import threading
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import insert
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from superset.utils.log import DBEventLogger
 
 logger = logging.getLogger(__name__)
 
 EVERY = 0.5  # seconds; what is younger is lost when the server is killed
+WAITING = 5000  # events; more are lost, as the database does not keep up
+AT_ONCE = 1000  # rows of a statement
+RECORDS = 100  # of one request; pages send ten
+LONGEST = 10_000  # characters of what one says in JSON; longer ones lose that
+LARGEST = 2**31 - 1  # that the table has room for
 
 
 class EventLogger(DBEventLogger):
     """As Superset's own, which commits in the request's session and so has it read again whatever it knew."""
 
     def __init__(self) -> None:
-        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._events: queue.Queue[dict[str, Any]] = queue.Queue(WAITING)
         self._lock, self._writer = threading.Lock(), None
+        self._lost = 0
+
+    def log_with_context(self, *arguments: Any, **named: Any) -> None:
+        """Notes an event of a request; of one that Superset cannot understand, nothing."""
+        try:
+            super().log_with_context(*arguments, **named)
+        except Exception as error:
+            logger.error("cannot note what a request does: %s", type(error).__name__)
 
     def log(
         self,
@@ -38,39 +56,54 @@ class EventLogger(DBEventLogger):
         **details: Any,
     ) -> None:
         """Notes an event, with one row for each of its `records`."""
-        for record in details.get("records") or filter(None, [details.get("curated_payload")]):
-            self._events.put(
-                {
-                    "action": action,
-                    "json": json.dumps(record, default=str),
-                    "dashboard_id": dashboard_id or record.get("dashboard_id"),
-                    "slice_id": slice_id or record.get("slice_id"),
-                    "duration_ms": duration_ms,
-                    "referrer": referrer,
-                    "user_id": user_id,
-                    "dttm": dt.datetime.now(dt.UTC).replace(tzinfo=None),  # as the table has it
-                }
-            )
+        for record in _records(details):
+            event = {
+                "action": _text(action, 512),
+                "json": _json(record),
+                "dashboard_id": _number(dashboard_id) or _number(record.get("dashboard_id")),
+                "slice_id": _number(slice_id) or _number(record.get("slice_id")),
+                "duration_ms": _number(duration_ms),
+                "referrer": _text(referrer, 1024),
+                "user_id": user_id,
+                "dttm": dt.datetime.now(dt.UTC).replace(tzinfo=None),  # as the table has it
+            }
+            try:
+                self._events.put_nowait(event)
+            except queue.Full:
+                with self._lock:
+                    self._lost += 1
         self._begin(current_app._get_current_object())
 
     def write(self, app: Flask) -> None:
         """Writes what was noted. An event that the database refuses is lost, and said in the server's log."""
         from superset import db
 
-        rows = []
-        while not self._events.empty():
-            rows.append(self._events.get())
-        if not rows:
+        while rows := list(islice(self._waiting(), AT_ONCE)):
+            with app.app_context():
+                self._insert(db.engine, rows)
+        with self._lock:
+            lost, self._lost = self._lost, 0
+        if lost:
+            logger.error("%s events were not logged, as the database did not keep up", lost)
+
+    def _waiting(self) -> Iterator[dict[str, Any]]:
+        try:
+            while True:
+                yield self._events.get_nowait()
+        except queue.Empty:
             return
-        with app.app_context():
-            try:
-                _insert(db.engine, rows)
-            except SQLAlchemyError:  # each alone, as what one client sends must not lose the events of others
-                for row in rows:
-                    try:
-                        _insert(db.engine, [row])
-                    except SQLAlchemyError as error:
-                        logger.error("cannot log the event %s: %s", row["action"], type(error).__name__)
+
+    def _insert(self, engine: Engine, rows: list[dict[str, Any]]) -> None:
+        """Inserts the rows, without those that the database refuses, which it finds by halves."""
+        try:
+            _insert(engine, rows)
+        except Exception as error:
+            if len(rows) == 1 or isinstance(error, OperationalError):  # the latter is of no row: no connection, no room
+                logger.error("cannot log %s events, %s for one: %s", len(rows), rows[0]["action"], type(error).__name__)
+                return
+            middle = len(rows) // 2
+            self._insert(engine, rows[:middle])
+            self._insert(engine, rows[middle:])
 
     def _begin(self, app: Flask) -> None:
         """Begins to write, in each process once it has something to write."""
@@ -83,7 +116,28 @@ class EventLogger(DBEventLogger):
     def _write_on(self, app: Flask) -> None:
         pause = threading.Event()
         while not pause.wait(EVERY):
-            self.write(app)
+            try:
+                self.write(app)
+            except Exception as error:  # nobody would begin again
+                logger.error("cannot write the log of events: %s", type(error).__name__)
+
+
+def _records(details: dict[str, Any]) -> list[dict[str, Any]]:
+    found = details.get("records") or [details.get("curated_payload")]
+    return [record for record in found[:RECORDS] if record and isinstance(record, dict)]
+
+
+def _json(record: dict[str, Any]) -> str:
+    text = json.dumps(record, default=str)
+    return text if len(text) <= LONGEST else json.dumps({"left_out": len(text)})
+
+
+def _number(value: Any) -> int | None:
+    return value if type(value) is int and -LARGEST <= value <= LARGEST else None
+
+
+def _text(value: Any, longest: int) -> str | None:
+    return value.replace("\0", "")[:longest] if isinstance(value, str) else None
 
 
 def _insert(engine: Engine, rows: list[dict[str, Any]]) -> None:

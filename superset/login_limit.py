@@ -1,23 +1,25 @@
 """Holds off who guesses passwords: failed logins are counted, and after some of them no more are tried for a while."""
 
+import hashlib
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import Flask, Response, abort, request
-from flask_limiter.util import get_remote_address
+from flask import Flask, Response, abort, current_app, request
 from flask_login import current_user
+from local_client import client
 
 # The form and the REST interface.
 FORM, REST = DOORS = ("AuthDBView.login", "SecurityApi.login")
-# For one name, and for one client with any names: people behind one address do not lock each other out.
+# For one user, and for one client with any names: people behind one address do not lock each other out.
 PER_NAME, PER_CLIENT = "10 per minute", "100 per minute"
+LONGEST = 256  # characters of a name; of Superset's own at most 64, of an address 254
 
 
 def install(app: Flask) -> None:
     """Puts the limits on each way to log in. What is over a limit is answered with 429, whatever the password."""
     limiter = app.appbuilder.sm.limiter
-    for limit, key in ((PER_CLIENT, get_remote_address), (PER_NAME, _client_and_name)):
+    for limit, key in ((PER_CLIENT, _client), (PER_NAME, _client_and_user)):
         shared = limiter.shared_limit(limit, scope="login", key_func=key, methods=["POST"], deduct_when=_has_failed)
         for door in DOORS:
             app.view_functions[door] = shared(app.view_functions[door])
@@ -25,8 +27,22 @@ def install(app: Flask) -> None:
         app.view_functions[door] = _named(app.view_functions[door])
 
 
-def _client_and_name() -> str:
-    return f"{get_remote_address()} {str(_name()).lower()}"
+def _client() -> str:
+    return _short(client())
+
+
+def _client_and_user() -> str:
+    """Names the client and whom it wants to be, who has two names: that of the user, and the address."""
+    name = _name() or ""
+    find = current_app.appbuilder.sm.find_user
+    users = [find(username=name), find(email=name)]  # both, so that the time says nothing of the first
+    known = next((user for user in users if user is not None), None)
+    return _short(f"{client()} {name.lower()!r}" if known is None else f"{client()} {known.id}")
+
+
+def _short(key: str) -> str:
+    """A key of a length that no client chooses."""
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 
 def _name() -> Any:
@@ -39,11 +55,13 @@ def _named(view: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(view)
     def named(*args: Any, **kwargs: Any) -> Any:
-        # The form would take JSON too, and of a list of names the first.
-        if request.method == "POST" and (
-            (request.is_json and request.endpoint == FORM) or not isinstance(_name(), str | None)
-        ):
-            abort(400)
+        if request.method == "POST":
+            name = _name()
+            # The form would take JSON too, and of a list of names the first.
+            if (request.is_json and request.endpoint == FORM) or not isinstance(name, str | None):
+                abort(400)
+            if len(name or "") > LONGEST:
+                abort(400)
         return view(*args, **kwargs)
 
     return named

@@ -2,11 +2,11 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from limits.storage import Storage
+from shared_file import transaction
 
 COUNT = """
 insert into attempts as known (key, number, expires) values (?, ?, ?)
@@ -22,8 +22,8 @@ class SQLiteStorage(Storage):
 
     def __init__(self, uri: str, wrap_exceptions: bool = False, **options: float | str | bool) -> None:
         super().__init__(uri, wrap_exceptions, **options)
-        self._path = urlsplit(uri).path
-        with self._transaction() as database:
+        self._path = Path(urlsplit(uri).path)
+        with transaction(self._path) as database:
             database.execute("create table if not exists attempts (key text primary key, number int, expires real)")
 
     @property
@@ -34,7 +34,7 @@ class SQLiteStorage(Storage):
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         """Counts an attempt; the first of a key says in how many seconds its count ends."""
         now = time.time()
-        with self._transaction() as database:
+        with transaction(self._path) as database:
             database.execute("delete from attempts where expires <= ?", (now,))
             number: int = database.execute(COUNT, (key, amount, now + expiry)).fetchone()[0]
             return number
@@ -53,28 +53,17 @@ class SQLiteStorage(Storage):
 
     def reset(self) -> int:
         """Forgets all; returns how many counts there were."""
-        with self._transaction() as database:
+        with transaction(self._path) as database:
             return database.execute("delete from attempts").rowcount
 
     def clear(self, key: str) -> None:
         """Forgets one count."""
-        with self._transaction() as database:
+        with transaction(self._path) as database:
             database.execute("delete from attempts where key = ?", (key,))
 
     def _find(self, key: str) -> tuple[int, float]:
         now = time.time()
-        with self._transaction() as database:
+        with transaction(self._path) as database:
             query = "select number, expires from attempts where key = ? and expires > ?"
             found: tuple[int, float] | None = database.execute(query, (key, now)).fetchone()
             return found or (0, now)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(self._path, timeout=10, isolation_level=None)
-        try:
-            database.execute("pragma synchronous = off")  # what a crash of the machine loses is over by then
-            database.execute("begin immediate")
-            yield database
-            database.execute("commit")
-        finally:
-            database.close()

@@ -5,12 +5,14 @@ SUPERSET_METADATA_URL   the database in which Superset keeps its own things
 SUPERSET_WAREHOUSE_URL  the warehouse, for a role that may read schema mart and nothing else
 SUPERSET_WAREHOUSE_URL_GERMANY, ...  for a role that sees this country alone; without it nobody sees it as such a role
 SUPERSET_HTTPS          1: it is served behind a proxy that ends TLS; cookies and redirects are HTTPS's (default 0)
+SUPERSET_HOSTS          the names by which browsers call it, with commas, beside those of this machine (default: none)
 
-`make dashboards` sets all but the last, which it hands on. Whether anybody may look without a login is no matter of the
-server but of the roles that deploy.py sets (SUPERSET_ANONYMOUS).
+`make dashboards` sets all but the last two, which it hands on. Whether anybody may look without a login is no matter of
+the server but of the roles that deploy.py sets (SUPERSET_ANONYMOUS).
 """
 
 import copy
+import logging
 import os
 import sys
 from pathlib import Path
@@ -22,17 +24,22 @@ from sqlalchemy.engine import URL, make_url
 # Superset runs this file at the end of its own, whose names are there already.
 from superset.config import TALISMAN_CONFIG as SUPERSETS_TALISMAN
 from superset.config import THEME_DEFAULT as SUPERSETS_THEME
+from superset.utils.logging_configurator import DefaultLoggingConfigurator
 
 # Last, so that no file beside this one is taken for somebody else's module.
 sys.path.append(str(Path(__file__).parent))
 import access
 import admin_only
 import event_log
+import log_bound
 import login_limit
+import own_pages
 import permissions
 import rate_limits  # noqa: F401 makes its storage known
 import warehouse_logins
+import well_formed
 from answers import keep_answers
+from logins import LASTS, Logins
 from result_cache import Folder
 
 CUSTOM_SECURITY_MANAGER = access.SecurityManager
@@ -71,18 +78,45 @@ CACHE_CONFIG = DATA_CACHE_CONFIG  # what pages say of themselves and of their us
 
 
 def FLASK_APP_MUTATOR(app: Flask) -> None:  # noqa: N802 the name is Superset's
-    """Has the server slow those who guess passwords, and keep whole answers too."""
+    """Has the server refuse, slow and end what harms, and keep whole answers too."""
     from superset import db
 
     login_limit.install(app)
+    # Each of these comes before those above it, so the body is read once it is known to be small.
+    well_formed.install(app)
     admin_only.install(app)
     keep_answers(app, KEPT, db.session.rollback)
+    own_pages.install(app, own_pages.names(os.environ.get("SUPERSET_HOSTS", "")))
     permissions.remember(app, KEPT)
+    LOGINS.install(app)
 
+
+class Logging(DefaultLoggingConfigurator):  # type: ignore[misc]
+    """Superset's own set-up of the log, with a bound."""
+
+    def configure_logging(self, app_config: Any, debug_mode: bool) -> None:
+        """Sets up the log of a process."""
+        super().configure_logging(app_config, debug_mode)
+        log_bound.install(logging.getLogger())
+
+
+LOGGING_CONFIGURATOR = Logging()
+LOGINS = Logins(OWN / "logins.sqlite")
+
+# What a page keeps of its filters for its address: two files each, one of at most 16 kB (admin_only.py).
+FILTER_STATE_CACHE_CONFIG = {
+    "CACHE_TYPE": "FileSystemCache",
+    "CACHE_DIR": str(OWN / "filters"),
+    "CACHE_THRESHOLD": 2000,
+    "CACHE_DEFAULT_TIMEOUT": 24 * 60 * 60,
+    "REFRESH_TIMEOUT_ON_RETRIEVAL": True,
+}
 
 # Roles open a dashboard, and with it the data of its charts: who sees one need not be let near the datasets.
 FEATURE_FLAGS = {"DASHBOARD_RBAC": True}
 
+PERMANENT_SESSION_LIFETIME = JWT_REFRESH_TOKEN_EXPIRES = LASTS
+ENABLE_CORS = False
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = HTTPS
@@ -98,6 +132,8 @@ TALISMAN_CONFIG["content_security_policy"] |= {
     "style-src": ["'self'", "'unsafe-inline'"],
     "font-src": ["'self'"],
 }
+
+MAX_CONTENT_LENGTH = 32 * 1024 * 1024  # bytes, of an Admin's uploads too; of others admin_only.py takes less
 
 # Failed logins are slowed and nothing else is. The processes that serve count them together.
 RATELIMIT_ENABLED, RATELIMIT_APPLICATION, AUTH_RATE_LIMITED = True, None, False

@@ -61,7 +61,7 @@ def test_a_table_of_the_star_has_its_files_its_key_and_what_is_compared(empty: W
 
 @pytest.mark.parametrize("fact", FACTS.values(), ids=lambda fact: fact.name)
 def test_a_check_looks_each_key_of_a_fact_up(empty: World, fact: Fact) -> None:
-    checks = [sql_files.text(path) for path in sql_files.files("checks") if "/keys_of_" in path]
+    checks = [sql_files.read(path) for path in sql_files.files("checks") if "/keys_of_" in path]
     [check] = [text for text in checks if f"from :{fact.name} as fact" in text]
     keys = {name for name in columns(empty, f"dwh.{fact.name}") if name.endswith("_key")}
     assert {key for key in keys if f"fact.{key}" in check} == keys
@@ -70,14 +70,14 @@ def test_a_check_looks_each_key_of_a_fact_up(empty: World, fact: Fact) -> None:
 
 @pytest.mark.parametrize("fact", FACTS.values(), ids=lambda fact: fact.name)
 def test_a_fact_says_what_it_waits_for(fact: Fact) -> None:
-    missing = sql_files.text(f"work/queue/{fact.name}_missing")
+    missing = sql_files.read(f"work/queue/{fact.name}_missing")
     assert set(re.findall(r"'(dim_\w+)'", missing)) == set(fact.dimensions)
 
 
 def test_the_summary_and_the_mart_know_the_layer_of_each_task() -> None:
     layers = {task.task_family: LAYERS.index(task.layer) for task in tasks_of_layers()}
     assert layers == summary.LAYERS
-    view = sql_files.text("ddl/43_operations")
+    view = sql_files.read("ddl/43_operations")
     assert {task: int(number) - 1 for task, number in re.findall(r"\('(\w+)', '(\d) \w+'\)", view)} == layers
     without = {task.task_family for task in tasks_of_layers() if "table" not in dict(task.get_params())}
     assert set(summary.TABLES) == without
@@ -108,7 +108,7 @@ def test_the_simulated_shop_has_the_columns_of_the_contract_and_fills_them(empty
 
 @pytest.mark.parametrize("fact", FACTS.values(), ids=lambda fact: fact.name)
 def test_who_may_read_a_fact_was_decided(fact: Fact) -> None:
-    roles = sql_files.text("ddl/50_roles")
+    roles = sql_files.read("ddl/50_roles")
     assert f"dwh.{fact.name}" in roles
 
 

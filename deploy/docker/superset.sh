@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings dashboards, roles and users to what superset/ says, then serves them as pipeline/services/superset.py does: two
-# processes with threads. The server itself does not know the passwords of users.
+# Brings dashboards, roles and users to what superset/ says, then serves them. The server itself does not know the
+# passwords of users.
 set -eu
 cd "$(dirname "$0")/../.."
 python=.venv-superset/bin/python
@@ -9,5 +9,4 @@ here=$PWD
 cd /tmp
 "$here/$python" "$here/superset/deploy.py"
 exec env -u SUPERSET_ADMIN_PASSWORD -u SUPERSET_VIEWER_PASSWORD \
-    "$here/$python" -m gunicorn --no-control-socket --bind 0.0.0.0:8088 --worker-tmp-dir /tmp \
-    --workers 2 --worker-class gthread --threads 64 --timeout 120 "superset.app:create_app()"
+    "$here/$python" -m gunicorn --config "$here/superset/gunicorn.conf.py" --bind 0.0.0.0:8088 --worker-tmp-dir /tmp

@@ -4,31 +4,17 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipeline.feeds.vendor_csv import CleanCsv, Feed, Field, Row, accepted, read_csv, write_csv
+from pipeline.feeds.vendor_csv import read_csv
+from pipeline.feeds.vendor_fields import Feed, Field, Row
 from pipeline.kernel.errors import BadExtract
-from pipeline.kernel.postgres import Readable
 from pipeline.kernel.rejected import Rejected
+from pipeline.kernel.streams import Readable
 from pipeline.lake.forms import date_of
 from pipeline.lake.objects import Lake, Object
-
-__all__ = [
-    "PARTNER_ORDERS",
-    "REVIEWS",
-    "CleanCsv",
-    "Delivery",
-    "Feed",
-    "Field",
-    "Rejected",
-    "Row",
-    "accepted",
-    "deliveries",
-    "folder",
-    "read",
-    "write_csv",
-]
 
 REVIEWS = Feed("movie_review", (Field("cid", "integer"), Field("review_str", "text", longest=20_000)))
 PARTNER_ORDERS = Feed(
@@ -110,14 +96,11 @@ def read(lake: Lake, delivery: Delivery) -> Iterator[Row | Rejected]:
     """
     for file in delivery.files:
         if file.size:
-            yield from read_csv(delivery.feed, file.key, _open(lake, file))
-
-
-def _open(lake: Lake, file: Object) -> Readable:
-    body = lake.open(file.key)
-    if body is None:
-        raise _changed(lake, file)
-    return _Whole(lake, file, body)
+            body = lake.open(file.key)
+            if body is None:
+                raise _changed(lake, file)
+            with closing(body):
+                yield from read_csv(delivery.feed, file.key, _Whole(lake, file, body))
 
 
 class _Whole:

@@ -13,9 +13,10 @@ from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, qualified, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.lake.objects import Lake
-from pipeline.source import extract
+from pipeline.source import extract, instants, layout
 from pipeline.source.columns import create_table, existing_columns, faults
-from pipeline.source.extract import BEGINNING, Metadata
+from pipeline.source.instants import BEGINNING
+from pipeline.source.layout import Metadata
 from pipeline.stage import intake
 from pipeline.star import watermarks
 
@@ -40,7 +41,7 @@ def exists(source: Cursor) -> bool:
 
 def folder(date: dt.date, min_quantity: int) -> str:
     """Where a date's purchases lie on the lake; those with another min_quantity than the usual one by themselves."""
-    where = extract.folder(USER_PURCHASE.name, date)
+    where = layout.folder(USER_PURCHASE.name, date)
     return where if min_quantity == CONTRACT_MIN_QUANTITY else f"{where}/min_quantity={min_quantity}"
 
 
@@ -52,17 +53,18 @@ def extract_days(
     A date that was loaded beyond its bound, by a later date, is extracted as far.
     """
     [(begin, loaded_to)] = postgres.rows(warehouse, WINDOW, {"date": date})
-    to = min(extract.end_of(date), extract.instant(bound)).replace(tzinfo=None)
+    to = min(instants.end_of(date), instants.instant(bound)).replace(tzinfo=None)
     to = max(to, loaded_to or to)
+    # A number as metadata.json has it: a literal below zero would have a space more.
+    condition = sql.SQL("quantity > {}").format(sql.SQL(f"{min_quantity:d}"))
     return extract.write(
         source,
         lake,
         USER_PURCHASE,
         folder(date, min_quantity),
         date,
-        (BEGINNING if begin is None else str(begin), to.isoformat()),
+        extract.Window(BEGINNING if begin is None else str(begin), to.isoformat(), condition),
         settings,
-        condition=f"quantity > {min_quantity:d}",
     )
 
 
@@ -80,8 +82,8 @@ def behind(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> list
         return []
     return [
         day
-        for day in lake.dates(extract.folders(USER_PURCHASE.name))
-        if (begin or day) <= day < date and extract.metadata_in(lake, folder(day, min_quantity))
+        for day in lake.dates(layout.folders(USER_PURCHASE.name))
+        if (begin or day) <= day < date and layout.metadata_in(lake, folder(day, min_quantity))
     ]
 
 
@@ -127,9 +129,9 @@ def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded
 
 
 def _found(lake: Lake, where: str) -> Metadata:
-    found = extract.metadata_in(lake, where)
+    found = layout.metadata_in(lake, where)
     if found is None:
-        raise extract.missing(lake, where, "ExtractPurchases")
+        raise layout.missing(lake, where, "ExtractPurchases")
     return found
 
 

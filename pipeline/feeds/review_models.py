@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,9 +83,11 @@ def digest(lake: Lake, folder: str) -> str:
 
 
 def _line(lake: Lake, root: str, key: str) -> str:
-    sha256, body = hashlib.sha256(), lake.open(key)
-    while body and (data := body.read(1 << 20)):
-        sha256.update(data)
+    sha256 = hashlib.sha256()
+    if body := lake.open(key):
+        with closing(body):
+            while data := body.read(1 << 20):
+                sha256.update(data)
     return f"{key.removeprefix(f'{root}/')} {sha256.hexdigest()}\n"
 
 

@@ -17,10 +17,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
-from pipeline.feeds.landing import REVIEWS, Delivery, accepted, read, write_csv
+from pipeline.feeds.clean_csv import write_csv
+from pipeline.feeds.landing import REVIEWS, Delivery, read
 from pipeline.feeds.review_jobs import classify
 from pipeline.feeds.review_models import Model, trusted
 from pipeline.feeds.staging import Part, check_rejected
+from pipeline.feeds.vendor_csv import accepted
 from pipeline.kernel.config import Settings
 from pipeline.kernel.errors import ConfigError
 from pipeline.kernel.rejected import Rejected, Rejections

@@ -1,29 +1,17 @@
 """The risk-score API: one GET that gets its answer in spite of a bad day of the server, and what the answer says."""
 
-import contextlib
-import datetime as dt
-import email.utils
 import json
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
-from http.client import HTTPException
-from typing import Any, cast
-from urllib.parse import unquote
+from typing import Any
 
 import tenacity
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
-from urllib3.exceptions import TimeoutError as SlowServer
-from urllib3.response import HTTPResponse
-from urllib3.util import Url, parse_url
 
-from pipeline.kernel import basic_auth, listener
+from pipeline.kernel import listener
 from pipeline.kernel.errors import BadAnswer, ConfigError, ServiceDown
+from pipeline.kernel.http import Again, HTTPResponse, Url, exchange, parsed, said
 from pipeline.kernel.rejected import Rejected, Rejections, storable
 
 LONGEST_ANSWER = 16 << 20  # bytes
@@ -63,17 +51,24 @@ def fetch(
     Raises ConfigError for a URL that is none, ServiceDown when no attempt got an answer, BadAnswer when the last one
     was no JSON or is longer than `longest` bytes. None of them shows a user, a password or a query of the URL.
     """
-    request = _Request(_parsed(url), connect, read, deadline, longest)
+    parts = parsed(url)
+    if parts is None:
+        raise ConfigError(
+            "use RISK_API_URL",
+            "it is not of the form http://user:password@host:port/path",
+            "correct it; special characters of a user or a password are written %XX",
+        )
+    request = _Request(parts, connect, read, deadline, longest)
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
         wait=_wait,
-        retry=tenacity.retry_if_exception_type(_Again),
+        retry=tenacity.retry_if_exception_type(Again),
         sleep=sleep,
         reraise=True,
     )
     try:
         return retrying(request.send)
-    except _Again as again:
+    except Again as again:
         kind = BadAnswer if again.answered else ServiceDown
         raise kind(
             f"fetch risk scores from {request.shown}",
@@ -142,18 +137,10 @@ def _reason(error: ValidationError) -> str:
     return f"{name} is not a whole number"
 
 
-class _Again(Exception):
-    """An attempt failed where another may not: why, whether there was an answer, how many seconds it asks to wait."""
-
-    def __init__(self, because: str, *, answered: bool = False, after: float = 0) -> None:
-        super().__init__(because)
-        self.because, self.answered, self.after = because, answered, after
-
-
 def _wait(state: tenacity.RetryCallState) -> float:
     """The pause before the next attempt: the backoff, or longer where the server asks for it."""
     failure = state.outcome.exception() if state.outcome else None
-    asked = failure.after if isinstance(failure, _Again) else 0
+    asked = failure.after if isinstance(failure, Again) else 0
     return max(BACKOFF(state), min(asked, LONGEST_WAIT))
 
 
@@ -172,115 +159,40 @@ class _Request:
         """The URL without its secrets."""
         return Url(self.url.scheme, None, self.url.host, self.url.port, self.url.path or "/").url
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers, with the login where the URL has one."""
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "oceanrecords"}
-        if self.url.auth:
-            user, _, password = self.url.auth.partition(":")
-            headers["Authorization"] = basic_auth.header(unquote(user), unquote(password))
-        return headers
-
     def send(self) -> bytes:
-        """One attempt. Raises _Again, or what no further attempt would change."""
-        try:
-            answer = self._exchange()
-        except NewConnectionError as error:
-            raise _Again(f"no connection could be made: {error.__cause__}") from None
-        except (TimeoutError, SlowServer):
-            raise _Again("it did not answer in time") from None
-        except (HTTPError, HTTPException, OSError) as error:
-            raise _Again(f"the connection broke ({type(error).__name__})") from None
+        """One attempt. Raises Again, or what no further attempt would change."""
+        answer = self._ask()
         try:
             _json(answer)
         except ValueError:
-            raise _Again("its answer is not JSON", answered=True) from None
+            raise Again("its answer is not JSON", answered=True) from None
         return answer
 
-    def _exchange(self) -> bytes:
+    def _ask(self) -> bytes:
         # The login goes in clear; an embedded service is ours, or it is none.
         problem = listener.problem(str(self.url.host), self.url.port or 0)
         if problem and problem != listener.NOTHING:
             raise ServiceDown(f"trust the risk scores of {self.shown}", problem, listener.REMEDY)
         if problem:
-            raise _Again(f"no connection could be made: {problem}")
-        kind = HTTPSConnection if self.url.scheme == "https" else HTTPConnection
-        connection = kind(str(self.url.host), self.url.port, timeout=self.connect)
-        with contextlib.closing(connection):
-            connection.connect()
-            connection.timeout = self.read
-            with _cut_after(self.deadline, cast(socket.socket, connection.sock)):
-                connection.request("GET", self.url.request_uri, headers=self.headers, preload_content=False)
-                return self._body(connection.getresponse())
+            raise Again(f"no connection could be made: {problem}")
+        with exchange(
+            "GET",
+            self.url,
+            headers={"Accept": "application/json"},
+            connect=self.connect,
+            read=self.read,
+            deadline=self.deadline,
+        ) as answer:
+            return self._body(answer)
 
-    def _body(self, response: HTTPResponse) -> bytes:
-        status = response.status
-        if not 200 <= status < 300:
-            because = f"it answered {status} {_phrase(status)}"
-            if status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500:
-                raise _Again(because, after=_retry_after(response.headers.get("Retry-After", "")))
-            wrong = "user and password in " if status in (401, 403) else ""
-            raise ServiceDown(f"fetch risk scores from {self.shown}", because, f"correct {wrong}RISK_API_URL")
+    def _body(self, answer: HTTPResponse) -> bytes:
+        if not 200 <= answer.status < 300:
+            wrong = "user and password in " if answer.status in (401, 403) else ""
+            raise ServiceDown(f"fetch risk scores from {self.shown}", said(answer), f"correct {wrong}RISK_API_URL")
         body = bytearray()
-        while data := response.read(1 << 20):
+        while data := answer.read(1 << 20):
             body += data
             if len(body) > self.longest:
                 because = f"its answer is longer than {self.longest:,} bytes"
                 raise BadAnswer(f"fetch risk scores from {self.shown}", because, "correct RISK_API_URL")
         return bytes(body)
-
-
-@contextlib.contextmanager
-def _cut_after(seconds: float, sock: socket.socket) -> Iterator[None]:
-    """Ends all that waits for the socket when the time is over; raises _Again then.
-
-    A timeout of the socket alone begins anew with every byte, and a server may send them one by one.
-    """
-    over = threading.Event()
-
-    def cut() -> None:
-        over.set()
-        with contextlib.suppress(OSError):  # closed in time after all
-            # Not TLS's own, which would exchange words with the server.
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        # A connection that was cut looks like one that broke, or even like the end of a body.
-        if over.is_set():
-            raise _Again(f"its answer took longer than {seconds:g} seconds")
-
-
-def _parsed(url: str) -> Url:
-    try:
-        parsed = parse_url(url)
-    except LocationParseError:  # its message quotes the URL, and with it the password
-        parsed = Url()
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ConfigError(
-            "use RISK_API_URL",
-            "it is not of the form http://user:password@host:port/path",
-            "correct it; special characters of a user or a password are written %XX",
-        )
-    return parsed
-
-
-def _phrase(status: int) -> str:
-    """The words of a status by the standard: those of the server might be anything."""
-    return next((known.phrase for known in HTTPStatus if known == status), "(a status of its own)")
-
-
-def _retry_after(text: str) -> float:
-    """The seconds of a Retry-After header, which names a number or a date; 0 where it names neither."""
-    if text.isascii() and text.isdigit():
-        return int(text[:9])
-    try:
-        at = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return 0
-    return (at.replace(tzinfo=at.tzinfo or dt.UTC) - dt.datetime.now(dt.UTC)).total_seconds()

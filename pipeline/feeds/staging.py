@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from pipeline.catalog import FEEDS
 from pipeline.kernel import postgres, writes
 from pipeline.kernel.errors import OceanError, TooManyRejected
-from pipeline.kernel.postgres import Cursor, Readable, identifiers, qualified, sql
+from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.rejected import Rejected
 from pipeline.kernel.sql_files import statement
+from pipeline.kernel.streams import Readable
 
 if TYPE_CHECKING:
     from pipeline.feeds.risk_api import Score

@@ -4,7 +4,7 @@ import re
 from random import Random
 from typing import NamedTuple
 
-from pipeline.generators import review_words as words
+from pipeline.generators import films, review_remarks, review_sentences, review_words
 
 MOODS, MOOD_WEIGHTS = ("liked", "disliked", "torn"), (48, 34, 18)
 LENGTHS, LENGTH_WEIGHTS = ("line", "short", "medium", "long", "list"), (22, 30, 28, 15, 5)
@@ -36,13 +36,13 @@ class _Film(dict[str, str]):
     """What names in braces stand for: the film's are the same throughout, other words are drawn each time."""
 
     def __init__(self, rng: Random) -> None:
-        (lead, she, her), (support, _, _) = rng.sample(words.ACTORS, 2)
+        (lead, she, her), (support, _, _) = rng.sample(films.ACTORS, 2)
         super().__init__(
-            title=rng.choice(words.TITLES),
-            genre=rng.choice(words.GENRES),
-            premise=rng.choice(words.PREMISES),
-            minutes=rng.choice(words.RUNNING_TIMES),
-            director=rng.choice(words.DIRECTORS),
+            title=rng.choice(films.TITLES),
+            genre=rng.choice(films.GENRES),
+            premise=rng.choice(films.PREMISES),
+            minutes=rng.choice(films.RUNNING_TIMES),
+            director=rng.choice(films.DIRECTORS),
             lead=lead,
             she=she,
             her=her,
@@ -51,21 +51,21 @@ class _Film(dict[str, str]):
         self.rng = rng
 
     def __missing__(self, name: str) -> str:
-        return self.rng.choice(words.WORDS[name]).format_map(self)
+        return self.rng.choice(review_words.WORDS[name]).format_map(self)
 
 
 def _line(rng: Random, positive: bool, torn: bool) -> str:
     if torn:
         return f"{_remarks(rng, not positive, 1)[0]} {_verdict(rng, positive, torn)}"
-    return rng.choice(words.ONE_LINERS[positive])
+    return rng.choice(review_sentences.ONE_LINERS[positive])
 
 
 def _short(rng: Random, positive: bool, torn: bool) -> str:
     said = _remarks(rng, positive, rng.randint(1, 2))
     if torn:
-        said = [*_remarks(rng, not positive, 1), rng.choice(words.BRIDGES[positive]), *said]
+        said = [*_remarks(rng, not positive, 1), rng.choice(review_sentences.BRIDGES[positive]), *said]
     elif rng.random() < 0.5:
-        said.insert(0, rng.choice(words.OPENERS[positive]))
+        said.insert(0, rng.choice(review_sentences.OPENERS[positive]))
     return " ".join([*said, _verdict(rng, positive, torn)])
 
 
@@ -93,29 +93,31 @@ _LAYOUTS = {"line": _line, "short": _short, "medium": _medium, "long": _long, "l
 
 def _start(rng: Random, positive: bool, torn: bool, count: int) -> list[str]:
     """So many sentences before the first remark. Who is torn does not begin with an opinion."""
-    facts = rng.sample(words.FACTS, count)
-    return facts if torn else [rng.choice(words.OPENERS[positive]), *facts[1:]]
+    facts = rng.sample(review_sentences.FACTS, count)
+    return facts if torn else [rng.choice(review_sentences.OPENERS[positive]), *facts[1:]]
 
 
 def _argument(rng: Random, positive: bool, torn: bool, count: int) -> list[str]:
     """So many remarks, and some on the other side where the reviewer sees one: who is torn begins with these."""
     said = _remarks(rng, positive, count)
     if torn:
-        return [*_remarks(rng, not positive, count // 2), rng.choice(words.BRIDGES[positive]), *said]
+        return [*_remarks(rng, not positive, count // 2), rng.choice(review_sentences.BRIDGES[positive]), *said]
     if rng.random() < ASIDE:
-        return [*said, rng.choice(words.BRIDGES[not positive]), *_remarks(rng, not positive, 1)]
+        return [*said, rng.choice(review_sentences.BRIDGES[not positive]), *_remarks(rng, not positive, 1)]
     return said
 
 
 def _remarks(rng: Random, positive: bool, count: int) -> list[str]:
     """Remarks on so many sides of the film; beyond its number of sides, second ones."""
-    sides = rng.sample(list(words.ASPECTS), min(count, len(words.ASPECTS)))
+    sides = rng.sample(list(review_remarks.ASPECTS), min(count, len(review_remarks.ASPECTS)))
     second = rng.sample(sides, count - len(sides))
-    return [remark for side in sides for remark in rng.sample(words.ASPECTS[side][positive], 1 + (side in second))]
+    return [
+        remark for side in sides for remark in rng.sample(review_remarks.ASPECTS[side][positive], 1 + (side in second))
+    ]
 
 
 def _verdict(rng: Random, positive: bool, torn: bool) -> str:
-    return rng.choice((words.MIXED_VERDICTS if torn else words.VERDICTS)[positive])
+    return rng.choice((review_sentences.MIXED_VERDICTS if torn else review_sentences.VERDICTS)[positive])
 
 
 def _in_a_manner(rng: Random, text: str, positive: bool) -> str:
@@ -125,7 +127,7 @@ def _in_a_manner(rng: Random, text: str, positive: bool) -> str:
     if rng.random() < LOWER_CASE:
         text = text.lower()
     if rng.random() < WITH_RATING:
-        text += rng.choice((" ", " ", "\n", "\n\n")) + rng.choice(words.RATINGS[positive])
+        text += rng.choice((" ", " ", "\n", "\n\n")) + rng.choice(review_sentences.RATINGS[positive])
     if rng.random() < WITH_EMOJI:
-        text += " " + rng.choice(words.EMOJI[positive])
+        text += " " + rng.choice(review_sentences.EMOJI[positive])
     return text

@@ -22,6 +22,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from pipeline.generators.scores import risk_scores
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import OceanError
+from pipeline.kernel.refusals import refusals
 
 ENTRIES_AT_ONCE = 5000
 NO_SHOP = "select to_regclass('simulator.business_day') is null"
@@ -72,7 +73,7 @@ def _access(services_file: Path) -> dict[str, str]:
 def _last_day(url: str) -> tuple[int, dt.date, int] | None:
     """The shop's seed, its last business day and the customers it then had; None where nothing happened yet."""
     with (
-        postgres.refusals("simulator"),
+        refusals("simulator"),
         closing(postgres.connect(url, "simulator", autocommit=True)) as connection,
         connection.cursor() as cursor,
     ):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pipeline.generators.books import Books, Shop, current
 from pipeline.generators.day import do_day
-from pipeline.kernel import new_columns, postgres
+from pipeline.kernel import locks, new_columns, postgres
 from pipeline.kernel.errors import SimulationError
 from pipeline.kernel.postgres import Connection
+from pipeline.kernel.refusals import refusals
 
 Progress = Callable[[dt.date, int, int], None]
 
@@ -63,7 +64,7 @@ def simulate(
     if scale <= 0:
         raise SimulationError(f"open a shop of scale {scale}", "it is not above 0", "correct shop_scale in luigi.cfg")
     days = rows = 0
-    with postgres.refusals("simulator"), closing(postgres.connect(url, "simulator")) as connection:
+    with refusals("simulator"), closing(postgres.connect(url, "simulator")) as connection:
         shop = _open(connection, Shop(seed, scale, opened_on or date))
         books: Books | None = None
         while written := _next_day(connection, shop, date, books):
@@ -87,7 +88,7 @@ def find_shop(url: str) -> Shop | None:
 def _open(connection: Connection, wanted: Shop) -> Shop:
     """The shop of this database, opened now if there was none."""
     with connection, connection.cursor() as cursor:
-        postgres.lock(cursor, LOCK)
+        locks.lock(cursor, LOCK)
         if postgres.value(cursor, NO_SHOP):
             if postgres.value(cursor, "select to_regclass('ops.orders') is not null"):
                 raise SimulationError(
@@ -114,7 +115,7 @@ def _open(connection: Connection, wanted: Shop) -> Shop:
 def _next_day(connection: Connection, shop: Shop, date: dt.date, known: Books | None) -> tuple[Books, int] | None:
     """The books after the next day and the rows it wrote; None when no day up to `date` is missing."""
     with connection, connection.cursor() as cursor:
-        postgres.lock(cursor, LOCK)
+        locks.lock(cursor, LOCK)
         books = current(cursor, shop, known)
         if books.next_date > date:
             return None

@@ -6,15 +6,51 @@ psycopg2's own composable. So the same file runs in psql after `\set name value`
 
 import hashlib
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from pipeline.kernel.postgres import sql
 
-# Left out: a variable in a comment may stand for a select of several lines, and a select may end with a comment.
+# Left out, as psql does: a variable in a comment may stand for several lines, and a select may end with a comment.
 COMMENT = re.compile(r"^ *--.*\n| *-- noqa.*$", re.MULTILINE)
 VARIABLE = re.compile(r"(?<![:\w]):([a-z_]+)")
+# A field that needs more than a line goes on in lines that are indented.
+GOES_ON = re.compile(r"\n--  +")
+HEAD = re.compile(
+    r"-- kind: (?:select\n"
+    r"(?:-- check: (?P<severity>error|warn)(?P<whole>, whole)?: (?P<title>.+)\n)?"
+    r"-- grain: (?P<grain>one row.*)\n"
+    r"-- reads: (?P<select_reads>.+)\n"
+    r"|write\n"
+    r"-- reads: (?P<write_reads>.+)\n"
+    r"-- writes: (?P<writes>.+)\n)"
+    r"-- rerun: (?P<rerun>.+)\n"
+    r"(?P<text>(?:-- .+\n)*)"
+)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the first lines of a file of work, checks, write or reconcile say of its statement.
+
+    `kind` is select or write, `grain` what a row of a select is, `reads` and `writes` the tables and, with a colon, the
+    variables that stand for relations, `rerun` what running it once more does, `text` the rest.
+
+    A check has a `severity`, error or warn, a `title`, which says what the rows are that it finds, and is `whole` where
+    it is worth its time only when the whole warehouse is checked.
+    """
+
+    kind: str
+    grain: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    rerun: str
+    text: str
+    severity: str
+    whole: bool
+    title: str
 
 
 def statement(path: str, **variables: Any) -> sql.Composed:
@@ -22,8 +58,8 @@ def statement(path: str, **variables: Any) -> sql.Composed:
 
     Raises KeyError for a variable that was not given.
     """
-    first, *rest = VARIABLE.split(COMMENT.sub("", text(path)))
-    parts: list[sql.Composable] = [sql.SQL(first)]
+    text, *rest = VARIABLE.split(COMMENT.sub("", read(path)))
+    parts: list[sql.Composable] = [sql.SQL(text)]
     for name, following in zip(rest[::2], rest[1::2], strict=True):
         value = variables[name]
         parts += [value if isinstance(value, sql.Composable) else sql.Literal(value), sql.SQL(following)]
@@ -31,19 +67,46 @@ def statement(path: str, **variables: Any) -> sql.Composed:
 
 
 def files(folder: str) -> list[str]:
-    """The paths, for `statement`, of all SQL files of a folder, in the order of their names."""
-    names = sorted(entry.name for entry in resources.files("warehouse").joinpath(folder).iterdir())
-    return [f"{folder}/{name.removesuffix('.sql')}" for name in names if name.endswith(".sql")]
+    """The paths, for `statement`, of all SQL files in a folder and below, in the order of their names."""
+    found: list[str] = []
+    for entry in sorted(resources.files("warehouse").joinpath(folder).iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            found += files(f"{folder}/{entry.name}")
+        elif entry.name.endswith(".sql"):
+            found.append(f"{folder}/{entry.name.removesuffix('.sql')}")
+    return found
 
 
-def head(path: str) -> str:
-    """The first line of `warehouse/<path>.sql`, a comment, without its dashes."""
-    return text(path).split("\n", 1)[0].removeprefix("--").strip()
+def head(path: str) -> Head:
+    """What the head of `warehouse/<path>.sql` says. Raises ValueError where it has not the fixed form."""
+    return parse(path, read(path))
+
+
+def parse(path: str, text: str) -> Head:
+    """What the head of a text says, that of `warehouse/<path>.sql`. Raises ValueError where it has not the form."""
+    found = HEAD.match(GOES_ON.sub(" ", text))
+    if found is None:
+        raise ValueError(
+            f"cannot read the head of warehouse/{path}.sql, because it has not the fixed form; "
+            "give it the lines kind, grain (of a select), reads, writes (of a write) and rerun, in this order"
+        )
+    field = {name: value or "" for name, value in found.groupdict().items()}
+    return Head(
+        kind="write" if field["writes"] else "select",
+        grain=field["grain"],
+        reads=_names(field["select_reads"] or field["write_reads"]),
+        writes=_names(field["writes"]),
+        rerun=field["rerun"],
+        text=" ".join(line.removeprefix("-- ") for line in field["text"].splitlines()),
+        severity=field["severity"],
+        whole=bool(field["whole"]),
+        title=field["title"],
+    )
 
 
 def sha256(path: str) -> str:
     """The hash of `warehouse/<path>.sql`."""
-    return hashlib.sha256(text(path).encode()).hexdigest()
+    return hashlib.sha256(read(path).encode()).hexdigest()
 
 
 def digest(*folders: str, **variables: Any) -> str:
@@ -53,6 +116,10 @@ def digest(*folders: str, **variables: Any) -> str:
 
 
 @cache
-def text(path: str) -> str:
-    """The text of `warehouse/<path>.sql` without its last semicolon, so that a select can be part of a statement."""
+def read(path: str) -> str:
+    """The text of `warehouse/<path>.sql`, without a semicolon, so that a select can be part of a statement."""
     return resources.files("warehouse").joinpath(f"{path}.sql").read_text("utf-8").rstrip().removesuffix(";")
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return () if listed in ("", "nothing") else tuple(listed.split(", "))

@@ -8,7 +8,7 @@ from typing import IO, Any, cast
 import zstandard
 
 from pipeline.kernel.errors import ServiceDown
-from pipeline.kernel.postgres import Readable, Writable
+from pipeline.kernel.streams import Readable, Writable
 
 Progress = Callable[[int], None]
 

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -89,7 +90,7 @@ def _fetch(lake: Lake, key: str, path: Path) -> None:
             f"read {key} on the lake {lake.url}", "it was removed since it was listed", "run the same command again"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    with closing(source), path.open("wb") as file:
         shutil.copyfileobj(source, file, COPY_BYTES)
 
 

@@ -1,34 +1,28 @@
-"""Objects on S3 under LAKE_URL. botocore, of which boto3 is made, is imported only once an object is asked for."""
+"""Objects on S3 under LAKE_URL. botocore is imported only once an object is asked for."""
 
-import base64
 import contextlib
 import datetime as dt
 import email.utils
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pipeline.kernel import config, listener
+from pipeline.kernel import config
 from pipeline.kernel.errors import ServiceDown, ServiceLost
-from pipeline.kernel.postgres import Readable
+from pipeline.kernel.streams import Closable
+from pipeline.lake.client import client_of, was_reached
 from pipeline.lake.forms import date_of
+from pipeline.lake.upload import Upload, checksum
 
 if TYPE_CHECKING:
-    from botocore.awsrequest import AWSPreparedRequest
     from botocore.exceptions import _ClientErrorResponseTypeDef as ClientErrorResponse
-    from botocore.session import Session
     from mypy_boto3_s3 import S3Client
 
 LOCKED = ("extract/", "repair/")  # what is written once and believed from then on
-PART_BYTES = 8 << 20  # of a multipart upload; S3 wants 5 MiB or more for all parts but the last
 MOST_DELETED = 1000  # objects in one request, by S3's own limit
-SECONDS_TO_CONNECT = 1  # to an endpoint that has not answered yet: that there is none must be said at once
-SECONDS_TO_WAIT = 60  # for a connection, a part on its way out, or the next bytes; boto3 then tries twice more
 MOST_SKEW = dt.timedelta(minutes=10)  # of the clocks; S3 wants no more than 15
 # Answers after which the same request may do better, besides 429 and every 5xx.
 MAY_PASS = ("SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "RequestLimitExceeded")
@@ -72,10 +66,13 @@ class Lake:
     def read(self, key: str) -> bytes | None:
         """The object's bytes; None where there is none."""
         body = self.open(key)
-        return None if body is None else body.read(-1)
+        if body is None:
+            return None
+        with contextlib.closing(body):
+            return body.read(-1)
 
-    def open(self, key: str) -> Readable | None:
-        """A stream of the object's bytes; None where there is none."""
+    def open(self, key: str) -> Closable | None:
+        """A stream of the object's bytes, for the caller to close; None where there is none."""
         with self.errors():
             try:
                 body = self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"]
@@ -88,7 +85,7 @@ class Lake:
         with self.errors():
             lock = self._retention(key)
             self.client.put_object(
-                Bucket=self.bucket, Key=self._key(key), Body=data, **lock, **(_checked(data) if lock else {})
+                Bucket=self.bucket, Key=self._key(key), Body=data, **lock, **(checksum(data) if lock else {})
             )
 
     def write_all(self, objects: Mapping[str, bytes]) -> None:
@@ -97,7 +94,7 @@ class Lake:
             list(pool.map(self.write, objects.keys(), objects.values()))
 
     @contextlib.contextmanager
-    def upload(self, key: str) -> Iterator["Upload"]:
+    def upload(self, key: str) -> Iterator[Upload]:
         """A sink that becomes the object when the block ends; an error leaves no object and no parts behind."""
         with (
             self.errors(),
@@ -160,8 +157,8 @@ class Lake:
 
     @property
     def client(self) -> "S3Client":
-        """boto3's client, which is patient once the endpoint has answered."""
-        return _client(self.s3, SECONDS_TO_WAIT if self.s3 in _reached else SECONDS_TO_CONNECT)
+        """boto3's client."""
+        return client_of(self.s3)
 
     def _retention(self, key: str) -> dict[str, Any]:
         """What a request says to lock the object that it writes; nothing where it is not to be locked."""
@@ -187,7 +184,7 @@ class Lake:
                 may_pass=status >= 500 or status == 429 or code in MAY_PASS,
             )
         except (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError) as error:
-            self._raise(str(error), may_pass=self.s3 in _reached)
+            self._raise(str(error), may_pass=was_reached(self.s3))
         except exceptions.BotoCoreError as error:
             self._raise(str(error))
 
@@ -213,142 +210,18 @@ def _skew(response: "ClientErrorResponse") -> str:
 class _Download:
     """The bytes of an object, as they come."""
 
-    def __init__(self, lake: Lake, body: Readable) -> None:
+    def __init__(self, lake: Lake, body: Closable) -> None:
         self.lake, self.body = lake, body
 
     def read(self, size: int = -1, /) -> bytes:
         with self.lake.errors():
             return self.body.read(None if size < 0 else size)  # type: ignore[arg-type]
 
-
-class Upload:
-    """Collects bytes and sends them part by part, one part on its way while the next is collected.
-
-    Memory: three parts. Small objects go in one put. Nothing is visible before `complete`.
-    """
-
-    def __init__(self, client: "S3Client", bucket: str, key: str, lock: Mapping[str, Any]) -> None:
-        self.client, self.lock = client, lock
-        self.where: Any = {"Bucket": bucket, "Key": key}
-        self.buffer = bytearray()
-        self.upload_id = ""
-        self.parts: list[dict[str, Any]] = []
-        self.sending: Future[None] | None = None
-        self.sender = ThreadPoolExecutor(1)
-
-    def write(self, data: bytes) -> int:
-        """Takes bytes, and sends a part when there are enough."""
-        self.buffer += data
-        if len(self.buffer) >= PART_BYTES:
-            self._send()
-        return len(data)
-
-    def complete(self) -> None:
-        """Makes the object visible."""
-        if not self.upload_id:
-            body = bytes(self.buffer)
-            self.client.put_object(**self.where, Body=body, **self.lock, **self._checked(body))
-            return
-        if self.buffer:
-            self._send()
-        self._wait()
-        self.client.complete_multipart_upload(
-            **self.where,
-            UploadId=self.upload_id,
-            MultipartUpload={"Parts": self.parts},  # type: ignore[typeddict-item]
-        )
-        self.upload_id = ""
-
     def close(self) -> None:
-        """Takes back the parts of an upload that was not completed."""
-        self.sender.shutdown()
-        if self.upload_id:
-            self.client.abort_multipart_upload(**self.where, UploadId=self.upload_id)
-
-    def _send(self) -> None:
-        if not self.upload_id:
-            self.upload_id = self.client.create_multipart_upload(**self.where, **self.lock)["UploadId"]
-        self._wait()
-        part, self.buffer = bytes(self.buffer), bytearray()
-        self.sending = self.sender.submit(self._send_part, part)
-
-    def _send_part(self, part: bytes) -> None:
-        number = len(self.parts) + 1
-        answer = self.client.upload_part(
-            **self.where, UploadId=self.upload_id, PartNumber=number, Body=part, **self._checked(part)
-        )
-        self.parts.append({"ETag": answer["ETag"], "PartNumber": number})
-
-    def _checked(self, body: bytes) -> dict[str, Any]:
-        return _checked(body) if self.lock else {}
-
-    def _wait(self) -> None:
-        if self.sending is not None:
-            self.sending.result()
+        self.body.close()
 
 
 def lake() -> Lake:
     """The lake of the settings."""
     settings = config.settings()
     return Lake(settings.lake_url, settings.s3, settings.lake_lock_days)
-
-
-def _checked(body: bytes) -> dict[str, Any]:
-    """What S3 wants beside the bytes of an object that is to be locked."""
-    return {"ContentMD5": base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()}
-
-
-# The endpoints that answered this command. One that then does not is likely to come back.
-_reached: set[config.S3] = set()
-
-
-@cache
-def _session() -> "Session":
-    """boto3's session without what boto3 adds, which takes as long to import again; it keeps the models of S3."""
-    from botocore.session import get_session
-
-    return get_session()
-
-
-@cache
-def _client(s3: config.S3, seconds_to_connect: float) -> "S3Client":
-    from botocore import exceptions
-    from botocore.config import Config
-
-    # What boto3 calls the timeout of a connection also bounds how long a part may be on its way out to a slow network.
-    # The two checksum settings: servers other than AWS fail ranged reads with the newer defaults.
-    options = Config(
-        connect_timeout=seconds_to_connect,
-        read_timeout=SECONDS_TO_WAIT,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={"addressing_style": "path"} if s3.endpoint else {},
-    )
-    where: dict[str, Any] = {}
-    if s3.endpoint:
-        where = {
-            "endpoint_url": s3.endpoint,
-            "aws_access_key_id": s3.access_key,
-            "aws_secret_access_key": s3.secret_key,
-            "region_name": "us-east-1",
-        }
-    client = cast("S3Client", _session().create_client("s3", config=options, **where))
-
-    def note_answer(response: object, caught_exception: Exception | None, **_: object) -> None:
-        # An endpoint that never answered is not tried again: that it is down must be said at once.
-        if response is not None:
-            _reached.add(s3)
-        elif caught_exception and s3 not in _reached:
-            raise caught_exception
-
-    def require_ours(request: "AWSPreparedRequest", **_: object) -> None:
-        parts = urlsplit(request.url)
-        if parts.port and (problem := listener.problem(str(parts.hostname), parts.port)):
-            raise exceptions.ConnectionError(error=ConnectionRefusedError(problem))
-
-    client.meta.events.register_first("before-send.s3", require_ours)
-    client.meta.events.register_first("needs-retry.s3", note_answer)
-    # A forked worker keeps the client, which takes long to make, and opens connections of its own.
-    os.register_at_fork(after_in_child=client.close)
-    return client

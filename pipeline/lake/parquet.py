@@ -4,41 +4,28 @@ import io
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import cast
 
 from pipeline.kernel.errors import BadExtract
+from pipeline.kernel.streams import Blocks
 from pipeline.lake.objects import Lake
 
 ROWS = 1 << 16  # that are turned into CSV at a time
 
 
-class ParquetCsv:
+class ParquetCsv(Blocks):
     """The rows of some files as one CSV with a header; each value of a file's `constants` is a column more.
 
     `schema` has the type of each column of a file, as pyarrow writes it. Memory does not grow with the files. Raises
-    BadExtract for a file that is gone, no Parquet, or of another schema; `failure` is that error too, since COPY hides
-    it.
+    BadExtract for a file that is gone, no Parquet, or of another schema.
     """
 
     def __init__(
         self, lake: Lake, files: Iterable[tuple[str, dict[str, str]]], schema: Mapping[str, str], columns: list[str]
     ) -> None:
         self.lake, self.schema, self.columns = lake, schema, columns
-        self.failure: BadExtract | None = None
-        self._blocks = self._written(files)
-        self._rest = b""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next bytes, at most `size` where that is not negative; none at the end."""
-        if not self._rest:
-            try:
-                self._rest = next(self._blocks, b"")
-            except BadExtract as failure:
-                self.failure = failure
-                raise
-        size = len(self._rest) if size < 0 else size
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data
+        super().__init__(self._written(files))
 
     def _written(self, files: Iterable[tuple[str, dict[str, str]]]) -> Iterator[bytes]:
         yield ",".join(self.columns).encode() + b"\n"
@@ -70,7 +57,8 @@ class ParquetCsv:
         body = self.lake.open(key)
         if body is None:
             raise self._bad(key, "the file is not there")
-        shutil.copyfileobj(cast(io.BufferedIOBase, body), file)
+        with closing(body):
+            shutil.copyfileobj(cast(io.BufferedIOBase, body), file)
         file.seek(0)
 
     def _bad(self, key: str, because: str) -> BadExtract:

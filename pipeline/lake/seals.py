@@ -6,6 +6,7 @@ A single one of a watermark would otherwise let the next extract begin in the wr
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from pipeline.kernel.errors import BadExtract
@@ -38,10 +39,11 @@ def read_small(lake: Lake, key: str, longest: int = LONGEST) -> bytes | None:
     if body is None:
         return None
     text = bytearray()
-    while data := body.read(1 << 20):
-        text += data
-        if len(text) > longest:
-            raise foreign(lake, key, f"it is longer than {longest:,} bytes")
+    with closing(body):
+        while data := body.read(1 << 20):
+            text += data
+            if len(text) > longest:
+                raise foreign(lake, key, f"it is longer than {longest:,} bytes")
     return bytes(text)
 
 

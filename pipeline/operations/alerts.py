@@ -1,24 +1,22 @@
 """One alert for a command whose daily load failed, or brought what somebody should look at."""
 
 import json
-import logging
 import platform
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote
 
 from pipeline.kernel import postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.errors import Undelivered
 from pipeline.kernel.postgres import Cursor
-from pipeline.operations import status, summary
+from pipeline.operations import findings, status, summary
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.status import ERROR, WARN
+from pipeline.operations.state import ERROR, WARN
 
 ATTEMPTS = 3
-SECONDS_TO_CONNECT, SECONDS_TO_READ = 2, 3
+SECONDS = {"connect": 2, "read": 3, "deadline": 5}  # of each attempt
 WAIT, JITTER = 0.2, 0.3
 JSON = {"Content-Type": "application/json"}
 
@@ -62,7 +60,7 @@ def warnings(cursor: Cursor, seconds: float, settings: Settings) -> list[str]:
             f"{date}: {count:,} rows of {source} were rejected: {reason}"
             for source, date, reason, count in postgres.rows(cursor, REJECTED, window)
         ),
-        *(found.what for found in status.waits_too_long(status.queue(cursor), settings.max_queue_hours)),
+        *(found.what for found in findings.waits_too_long(status.queue(cursor), settings.max_queue_hours)),
     ]
 
 
@@ -71,39 +69,28 @@ def post(url: str, body: bytes) -> None:
 
     Raises Undelivered.
     """
-    import urllib3
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
-    def send() -> None:
-        # Whatever urllib3 raises quotes the URL.
-        try:
-            where = urllib3.util.parse_url(url)
-            login = urllib3.make_headers(basic_auth=unquote(where.auth)) if where.auth else {}
-            answer = client.request(
-                "POST", where._replace(auth=None).url, body=body, headers=JSON | login, retries=False
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise _Again(type(error).__name__) from None
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise _Again(f"it answered {answer.status}")
-        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _undelivered(f"it answered {answer.status}")
+    from pipeline.kernel import http
 
-    client = urllib3.PoolManager(timeout=urllib3.Timeout(connect=SECONDS_TO_CONNECT, read=SECONDS_TO_READ))
-    # Whatever a user wants logged of urllib3: its lines show the path of each request.
-    talk = logging.getLogger("urllib3.connectionpool")
-    before, talk.disabled = talk.disabled, True
+    where = http.parsed(url)
+    if where is None:
+        raise _undelivered("it is no URL of HTTP")
+
+    def send() -> None:
+        with http.exchange("POST", where, headers=JSON, body=body, **SECONDS) as answer:
+            if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+                raise _undelivered(http.said(answer))
+
     try:
         Retrying(
-            retry=retry_if_exception_type(_Again),
+            retry=retry_if_exception_type(http.Again),
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_exponential(WAIT) + wait_random(0, JITTER),
             reraise=True,
         )(send)
-    except _Again as error:
+    except http.Again as error:
         raise _undelivered(f"{error}, at the last of {ATTEMPTS} attempts") from None
-    finally:
-        talk.disabled = before
 
 
 # Escaped as Slack and Teams want it, where a tag is a mention or a link with another name.
@@ -116,10 +103,6 @@ UNSEEN = "\u200b"  # a space without width
 def _plain(text: str) -> str:
     """A text that a chat shows as it is: names in it are others' to choose, and call nobody and link to nothing."""
     return MARKUP.sub(UNSEEN, text).translate(ESCAPES)
-
-
-class _Again(Exception):
-    """Nobody answered, or said that it cannot now."""
 
 
 def _undelivered(because: str) -> Undelivered:

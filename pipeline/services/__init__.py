@@ -14,7 +14,8 @@ from pathlib import Path
 from pipeline.kernel.errors import ServiceFailed
 from pipeline.services.access import Access
 from pipeline.services.luigid_service import Luigid
-from pipeline.services.postgresql import PostgreSQL, require_passage
+from pipeline.services.postgresql import PostgreSQL
+from pipeline.services.postgresql_programs import require_passage
 from pipeline.services.risk_service import Risk
 from pipeline.services.s3 import S3
 from pipeline.services.service import Service
@@ -86,7 +87,7 @@ def rotate(home: Path) -> list[State]:
 def dashboards(home: Path, *, again: bool = True) -> Dashboards:
     """Every service runs, and Superset serves the dashboards as `superset/` has them.
 
-    What the environment says (SUPERSET_WAREHOUSE_URL, SUPERSET_ANONYMOUS, SUPERSET_HTTPS) holds until the next time.
+    What the environment says (SUPERSET_WAREHOUSE_URL, _ANONYMOUS, _HTTPS, _HOSTS) holds until the next time.
     A rerun undoes what was changed by hand; without `again` it does nothing when the files and settings are the same.
     Raises ServiceFailed.
     """

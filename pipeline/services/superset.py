@@ -25,8 +25,6 @@ MARK, SECRETS, NEXT_SECRETS = "deployed", "superset.json", "superset.json.next"
 WAREHOUSE_URL = "SUPERSET_WAREHOUSE_URL"
 # Where who sees one country logs in, by the reader's name: SUPERSET_WAREHOUSE_URL_GERMANY.
 COUNTRY_URL = f"{WAREHOUSE_URL}_"
-THREADS = "64"  # most of them wait for what another one computes
-WORKERS = "2"  # each takes 300 MB; what they keep until the next load, they keep together
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class Settings:
     anonymous: bool
     https: bool
     country_urls: dict[str, str] = field(default_factory=dict, repr=False)  # by the variable's name
+    hosts: str = ""  # by which browsers call it, beside those of this machine
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
@@ -68,6 +67,7 @@ class Settings:
             "country_urls": {name: url for name, url in environment.items() if url and name.startswith(COUNTRY_URL)},
             "anonymous": _flag(environment, "SUPERSET_ANONYMOUS"),
             "https": _flag(environment, "SUPERSET_HTTPS"),
+            "hosts": environment.get("SUPERSET_HOSTS", ""),
         }
         return cls(**{**known, **now})
 
@@ -152,17 +152,9 @@ class Superset(Service):
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts gunicorn with the settings of the last deployment."""
-        command = [self._python(), "-m", "gunicorn", "--worker-tmp-dir", str(self.folder), "--no-control-socket"]
-        command += ["--bind", self.address, "--workers", WORKERS, "--worker-class", "gthread", "--threads", THREADS]
-        command += [
-            "--timeout",
-            "120",
-            "--graceful-timeout",
-            "2",
-        ]  # browsers keep connections open, for which it would wait
-        return self.spawn(
-            [*command, "superset.app:create_app()"], env=self._environment(Settings.read(self.secrets_file))
-        )
+        command = [self._python(), "-m", "gunicorn", "--worker-tmp-dir", str(self.folder)]
+        command += ["--config", str(SOURCE / "gunicorn.conf.py"), "--bind", self.address]
+        return self.spawn(command, env=self._environment(Settings.read(self.secrets_file)))
 
     def lets_in(self) -> bool:
         """Whether our own process has the port and can show the login page, for which it asks its database."""
@@ -214,6 +206,7 @@ class Superset(Service):
             "SUPERSET_METADATA_URL": self.access.url("superset_metadata_url"),
             **self._warehouse_urls(settings),
             "SUPERSET_HTTPS": str(int(settings.https)),
+            "SUPERSET_HOSTS": settings.hosts,
         }
 
     def _warehouse_urls(self, settings: Settings) -> dict[str, str]:

@@ -1,9 +1,7 @@
 """Spark on Amazon EMR: S3 to HDFS, spark-submit, HDFS to S3, as steps of a cluster. The steps live in EMR, not here."""
 
 import datetime as dt
-import hashlib
-import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,12 +12,11 @@ from tenacity.wait import wait_base
 from pipeline.kernel import config
 from pipeline.kernel.errors import ConfigError, ServiceDown, SparkFailed
 from pipeline.lake import folders
-from pipeline.lake.objects import Lake, Object
+from pipeline.lake.objects import Lake
+from pipeline.spark.emr_steps import STEPS, EmrRun
 from pipeline.spark.job import Job, Say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mypy_boto3_emr import EMRClient
     from mypy_boto3_emr.type_defs import StepSummaryTypeDef
 
@@ -33,7 +30,6 @@ TRANSIENT = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooMa
 BETWEEN_ATTEMPTS = wait_random_exponential(multiplier=1, max=30)
 BETWEEN_LOOKS = wait_random_exponential(multiplier=5, max=60)
 DAYS_TO_LOOK_BACK = 2  # for a cluster of ours that has ended
-STEPS = ("S3 to HDFS", "spark-submit", "HDFS to S3")
 
 
 class EmrEngine:
@@ -64,12 +60,12 @@ class EmrEngine:
         if not entries:
             say(f"{job.name}: nothing to read")
             return
-        run = _Run(job, entries, self.lake)
+        run = EmrRun(job, entries, self.lake)
         cluster, steps = self._find(run) or self._begin(run, say)
         self._wait(run, cluster, steps, say)
         self._publish(run, say)
 
-    def _find(self, run: "_Run") -> tuple[str, list[str]] | None:
+    def _find(self, run: EmrRun) -> tuple[str, list[str]] | None:
         """The cluster and steps of an interrupted run that are under way, or have ended well and were not published."""
         for cluster in [self.spark.emr_cluster] if self.spark.emr_cluster else self._own_clusters(run):
             steps = self._newest_steps(run, cluster)
@@ -80,7 +76,7 @@ class EmrEngine:
                 return cluster, [step["Id"] for step in steps]
         return None
 
-    def _own_clusters(self, run: "_Run") -> list[str]:
+    def _own_clusters(self, run: EmrRun) -> list[str]:
         """The clusters that were started for this run, the newest first."""
         since = dt.datetime.now(dt.UTC) - dt.timedelta(days=DAYS_TO_LOOK_BACK)
         found = self._ask(
@@ -94,7 +90,7 @@ class EmrEngine:
         found.sort(key=lambda cluster: cluster["Status"]["Timeline"]["CreationDateTime"], reverse=True)
         return [cluster["Id"] for cluster in found]
 
-    def _newest_steps(self, run: "_Run", cluster: str) -> list["StepSummaryTypeDef"]:
+    def _newest_steps(self, run: EmrRun, cluster: str) -> list["StepSummaryTypeDef"]:
         """The newest step of each of the run's names, in the order in which they run."""
         listed = self._ask(
             lambda: [
@@ -108,7 +104,7 @@ class EmrEngine:
         newest = {step["Name"]: step for step in listed}
         return [newest[name] for name in run.step_names if name in newest]
 
-    def _begin(self, run: "_Run", say: Say) -> tuple[str, list[str]]:
+    def _begin(self, run: EmrRun, say: Say) -> tuple[str, list[str]]:
         """Puts code and list of sources on the lake and adds the steps, to a new cluster where none is configured.
 
         An answer may be lost after EMR did what it was asked for; so each attempt first looks whether that is so.
@@ -119,7 +115,7 @@ class EmrEngine:
         say(f"{run.job.name}: {len(steps)} steps added to the EMR cluster {cluster}")
         return cluster, steps
 
-    def _add(self, run: "_Run") -> tuple[str, list[str]]:
+    def _add(self, run: EmrRun) -> tuple[str, list[str]]:
         spark = self.spark
         if spark.emr_cluster:
             steps = run.steps("CANCEL_AND_WAIT", spark.driver_memory)
@@ -148,7 +144,7 @@ class EmrEngine:
         cluster = started["JobFlowId"]
         return cluster, [step["Id"] for step in self._newest_steps(run, cluster)]
 
-    def _wait(self, run: "_Run", cluster: str, ids: list[str], say: Say) -> None:
+    def _wait(self, run: EmrRun, cluster: str, ids: list[str], say: Say) -> None:
         """Returns when the last step has ended well; raises SparkFailed for the first that has not."""
         told: dict[str, str] = {}
 
@@ -170,7 +166,7 @@ class EmrEngine:
 
         Retrying(retry=retry_if_result(bool), wait=self.between_looks)(is_under_way)
 
-    def _check(self, run: "_Run", cluster: str) -> None:
+    def _check(self, run: EmrRun, cluster: str) -> None:
         """Returns when the cluster can still come to the end of its steps."""
         status = self._ask(lambda: self.client.describe_cluster(ClusterId=cluster)["Cluster"]["Status"])
         steps = self._newest_steps(run, cluster)  # asked for after the cluster: it may have ended with its last step
@@ -203,7 +199,7 @@ class EmrEngine:
         place = f"/mnt/var/log/hadoop/steps/{step}/ on its primary node"
         return f"{logs.rstrip('/')}/{cluster}/steps/{step}/" if logs else place
 
-    def _publish(self, run: "_Run", say: Say) -> None:
+    def _publish(self, run: EmrRun, say: Say) -> None:
         written = [entry.key for entry in self.lake.objects(run.output)]
         say(f"{run.job.name}: writing {len(written)} files")
         folders.publish(
@@ -239,80 +235,8 @@ class EmrEngine:
             )(request)
 
 
-class _Run:
-    """A job on certain objects: what its steps are called, where they read and write, and what they do."""
-
-    def __init__(self, job: Job, entries: Iterable[Object], lake: Lake) -> None:
-        self.job, self.lake = job, lake
-        parts = [job.code, job.target, *job.arguments, *(f"{entry.key} {entry.etag} {entry.size}" for entry in entries)]
-        self.digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-        self.name = f"{job.name} {self.digest}"
-        self.step_names = [f"{self.name}: {step}" for step in STEPS]
-        self.code = f"code/{job.code}"
-        self.folder = f"spark/{self.digest}"
-        self.output = f"{self.folder}/output"
-        self.prefixes = f"{self.folder}/sources.txt"
-        self.hdfs = f"hdfs:///oceanrecords/{self.digest}"
-
-    def upload(self) -> None:
-        """Puts code and list of sources on the lake."""
-        for path in (self.job.script, *self.job.files):
-            self.lake.write(f"{self.code}/{path.name}", path.read_bytes())
-        lines = [f"{self._url(source)}/\n" for source in self.job.sources]
-        self.lake.write(self.prefixes, "".join(lines).encode())
-
-    def steps(self, on_failure: str, driver_memory: str) -> list[Any]:
-        """The steps as EMR takes them."""
-        return [
-            {
-                "Name": name,
-                "ActionOnFailure": on_failure,
-                "HadoopJarStep": {"Jar": "command-runner.jar", "Args": arguments},
-            }
-            for name, arguments in zip(
-                self.step_names, (self._copy_in(), self._submit(driver_memory), self._copy_out()), strict=True
-            )
-        ]
-
-    def _copy_in(self) -> list[str]:
-        copy = [
-            "s3-dist-cp",
-            f"--src={self._url('')}",
-            f"--srcPrefixesFile={self._url(self.prefixes)}",
-            f"--dest={self.hdfs}/source/",
-        ]
-        return ["bash", "-c", f"{shlex.join(self._clear())} && {shlex.join(copy)}"]
-
-    def _submit(self, driver_memory: str) -> list[str]:
-        """Fetches the code, and runs it if it is what was sent: EMR keeps this line, the lake is not ours alone."""
-        code = [self.job.script, *self.job.modules]
-        sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in code)
-        fetch = ["hadoop", "fs", "-get", *(self._url(f"{self.code}/{path.name}") for path in code), "."]
-        check = f"printf %s {shlex.quote(sums)} | sha256sum --check --strict --quiet >&2"
-        script = f'cd "$(mktemp -d)" && {shlex.join(fetch)} && {check} && exec {shlex.join(self._spark(driver_memory))}'
-        return ["bash", "-c", script]
-
-    def _spark(self, driver_memory: str) -> list[str]:
-        options = ["--name", self.job.name, "--master", "yarn", "--deploy-mode", "client"]
-        options += ["--driver-memory", driver_memory]
-        if self.job.modules:
-            options += ["--py-files", ",".join(path.name for path in self.job.modules)]
-        inside = {"source": f"{self.hdfs}/source", "target": f"{self.hdfs}/target", "files": self._url(self.code)}
-        return ["spark-submit", *options, self.job.script.name, *self.job.filled(inside)]
-
-    def _copy_out(self) -> list[str]:
-        copy = ["s3-dist-cp", f"--src={self.hdfs}/target/", f"--dest={self._url(self.output)}/"]
-        return ["bash", "-c", f"{shlex.join(copy)} && {shlex.join(self._clear())}"]
-
-    def _clear(self) -> list[str]:
-        return ["hdfs", "dfs", "-rm", "-r", "-f", "-skipTrash", self.hdfs]
-
-    def _url(self, key: str) -> str:
-        return f"{self.lake.url}/{key}"
-
-
 @contextmanager
-def _errors() -> "Iterator[None]":
+def _errors() -> Iterator[None]:
     """Turns what boto3 raises in the block into errors of ours."""
     from botocore import exceptions
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres
@@ -13,11 +14,9 @@ from pipeline.kernel.rejected import LONGEST
 from pipeline.lake.compressed import Source
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import Fault
-from pipeline.source.extract import Metadata
+from pipeline.source.layout import Metadata
 
 CSV = "format csv, header match, encoding 'UTF8'"
-# Where COPY stopped, of its words that also quote the value.
-LINE = re.compile(r"^COPY [^\n]*, line (\d+)", re.MULTILINE)
 
 
 def any_faulty(cursor: Cursor, rows: sql.Composable, found: Sequence[Fault]) -> bool:
@@ -63,7 +62,7 @@ def copy(
     lake: Lake,
     where: str,
     found: Metadata,
-    target: sql.Composable,
+    target: sql.Identifier,
     options: str = CSV,
     progress: Callable[[int], None] = lambda _: None,
 ) -> None:
@@ -80,21 +79,35 @@ def copy(
     body = lake.open(key)
     if body is None:
         raise bad("the file is not there")
-    source = Source(body, progress)
     columns = [column.name for column in found.columns]
-    try:
-        rows = postgres.copy_in(cursor, target, columns, source.decompressor(key), options)
-    except postgres.Error as error:
-        if source.failure is not None:  # psycopg2 says no more than that reading failed
-            raise source.failure from None
-        # Either PostgreSQL refuses a row, or the bytes are not those that were written: only then blame the lake.
+    with closing(body):
+        source = Source(body, progress)
+        try:
+            rows = postgres.copy_in(cursor, target, columns, source.decompressor(key), options)
+        except postgres.Error as error:
+            if source.failure is not None:  # psycopg2 says no more than that reading failed
+                raise source.failure from None
+            # Either PostgreSQL refuses a row, or the bytes are not those that were written: only then blame the lake.
+            source.drain()
+            if source.digest != found.sha256:
+                raise bad("its bytes are not those that were written") from error
+            line = line_in(error.diag.context or "", target.strings[-1])
+            if line and isinstance(error, postgres.errors.DataError):
+                raise bad(f"PostgreSQL does not take its line {line} ({type(error).__name__})") from error
+            raise
         source.drain()
-        if source.digest != found.sha256:
-            raise bad("its bytes are not those that were written") from error
-        line = LINE.search(error.diag.context or "")
-        if line and isinstance(error, postgres.errors.DataError):
-            raise bad(f"PostgreSQL does not take its line {line[1]} ({type(error).__name__})") from error
-        raise
-    source.drain()
     if (rows, source.bytes, source.digest) != (found.rows, found.bytes, found.sha256):
         raise bad(f"its {rows} rows in {source.bytes} bytes are not those of its metadata")
+
+
+def line_in(context: str, table: str) -> str | None:
+    """The number of the line at which a COPY into a table stopped, by the context of its error; None where it has none.
+
+    A server says it in its own language, the table first and then the line. What comes before, and after it on the
+    same line, may quote the value.
+
+    >>> line_in("COPY orders, Zeile 5, Spalte price: »7 Euro«", "orders")
+    '5'
+    """
+    found = re.search(rf"^[^\n\d]*{re.escape(table)}[^\n\d]*(\d+)", context, re.MULTILINE)
+    return found[1] if found else None

@@ -22,7 +22,8 @@ from pipeline.source.columns import (
     follow,
     primary_key,
 )
-from pipeline.source.extract import BEGINNING, Metadata, folder, folders, instant, metadata
+from pipeline.source.instants import BEGINNING, instant
+from pipeline.source.layout import Metadata, folder, folders, metadata
 from pipeline.stage import intake
 from pipeline.stage.history import History
 
@@ -118,12 +119,12 @@ class Load:
         return number
 
     @property
-    def stage(self) -> sql.Composable:
+    def stage(self) -> sql.Identifier:
         """The stage table, quoted."""
         return qualified(f"stage.{self.table.short}")
 
     @property
-    def delta(self) -> sql.Composable:
+    def delta(self) -> sql.Identifier:
         """The delta table, quoted."""
         return qualified(f"delta.{self.table.short}")
 
@@ -252,7 +253,7 @@ class Load:
             return self._history.keep_repaired(seen, self.batch, self.found.to_watermark)
         return self._history.keep(seen, self.batch)
 
-    def _copy(self, target: sql.Composable, options: str) -> None:
+    def _copy(self, target: sql.Identifier, options: str) -> None:
         where = self.repair or folder(self.table.name, self.found.day)
         intake.copy(self.cursor, self.lake, where, self.found, target, options, self.progress)
 

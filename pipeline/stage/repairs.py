@@ -14,7 +14,7 @@ from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.lake import forms, seals
 from pipeline.lake.objects import Lake
-from pipeline.source.extract import SUCCESS, Metadata, beside, metadata_in, missing
+from pipeline.source.layout import SUCCESS, Metadata, beside, metadata_in, missing
 from pipeline.stage import merge
 
 FOLDER = "repair"

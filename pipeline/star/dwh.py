@@ -1,13 +1,13 @@
 """Stage to star schema: what changed is cleaned and keyed in work, then written to dwh.
 
-Each function works in the caller's transaction, after `postgres.lock_tables`. The select of each table is in
+Each function works in the caller's transaction, after `locks.lock_tables`. The select of each table is in
 warehouse/work/.
 """
 
 from dataclasses import dataclass
 
 from pipeline.catalog import Dimension, Fact
-from pipeline.kernel import postgres, writes
+from pipeline.kernel import locks, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.star import moves, watermarks
@@ -45,7 +45,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
         writes.work_table(cursor, dimension.name, dimension.key, select)
         for fact, reopened in dimension.reopens:
             # The load of the fact has to have ended: one that still runs may hold rows keyed by the old versions.
-            postgres.lock_tables(cursor, f"dwh.{fact}")
+            locks.lock_tables(cursor, f"dwh.{fact}")
             _reopen(cursor, fact, statement(f"work/queue/{reopened}"))
         moves.notice_moves(cursor, dimension)
         written = _write(cursor, dimension)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.catalog import FACTS
-from pipeline.kernel import postgres, writes
+from pipeline.kernel import locks, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 
@@ -62,7 +62,7 @@ def keep(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
     Costs what was written since it last ran; everything, quarter by quarter, where a refill was asked for. A rerun
     finds nothing to do. Waits for loads of the facts, and keeps them out until the transaction ends.
     """
-    postgres.lock_tables(cursor, *(f"dwh.{fact}" for fact in COUNTED))
+    locks.lock_tables(cursor, *(f"dwh.{fact}" for fact in COUNTED))
     cursor.execute("delete from mart.refill")
     counted = _fill(cursor, progress) if cursor.rowcount else _add_difference(cursor)
     cursor.execute("delete from mart.order_before")

@@ -6,7 +6,8 @@ to become that is a file under warehouse/migrations, with a number; each runs on
 
 from typing import Any
 
-from pipeline.kernel import new_columns, postgres, sql_files
+from pipeline.catalog import DIMENSIONS, FACTS
+from pipeline.kernel import locks, new_columns, postgres, sql_files
 from pipeline.kernel.errors import CannotUpgrade
 from pipeline.kernel.postgres import Cursor
 from pipeline.star import watermarks
@@ -29,10 +30,11 @@ def create(cursor: Cursor, **variables: Any) -> list[str]:
     """
     is_new = postgres.value(cursor, "select to_regclass('etl.marker') is null")
     migrations = pending(cursor)
+    _wait_for_loads(cursor)
     for path in [] if is_new else migrations:
         cursor.execute(sql_files.statement(path))
     for path in sql_files.files("ddl"):
-        for table in new_columns.add(cursor, sql_files.text(path)):
+        for table in new_columns.add(cursor, sql_files.read(path)):
             if table.startswith("dwh."):  # whose next load fills the column for all rows
                 watermarks.forget(cursor, table.removeprefix("dwh."))
         cursor.execute(sql_files.statement(path, **variables))
@@ -62,6 +64,13 @@ def pending(cursor: Cursor) -> list[str]:
                 f"put warehouse/{path}.sql back as it was, and write a new migration for what is to change",
             )
     return list(files.values())
+
+
+def _wait_for_loads(cursor: Cursor) -> None:
+    """Locks what there is of dwh in the order of the loads; the files, which lock it in theirs, then wait for none."""
+    for name in (*DIMENSIONS, *FACTS):
+        if postgres.value(cursor, "select to_regclass(%s) is not null", (f"dwh.{name}",)):
+            locks.lock_tables(cursor, f"dwh.{name}")
 
 
 def _recorded(cursor: Cursor) -> list[tuple[int, str, str]]:

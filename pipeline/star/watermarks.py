@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.postgres import Cursor
 
 BEGINNING = 0  # before every batch
@@ -39,5 +39,5 @@ def forget(cursor: Cursor, *targets: str) -> None:
     locks: dim_product, then facts as in the catalogue.
     """
     for target in targets:
-        postgres.lock_tables(cursor, f"dwh.{target}")
+        locks.lock_tables(cursor, f"dwh.{target}")
         cursor.execute("delete from etl.watermark where split_part(table_name, '.', 1) = %s", (target,))

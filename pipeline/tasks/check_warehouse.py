@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import ChecksFailed
 from pipeline.star import dwh
@@ -15,7 +15,8 @@ from pipeline.tasks.load_table import LoadDimension, LoadFact
 from pipeline.trust import checks
 from pipeline.trust.checks import ERROR, Result
 
-PRODUCTS = "dim_product"  # whose versions the lines are keyed to
+# What checks read: facts, and the versions that they are keyed to. In the order of locks.
+CHECKED: list[Dimension | Fact] = [*(each for each in DIMENSIONS.values() if each.versions_of), *FACTS.values()]
 
 
 class CheckWarehouse(MarkedTask):
@@ -54,9 +55,8 @@ class CheckWarehouse(MarkedTask):
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # All checks see the instant from which on nobody writes these tables.
             cursor.execute("set transaction isolation level repeatable read")
-            postgres.lock_tables(cursor, *(f"dwh.{table}" for table in (PRODUCTS, *FACTS)))
-            read: list[Dimension | Fact] = [DIMENSIONS[PRODUCTS], *FACTS.values()]
-            if any(dwh.has_news(cursor, target) for target in read):
+            locks.lock_tables(cursor, *(f"dwh.{target.name}" for target in CHECKED))
+            if any(dwh.has_news(cursor, target) for target in CHECKED):
                 self.say("not checked, because another load is under way; it checks what it wrote")
                 return
             days = settings().check_whole_days

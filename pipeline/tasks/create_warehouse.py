@@ -1,6 +1,6 @@
 """The warehouse as it is before its first load, or before the first load of a new version."""
 
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.star import schema
 from pipeline.tasks.base import OceanTask, logger, retried
@@ -26,7 +26,7 @@ class CreateWarehouse(OceanTask):
     @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            postgres.lock(cursor, "CreateWarehouse")
+            locks.lock(cursor, "CreateWarehouse")
             applied = schema.create(cursor, **self.variables())
             # Going back to earlier files or settings is a change too.
             cursor.execute("delete from etl.marker where update_id like 'CreateWarehouse(%'")

@@ -9,11 +9,11 @@ from functools import cache
 import luigi
 
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import extract
+from pipeline.source import bounds, extract, instants, layout
 from pipeline.tasks.base import DatedTask, retried
 from pipeline.tasks.runtime.targets import LakeObject
 from pipeline.tasks.simulate import simulated_business
@@ -31,15 +31,15 @@ class ChooseBound(DatedTask):
         return simulated_business(self.date)
 
     def output(self) -> LakeObject:
-        return LakeObject(extract.bound_key(self.date))
+        return LakeObject(bounds.key_of(self.date))
 
     @retried
     def run(self) -> None:
         with locked_source(f"bound {self.date}") as source:
             end = self._end()
-            bound = extract.choose_bound(source, lake(), self.date, end, settings().watermark_lag)
+            bound = bounds.choose(source, lake(), self.date, end, settings().watermark_lag)
         self.say(f"up to {bound}")
-        if self._is_over() and extract.instant(bound) < end:
+        if self._is_over() and instants.instant(bound) < end:
             logger.warning(
                 "%s is extracted up to %s: a transaction of the source has been open since then. "
                 "What is missing comes with a later date.",
@@ -48,14 +48,14 @@ class ChooseBound(DatedTask):
             )
 
     def _is_over(self) -> bool:
-        is_over: bool = extract.end_of(self.date) <= dt.datetime.now(dt.UTC)
+        is_over: bool = instants.end_of(self.date) <= dt.datetime.now(dt.UTC)
         return is_over
 
     def _end(self) -> dt.datetime:
         """The end of the date; where business is simulated, of the last day that is over: the rest is yet to come."""
-        end = extract.end_of(self.date)
+        end = instants.end_of(self.date)
         if settings().simulate:
-            end = min(end, extract.end_of(dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)))
+            end = min(end, instants.end_of(dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)))
         return end
 
 
@@ -69,7 +69,7 @@ class ExtractTable(DatedTask):
     layer = "extract"
 
     # What this process extracted, for the load that follows: it need not be read again.
-    found: extract.Metadata | None = None
+    found: layout.Metadata | None = None
 
     @property
     def is_long(self) -> bool:
@@ -86,7 +86,7 @@ class ExtractTable(DatedTask):
         return bool(ChooseBound(self.date).complete() and super().complete())
 
     def output(self) -> LakeObject:
-        return LakeObject(f"{extract.folder(self.table, self.date)}/{extract.SUCCESS}")
+        return LakeObject(f"{layout.folder(self.table, self.date)}/{layout.SUCCESS}")
 
     @retried
     def run(self) -> None:
@@ -106,7 +106,7 @@ class ExtractTable(DatedTask):
 
 @cache
 def _bound(date: dt.date) -> str:
-    return extract.bound(lake(), date)
+    return bounds.chosen(lake(), date)
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def locked_source(name: str) -> Iterator[Cursor]:
     """A session in the source while the lock called `name` is held in the warehouse: the source is never locked."""
     with (
         postgres.session(settings().warehouse_url, "warehouse") as warehouse,
-        postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
+        postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source,
     ):
-        postgres.lock_session(warehouse, name)
+        locks.lock_session(warehouse, name)
         yield source

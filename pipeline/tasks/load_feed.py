@@ -8,9 +8,12 @@ from typing import ClassVar
 import luigi
 
 from pipeline.feeds import landing, staging
-from pipeline.feeds.landing import PARTNER_ORDERS, CleanCsv, Delivery, Feed, Row, accepted
+from pipeline.feeds.clean_csv import CleanCsv
+from pipeline.feeds.landing import PARTNER_ORDERS, Delivery
 from pipeline.feeds.staging import Part
-from pipeline.kernel import postgres
+from pipeline.feeds.vendor_csv import accepted
+from pipeline.feeds.vendor_fields import Feed, Row
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.kernel.rejected import Rejections
@@ -66,7 +69,7 @@ class LoadFeed(DatedTask):
     def run(self) -> None:
         list_again()
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            postgres.lock(cursor, f"stage.{self.feed.name}")
+            locks.lock(cursor, f"stage.{self.feed.name}")
             parts, self.rows = self.load(cursor, staging.versions(cursor, self.feed.name))
         rows, rejected = sum(part.rows for part in parts), sum(len(part.rejected) for part in parts)
         self.say(f"{self.rows:,} of {rows:,} rows of {len(parts)} dates are news, {rejected:,} rejected", 100)

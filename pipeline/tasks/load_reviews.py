@@ -11,7 +11,7 @@ import luigi
 from pipeline.feeds import landing, review_models, reviews, staging
 from pipeline.feeds.landing import REVIEWS, Delivery
 from pipeline.feeds.staging import Part
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import ConfigError
 from pipeline.kernel.postgres import Cursor
@@ -54,7 +54,7 @@ class ClassifyReviews(WaitingTask):
         list_again()
         # Two processes at once: the second one waits and finds the work done.
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            postgres.lock_session(cursor, "classify reviews")
+            locks.lock_session(cursor, "classify reviews")
             missing = landing.well_named(self._missing())
             if missing:
                 models = review_models.known(cursor)

@@ -7,11 +7,11 @@ import luigi
 
 from pipeline.feeds import staging
 from pipeline.feeds.staging import Part
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.lake import seals
 from pipeline.lake.objects import lake
-from pipeline.source import extract
+from pipeline.source import layout
 from pipeline.tasks.base import MarkedTask, WaitingTask, held_back
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.runtime.targets import LakeObject
@@ -34,12 +34,12 @@ class ExtractRiskScores(WaitingTask):
         return simulated_business(self.date)
 
     def output(self) -> LakeObject:
-        return LakeObject(f"{self.folder}/{extract.SUCCESS}")
+        return LakeObject(f"{self.folder}/{layout.SUCCESS}")
 
     @property
     def folder(self) -> str:
         """Where the answer lies on the lake."""
-        return extract.folder(SOURCE, self.date)
+        return layout.folder(SOURCE, self.date)
 
     @held_back
     def run(self) -> None:
@@ -49,7 +49,7 @@ class ExtractRiskScores(WaitingTask):
         answer = risk_api.fetch(settings().risk_api_url)
         scores, _ = risk_api.parse(answer)
         lake().write(f"{self.folder}/{ANSWER}", answer)
-        lake().write(f"{self.folder}/{extract.SUCCESS}", json.dumps({"status": "done"}).encode())
+        lake().write(f"{self.folder}/{layout.SUCCESS}", json.dumps({"status": "done"}).encode())
         self.rows, self.bytes = len(scores), len(answer)
         self.say(f"{self.rows:,} scores", 100)
 
@@ -76,15 +76,15 @@ class LoadRiskScores(MarkedTask):
         from pipeline.feeds import risk_api
 
         folder = ExtractRiskScores(self.date).folder
-        is_done = lake().exists(f"{folder}/{extract.SUCCESS}")
+        is_done = lake().exists(f"{folder}/{layout.SUCCESS}")
         answer = seals.read_small(lake(), f"{folder}/{ANSWER}", LONGEST) if is_done else None
         if answer is None:
-            raise extract.missing(lake(), folder, "ExtractRiskScores")
+            raise layout.missing(lake(), folder, "ExtractRiskScores")
         scores, rejected = risk_api.parse(answer, f"{folder}/{ANSWER}")
         part = Part(self.date, "", len(scores), rejected)
         staging.check_rejected(self.table, part, settings().max_rejected)
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            postgres.lock(cursor, f"stage.{self.table}")
+            locks.lock(cursor, f"stage.{self.table}")
             if self.marker.exists_in(cursor):
                 return
             staging.fill(

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, source_of
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import extract
+from pipeline.source import instants, layout
 from pipeline.stage import merge, repairs
 from pipeline.star import dwh
 from pipeline.tasks.base import MarkedTask, held_back, retried
@@ -45,25 +45,25 @@ class LoadStage(MarkedTask):
     @retried
     def run(self) -> None:
         table = SOURCE_TABLES[self.table]
-        found = ExtractTable(self.date, self.table).found or extract.metadata(lake(), self.table, self.date)
+        found = ExtractTable(self.date, self.table).found or layout.metadata(lake(), self.table, self.date)
         if found is None:
-            raise extract.missing(lake(), extract.folder(self.table, self.date), "ExtractTable")
+            raise layout.missing(lake(), layout.folder(self.table, self.date), "ExtractTable")
 
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # By name, not by table: at the first load there is no table yet.
-            postgres.lock(cursor, f"stage.{table.short}")
+            locks.lock(cursor, f"stage.{table.short}")
             if self.marker.exists_in(cursor):
                 return
             loads = []
             wanted = merge.unloaded(cursor, lake(), table, found)
             for each in wanted:
 
-                def progress(received: int, each: extract.Metadata = each) -> None:
+                def progress(received: int, each: layout.Metadata = each) -> None:
                     self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
 
                 loads.append(merge.Load(cursor, lake(), table, each, settings().max_rejected, progress).run())
                 LoadStage(each.day, self.table).finish(cursor, sum(load.rows for load in loads))
-            if wanted[0].from_watermark == extract.BEGINNING:  # a stage table made anew
+            if wanted[0].from_watermark == instants.BEGINNING:  # a stage table made anew
                 repairs.load_all(cursor, lake(), table, settings().max_rejected)
         self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
         rejected = sum(load.rejected for load in loads)
@@ -87,7 +87,7 @@ class LoadDimension(MarkedTask):
         return [*(LoadStage(self.date, table) for table in self.chain()), *self._scores()]
 
     def _scores(self) -> list[LoadRiskScores]:
-        return LoadRiskScores.wanted(self.date) if self.table == "dim_customer" else []
+        return LoadRiskScores.wanted(self.date) if LoadRiskScores.table in DIMENSIONS[self.table].sources else []
 
     def complete(self) -> bool:
         """Whether it was loaded, and with the scores of its date: these may have failed, and come by a later run."""
@@ -107,7 +107,7 @@ class LoadDimension(MarkedTask):
     @held_back
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            postgres.lock_tables(cursor, f"dwh.{self.table}")
+            locks.lock_tables(cursor, f"dwh.{self.table}")
             if self._is_done(cursor):
                 return
             written = dwh.load_dimension(cursor, DIMENSIONS[self.table])
@@ -174,7 +174,7 @@ class LoadFact(MarkedTask):
     @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            postgres.lock_tables(cursor, f"dwh.{self.table}")
+            locks.lock_tables(cursor, f"dwh.{self.table}")
             fact = FACTS[self.table]
             done = self.marker.exists_in(cursor) and not dwh.can_heal(cursor, fact, self.marker.update_id)
             if done and not dwh.has_news(cursor, fact):

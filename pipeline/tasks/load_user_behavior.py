@@ -7,10 +7,10 @@ import luigi
 
 from pipeline.catalog import USER_PURCHASE
 from pipeline.feeds import purchases
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.lake.objects import lake
-from pipeline.source import extract
+from pipeline.source import bounds, layout
 from pipeline.tasks.base import DatedTask, held_back
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.extract_table import ChooseBound, locked_source
@@ -43,7 +43,7 @@ class ExtractPurchases(_OfPurchases):
         return [CreateWarehouse(), ChooseBound(self.date)]
 
     def output(self) -> LakeObject:
-        return LakeObject(f"{purchases.folder(self.date, self.above)}/{extract.SUCCESS}")
+        return LakeObject(f"{purchases.folder(self.date, self.above)}/{layout.SUCCESS}")
 
     @held_back
     def run(self) -> None:
@@ -53,7 +53,7 @@ class ExtractPurchases(_OfPurchases):
         ):
             if lake().exists(self.output().key):
                 return
-            bound = extract.bound(lake(), self.date)
+            bound = bounds.chosen(lake(), self.date)
             found = purchases.extract_days(source, warehouse, lake(), self.date, bound, self.above, settings())
         self.rows, self.bytes = found.rows, found.bytes
         self.say(f"{found.rows:,} rows, {found.bytes:,} bytes", 100)
@@ -89,7 +89,7 @@ class LoadUserBehavior(_OfPurchases):
             dates = [*purchases.behind(cursor, lake(), self.date, self.above), self.date]
         for date in dates:
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                postgres.lock(cursor, f"dwh.{self.table}")
+                locks.lock(cursor, f"dwh.{self.table}")
                 if purchases.is_loaded(cursor, date, self.above):
                     continue
                 loaded = purchases.load(cursor, lake(), date, self.above)
@@ -105,6 +105,6 @@ class LoadUserBehavior(_OfPurchases):
 def _has_purchases() -> bool:
     """Whether the source has such a table: looked up once, at the first question."""
     if settings().from_lake:
-        return bool(lake().dates(extract.folders(USER_PURCHASE.name)))
+        return bool(lake().dates(layout.folders(USER_PURCHASE.name)))
     with postgres.session(settings().operational_url, "operational") as source:
         return purchases.exists(source)

@@ -7,12 +7,12 @@ import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
 from pipeline.feeds import purchases, review_models
-from pipeline.kernel import config, postgres
+from pipeline.kernel import config, locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import extract
+from pipeline.source import layout
 from pipeline.stage import merge, repairs
 from pipeline.star import dwh, mart, moves, schema, watermarks
 from pipeline.tasks.base import OceanTask, logger, retried, show
@@ -52,7 +52,7 @@ class RebuildWarehouse(OceanTask):
         self._empty()
         newest = dates[-1]
         show(self, f"loading up to {newest}")
-        scores = [LoadRiskScores(date) for date in lake().dates(extract.folders(RISK_SCORES)) if date < newest]
+        scores = [LoadRiskScores(date) for date in lake().dates(layout.folders(RISK_SCORES)) if date < newest]
         # The tasks are those of every day. They are scheduled here, now that nothing in the warehouse calls them done.
         done = luigi.build(
             [*scores, DailyWarehouseLoad(newest)], local_scheduler=True, workers=self.parallel, log_level="WARNING"
@@ -106,14 +106,14 @@ class RebuildTable(OceanTask):
             if self.table in SOURCE_TABLES:
                 rows = _rebuild_stage(cursor, SOURCE_TABLES[self.table])
             elif self.table in DIMENSIONS:
-                postgres.lock_tables(cursor, f"dwh.{self.table}")
+                locks.lock_tables(cursor, f"dwh.{self.table}")
                 watermarks.forget(cursor, self.table)
                 rows = dwh.load_dimension(cursor, DIMENSIONS[self.table]).rows
             elif self.table == MART:
                 moves.ask_for_refill(cursor, "somebody asked for it")
                 rows = mart.keep(cursor, lambda *_: None)
             else:
-                postgres.lock_tables(cursor, f"dwh.{self.table}")
+                locks.lock_tables(cursor, f"dwh.{self.table}")
                 rows = dwh.rebuild_fact(cursor, FACTS[self.table])
         show(self, f"{rows:,} rows written")
         logger.info("%s: %s rows written", self.table, f"{rows:,}")
@@ -152,7 +152,7 @@ class ClearDate(OceanTask):
 
 def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
     """Loads all extracts of a table, oldest first, into a new stage table; returns their rows."""
-    found = [extract.metadata(lake(), table.name, date) for date in lake().dates(extract.folders(table.name))]
+    found = [layout.metadata(lake(), table.name, date) for date in lake().dates(layout.folders(table.name))]
     extracts = [each for each in found if each]
     if not extracts:
         raise BadExtract(
@@ -160,7 +160,7 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
             f"{lake().url} has no extract of {table.name}",
             "set LAKE_URL to the lake that the loads wrote",
         )
-    postgres.lock(cursor, f"stage.{table.short}")
+    locks.lock(cursor, f"stage.{table.short}")
     cursor.execute("delete from etl.stage_batch where table_name = %s", (table.short,))
     cursor.execute("delete from etl.rejected_row where source = %s", (table.name,))
     for name in (table.short, f"{table.short}_version"):
@@ -171,11 +171,11 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
 
 def _dates() -> list[dt.date]:
     """The dates of which the lake has the extracts of all tables, in order."""
-    finished = {found.key for found in lake().objects(extract.FOLDER)}  # one listing, however many dates there are
+    finished = {found.key for found in lake().objects(layout.FOLDER)}  # one listing, however many dates there are
     dates = [
         date
-        for date in lake().dates(extract.folders(next(iter(SOURCE_TABLES))))
-        if all(f"{extract.folder(table, date)}/{extract.SUCCESS}" in finished for table in SOURCE_TABLES)
+        for date in lake().dates(layout.folders(next(iter(SOURCE_TABLES))))
+        if all(f"{layout.folder(table, date)}/{layout.SUCCESS}" in finished for table in SOURCE_TABLES)
     ]
     if not dates:
         raise BadExtract(

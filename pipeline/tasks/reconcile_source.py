@@ -7,13 +7,13 @@ from contextlib import contextmanager
 import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import SourceDiffers
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.operations import summary
-from pipeline.source import extract
+from pipeline.source import bounds
 from pipeline.stage import repairs
 from pipeline.star import dwh, mart, moves, watermarks
 from pipeline.tasks.base import DatedTask, retried
@@ -101,11 +101,11 @@ class ReconcileSource(DatedTask):
         self.say("loading dwh")
         for name, dimension in DIMENSIONS.items():
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                postgres.lock_tables(cursor, f"dwh.{name}")
+                locks.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_dimension(cursor, dimension)
         for name, fact in FACTS.items():
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                postgres.lock_tables(cursor, f"dwh.{name}")
+                locks.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_fact(cursor, fact)
         if settings().mart:
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
@@ -116,10 +116,10 @@ class ReconcileSource(DatedTask):
 def _both(table: SourceTable) -> Iterator[tuple[Cursor, Cursor]]:
     """Source and warehouse, while no load of the table runs."""
     with (
-        postgres.session(settings().operational_url, "operational", purpose=extract.PURPOSE) as source,
+        postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source,
         postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
     ):
-        postgres.lock(warehouse, f"stage.{table.short}")
+        locks.lock(warehouse, f"stage.{table.short}")
         yield source, warehouse
 
 

@@ -1,7 +1,7 @@
 """What must be true of the warehouse: each check is a select in warehouse/checks/ of the rows for which it is not.
 
-The first line of a file says how bad that is (error or warn), whether it is worth its time only where the whole
-warehouse is checked, and what the rows are. A check reads facts and products as the relations :fact_order and so on,
+The head of a file says how bad that is (error or warn), whether it is worth its time only where the whole warehouse is
+checked, and what the rows are. A check reads facts and products as the relations :fact_order and so on,
 which are the whole tables or the rows that the newest load of each wrote.
 """
 
@@ -48,8 +48,8 @@ def checks() -> tuple[Check, ...]:
     """All checks, in the order of their names."""
     found = []
     for path in files.files("checks"):
-        kind, title = files.head(path).split(": ", 1)
-        found.append(Check(path.removeprefix("checks/"), kind.split(",")[0], kind.endswith("whole"), title))
+        head = files.head(path)
+        found.append(Check(path.removeprefix("checks/"), head.severity, head.whole, head.title))
     return tuple(found)
 
 
@@ -68,7 +68,7 @@ def run(cursor: Cursor, date: dt.date, *, whole: bool) -> list[Result]:
 
     Looks at what the newest loads wrote or, if `whole`, at everything.
     """
-    everything = {name: qualified(f"dwh.{name}") for name in WRITTEN}
+    everything: dict[str, sql.Composable] = {name: qualified(f"dwh.{name}") for name in WRITTEN}
     everything["members"] = _unknown_members()
     relations = everything if whole else {**everything, **{name: _written(cursor, name) for name in WRITTEN}}
     cursor.execute("delete from etl.check_result where load_date = %s", (date,))

@@ -21,7 +21,8 @@ from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import BATCH, DELETED, existing_columns, read_columns
-from pipeline.source.extract import BEGINNING, write
+from pipeline.source.extract import Window, write
+from pipeline.source.instants import BEGINNING
 from pipeline.stage import repairs
 
 BUCKETS = 4096  # a power of two
@@ -248,5 +249,6 @@ def extract_again(source: Cursor, lake: Lake, settings: Settings, date: dt.date,
         )
     )
     vanished = {repairs.DELETED_KEYS: json.dumps(found.vanished, default=str).encode()}
-    write(source, lake, found.table, where, date, (BEGINNING, bound), settings, keys=keys, more=vanished)
+    window = Window(BEGINNING, bound, keys=keys)
+    write(source, lake, found.table, where, date, window, settings, more=vanished)
     return where

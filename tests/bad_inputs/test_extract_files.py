@@ -14,7 +14,7 @@ from support.shop import OPENING, add_product, at, date, open_shop
 from support.world import World, Worlds
 
 from pipeline.kernel.errors import BadExtract
-from pipeline.source import extract
+from pipeline.source import bounds, layout
 
 PRODUCTS = ["ops.products"]
 DATA, METADATA = "data.csv.zst", "metadata.json"
@@ -114,7 +114,7 @@ def shop(worlds: Worlds) -> World:
 @pytest.fixture
 def restored(shop: World) -> Any:
     """The shop; afterwards its extract is as it was, and what was loaded of it is gone."""
-    folder = extract.folder("ops.products", date(2))
+    folder = layout.folder("ops.products", date(2))
     before = {file.key: shop.lake.read(file.key) or b"" for file in shop.lake.objects(folder)}
     yield shop
     shop.lake.write_all(before)
@@ -132,7 +132,7 @@ def load(world: World) -> None:
 
 
 def change(world: World, file: str, how: Change) -> None:
-    key = f"{extract.folder('ops.products', date(2))}/{file}"
+    key = f"{layout.folder('ops.products', date(2))}/{file}"
     world.lake.write(key, how(world.lake.read(key) or b""))
 
 
@@ -158,9 +158,9 @@ def test_a_file_that_is_not_as_it_was_written_is_refused(restored: World, file: 
 
 @pytest.mark.parametrize("file", [DATA, METADATA, "_SUCCESS"])
 def test_a_file_that_is_gone_is_missed(restored: World, file: str) -> None:
-    restored.lake.delete([f"{extract.folder('ops.products', date(2))}/{file}"])
+    restored.lake.delete([f"{layout.folder('ops.products', date(2))}/{file}"])
     if file == "_SUCCESS":
-        assert extract.metadata(restored.lake, "ops.products", date(2)) is None
+        assert layout.metadata(restored.lake, "ops.products", date(2)) is None
     else:
         with pytest.raises(
             BadExtract, match=r"ops\.products/date=2026-01-02.*(is not there|no metadata\.json); .*delete"
@@ -194,7 +194,7 @@ OTHER_WATERMARK = b'{"to_watermark": "2026-01-05T00:00:00+00:00", "seal": "0"}'
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'"x"', b"1", b"{}", b"\xff", OTHER_WATERMARK])
 @pytest.mark.parametrize("file", ["bound", "_SUCCESS"])
 def test_a_watermark_that_cannot_be_read_is_refused_by_its_file(restored: World, file: str, text: bytes) -> None:
-    key = extract.bound_key(date(2)) if file == "bound" else f"{extract.folder('ops.products', date(2))}/_SUCCESS"
+    key = bounds.key_of(date(2)) if file == "bound" else f"{layout.folder('ops.products', date(2))}/_SUCCESS"
     before = restored.lake.read(key) or b""
     restored.lake.write(key, text)
     try:
@@ -205,4 +205,4 @@ def test_a_watermark_that_cannot_be_read_is_refused_by_its_file(restored: World,
             extract_date(restored, date(3), PRODUCTS)
     finally:
         restored.lake.write(key, before)
-        restored.lake.delete([extract.bound_key(date(3))])
+        restored.lake.delete([bounds.key_of(date(3))])

@@ -11,7 +11,7 @@ from support.world import World, Worlds
 
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import TooManyRejected
-from pipeline.source import extract
+from pipeline.source import bounds
 from pipeline.tasks.load_reviews import LoadReviews
 from pipeline.tasks.load_user_behavior import ExtractPurchases, LoadUserBehavior
 
@@ -84,7 +84,7 @@ def buy(world: World, *cases: Case) -> None:
 
 def load(world: World, day: int, min_quantity: int | None = None) -> None:
     end = shop.at(day + 1, 0).isoformat()
-    world.lake.write(extract.bound_key(shop.date(day)), f'{{"to_watermark": "{end}"}}'.encode())
+    world.lake.write(bounds.key_of(shop.date(day)), f'{{"to_watermark": "{end}"}}'.encode())
     load_behavior(world, day, min_quantity)
 
 
@@ -146,7 +146,7 @@ def test_too_many_rejected_purchases_fail_the_day_and_leave_nothing_of_it(worlds
     buy(world, *[case for case in CASES if "price" in case.name])
     with settings_of(world):
         create_warehouse(world)
-    world.lake.write(extract.bound_key(shop.date(1)), f'{{"to_watermark": "{shop.at(2, 0).isoformat()}"}}'.encode())
+    world.lake.write(bounds.key_of(shop.date(1)), f'{{"to_watermark": "{shop.at(2, 0).isoformat()}"}}'.encode())
     assert run(world, ExtractPurchases(shop.date(1), min_quantity=None)) is None
     failure = run(world, LoadUserBehavior(shop.date(1), min_quantity=None))
     assert isinstance(failure, TooManyRejected)

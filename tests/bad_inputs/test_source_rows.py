@@ -25,7 +25,7 @@ from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import postgres
 from pipeline.kernel.postgres import sql
 from pipeline.kernel.rejected import LONGEST
-from pipeline.source import extract
+from pipeline.source import layout
 
 DAY = "2026-01-01 12:00:00+00"
 INSTANT = "is not within 1900-01-01 to 9999-12-30"
@@ -358,7 +358,7 @@ def test_a_row_of_a_source_with_wider_types(wide: World, case: Case) -> None:
 def test_a_rejected_row_bears_the_line_on_which_it_stands_in_the_extract(contract: World, wide: World) -> None:
     for world in (contract, wide):
         for table in GOOD:
-            data = world.lake.read(f"{extract.folder(f'ops.{table}', date(1))}/data.csv.zst") or b""
+            data = world.lake.read(f"{layout.folder(f'ops.{table}', date(1))}/data.csv.zst") or b""
             text = zstandard.ZstdDecompressor().stream_reader(data).read().decode()
             csv.field_size_limit(2 * len(HUGE))
             lines = list(csv.DictReader(io.StringIO(text, newline="")))

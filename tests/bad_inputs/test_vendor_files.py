@@ -16,7 +16,8 @@ from support.feeds_world import KNOWN, classify, load_fact, open_queue, open_war
 from support.loads import load_dimensions
 from support.world import World, Worlds
 
-from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS, Feed
+from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS
+from pipeline.feeds.vendor_fields import Feed
 from pipeline.kernel.errors import BadExtract, OceanError
 from pipeline.tasks.load_feed import LoadPartnerOrders
 from pipeline.tasks.load_reviews import LoadReviews

@@ -29,8 +29,8 @@ from pipeline.feeds import review_models, reviews
 from pipeline.kernel import config, postgres
 from pipeline.kernel.errors import ServiceDown
 from pipeline.kernel.settings import every_setting
-from pipeline.services.postgresql import PROGRAMS
-from pipeline.source import extract
+from pipeline.services.postgresql_programs import PROGRAMS
+from pipeline.source import layout
 from pipeline.stage import repairs
 from pipeline.tasks.runtime import stopping
 from pipeline.trust import checks
@@ -412,7 +412,7 @@ def test_the_roles_of_aws_may_do_what_the_pipeline_does_and_delete_no_extract() 
             allowed[action] = {found.split("/")[2] for found in _strings(statement["Resource"]) if "/lake/" in found}
     of_spark = {reviews.STAGE.split("/")[0], reviews.WORK.split("/")[0], review_models.MODELS.split("/")[0], "spark"}
     assert allowed["s3:DeleteObject"] == of_spark
-    assert allowed["s3:PutObject"] == {extract.FOLDER, repairs.FOLDER, "code"} | of_spark
+    assert allowed["s3:PutObject"] == {layout.FOLDER, repairs.FOLDER, "code"} | of_spark
 
 
 def _strings(node: Any) -> set[str]:
@@ -445,7 +445,7 @@ def test_every_secret_of_the_compose_file_comes_from_a_file_that_git_ignores(tmp
     values = dict(line.split("=") for line in text.splitlines())
     assert len(set(values.values())) == len(values)
     named = set(re.findall(r"\$\{(\w+)", (DEPLOY / "docker/docker-compose.yml").read_text()))
-    assert named == set(values) | {"OCEAN_ALERT_URL"}
+    assert named == set(values) | {"OCEAN_ALERT_URL", "SUPERSET_HOSTS", "SUPERSET_HTTPS"}
     subprocess.run(["sh", script], check=True, capture_output=True)
     assert made.read_text() == text
 

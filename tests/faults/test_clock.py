@@ -16,7 +16,7 @@ from support.loads import create_warehouse, extract_date, load_day
 from support.world import World, Worlds
 
 from faults.disturbed import FAULTS, Case, Tally
-from pipeline.source import extract
+from pipeline.source import instants, layout
 from pipeline.tasks.reconcile_source import ReconcileSource
 
 DAY = dt.timedelta(days=1)
@@ -96,11 +96,11 @@ def test_windows_follow_each_other_however_the_clock_of_the_source_jumps(worlds:
                 set_clock(world, random.uniform(-2 * DATES, 2 * DATES) * DAY)
                 extract_date(world, date, [table])
                 tally.count("faults")
-            found = [extract.metadata(world.lake, table, date) for date in dates]
+            found = [layout.metadata(world.lake, table, date) for date in dates]
         windows = [(each.from_watermark, each.to_watermark) for each in found if each]
         assert len(windows) == len(dates)
-        assert windows[0][0] == extract.BEGINNING
-        assert all(extract.instant(begin) <= extract.instant(end) for begin, end in windows)
+        assert windows[0][0] == instants.BEGINNING
+        assert all(instants.instant(begin) <= instants.instant(end) for begin, end in windows)
         assert all(end == begin for (_, end), (begin, _) in pairwise(windows))
 
 

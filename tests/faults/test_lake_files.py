@@ -26,7 +26,7 @@ from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import BadExtract
 from pipeline.lake import seals
-from pipeline.source import extract
+from pipeline.source import bounds, layout
 from pipeline.stage import repairs
 from pipeline.tasks.reconcile_source import ReconcileSource
 
@@ -85,7 +85,7 @@ def test_a_bit_that_flips_in_any_file_is_refused_or_has_no_effect(
         world = worlds.copy(extracted)
         table = random.choice(list(SOURCE_TABLES))
         file = random.choice([*FILES, "bound"])
-        key = extract.bound_key(shop.date(DAY)) if file == "bound" else key_of(table, file)
+        key = bounds.key_of(shop.date(DAY)) if file == "bound" else key_of(table, file)
         before = world.lake.read(key)
         assert before
         flipped = bytearray(before)
@@ -120,7 +120,7 @@ def test_half_a_file_or_another_watermark_is_refused_before_an_extract_begins_in
     worlds: Worlds, extracted: World, checksum: Checksum, change: Callable[[bytes], bytes], file: str, tally: Tally
 ) -> None:
     world = worlds.copy(extracted)
-    key = extract.bound_key(shop.date(DAY)) if file == "bound" else key_of("ops.orders", file)
+    key = bounds.key_of(shop.date(DAY)) if file == "bound" else key_of("ops.orders", file)
     before = world.lake.read(key) or b""
     assert change(before) != before
     world.lake.write(key, change(before))
@@ -195,12 +195,12 @@ def refusal(world: World) -> str | None:
 
 
 def key_of(table: str, file: str, day: int = DAY) -> str:
-    return f"{extract.folder(table, shop.date(day))}/{file}"
+    return f"{layout.folder(table, shop.date(day))}/{file}"
 
 
 def rewrite(world: World, table: str, change: Callable[[Rows], Rows]) -> None:
     """Writes an extract anew, with other rows, as if it had been written so."""
-    found = extract.metadata(world.lake, table, shop.date(DAY))
+    found = layout.metadata(world.lake, table, shop.date(DAY))
     assert found
     text = zstandard.ZstdDecompressor().stream_reader(world.lake.read(key_of(table, found.data)) or b"").read()
     header, *rows = csv.reader(io.StringIO(text.decode()))
@@ -209,7 +209,7 @@ def rewrite(world: World, table: str, change: Callable[[Rows], Rows]) -> None:
     sheet = io.StringIO()
     csv.writer(sheet, lineterminator="\n").writerows([header, *changed])
     data = zstandard.compress(sheet.getvalue().encode())
-    new = replace(found, rows=len(changed), bytes=len(data), sha256=hashlib.sha256(data).hexdigest()).to_json()
+    new = replace(found, rows=len(changed), bytes=len(data), sha256=hashlib.sha256(data).hexdigest()).to_json().encode()
     status: dict[str, Any] = json.loads(world.lake.read(key_of(table, "_SUCCESS")) or b"")
     status["sha256"]["metadata.json"] = hashlib.sha256(new).hexdigest()
     del status[seals.SEAL]

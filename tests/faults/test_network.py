@@ -22,9 +22,9 @@ from faults.proxy import Fault, Proxy, Way, running_proxy
 from pipeline.kernel import postgres, retries
 from pipeline.kernel.config import S3
 from pipeline.kernel.errors import ServiceLost
-from pipeline.lake import objects
+from pipeline.lake import client, upload
 from pipeline.lake.objects import Lake
-from pipeline.source import extract
+from pipeline.source import layout
 
 CUTS, BURSTS = max(1, FAULTS // 5), max(1, FAULTS // 5)
 BUSY = ("orders", "order_lines")
@@ -107,7 +107,7 @@ def test_a_connection_that_is_cut_among_the_rows_costs_no_row(
 
 def bytes_of(case: Case, table: str) -> int:
     """The bytes of a table's extract: its rows are no fewer on any path."""
-    found = extract.metadata(case.world.lake, f"ops.{table}", LAST)
+    found = layout.metadata(case.world.lake, f"ops.{table}", LAST)
     assert found
     return found.bytes
 
@@ -116,7 +116,7 @@ def test_parts_of_an_upload_that_is_cut_are_taken_back_and_the_object_is_not_the
     world: World, services: dict[str, str], monkeypatch: pytest.MonkeyPatch, tally: Tally
 ) -> None:
     part = 5 << 20
-    monkeypatch.setattr(objects, "PART_BYTES", part)
+    monkeypatch.setattr(upload, "PART_BYTES", part)
     with proxied_lake(world, services) as (found, proxy):
         found.check()
         fault = Fault(re.compile(rb"^PUT \S*big\?\S*partNumber=2"), "cut", 1 << 20, times=99)
@@ -131,17 +131,17 @@ def test_parts_of_an_upload_that_is_cut_are_taken_back_and_the_object_is_not_the
 
 def send(found: Lake, data: bytes) -> None:
     """Uploads an object in parts."""
-    with found.upload("big") as upload:
-        for start in range(0, len(data), objects.PART_BYTES):
-            upload.write(data[start : start + objects.PART_BYTES])
+    with found.upload("big") as sink:
+        for start in range(0, len(data), upload.PART_BYTES):
+            sink.write(data[start : start + upload.PART_BYTES])
 
 
 def test_a_part_that_takes_long_on_a_slow_network_arrives(world: World, services: dict[str, str], tally: Tally) -> None:
-    data = Random("slow").randbytes(objects.PART_BYTES + 1)
+    data = Random("slow").randbytes(upload.PART_BYTES + 1)
     with proxied_lake(world, services) as (found, proxy):
         found.check()
         # Longer than an S3 may take that is not there, at each attempt.
-        seconds = objects.SECONDS_TO_CONNECT * 1.5
+        seconds = client.SECONDS_TO_CONNECT * 1.5
         fault = Fault(re.compile(rb"^PUT \S*big\?\S*partNumber=1"), "stall", 1 << 20, seconds=seconds, times=99)
         proxy.faults.append(fault)
         send(found, data)
@@ -154,11 +154,11 @@ def test_a_part_that_takes_long_on_a_slow_network_arrives(world: World, services
 def test_an_s3_that_goes_silent_is_given_up_and_asked_again(
     first_load: Case, services: dict[str, str], monkeypatch: pytest.MonkeyPatch, way: Way, tally: Tally
 ) -> None:
-    monkeypatch.setattr(objects, "SECONDS_TO_WAIT", 0.5)
+    monkeypatch.setattr(client, "SECONDS_TO_WAIT", 0.5)
     monkeypatch.setattr(retries, "FIRST_WAIT", 0)
     monkeypatch.setattr(retries, "JITTER", 0)
     world = first_load.world
-    key = f"{extract.folder('ops.orders', LAST)}/data.csv.zst"
+    key = f"{layout.folder('ops.orders', LAST)}/data.csv.zst"
     data = world.lake.read(key)
     assert data
     with proxied_lake(world, services) as (found, proxy):

@@ -18,7 +18,7 @@ from support.world import World
 
 from pipeline.feeds import purchases
 from pipeline.kernel import postgres
-from pipeline.source import extract
+from pipeline.source import bounds
 from pipeline.tasks.load_reviews import LoadReviews
 
 DAYS = 4
@@ -126,7 +126,7 @@ def set_up(world: World, bought: Iterable[Purchase]) -> None:
 
 
 def set_bound(world: World, day: int, to: dt.datetime) -> None:
-    world.lake.write(extract.bound_key(shop.date(day)), json.dumps({"to_watermark": to.isoformat()}).encode())
+    world.lake.write(bounds.key_of(shop.date(day)), json.dumps({"to_watermark": to.isoformat()}).encode())
 
 
 def buy(world: World, *bought: Purchase) -> None:

@@ -13,24 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.world import World
 
-from pipeline.feeds.landing import (
-    PARTNER_ORDERS,
-    REVIEWS,
-    CleanCsv,
-    Feed,
-    Field,
-    Rejected,
-    Row,
-    accepted,
-    deliveries,
-    read,
-    write_csv,
-)
-from pipeline.feeds.vendor_csv import LONGEST_RECORD, read_csv
+from pipeline.feeds.clean_csv import CleanCsv, write_csv
+from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS, deliveries, read
+from pipeline.feeds.vendor_csv import LONGEST_RECORD, accepted, read_csv
+from pipeline.feeds.vendor_fields import Feed, Field, Row
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import BadExtract, ServiceDown, ServiceLost
 from pipeline.kernel.postgres import sql
-from pipeline.kernel.rejected import LONGEST, storable
+from pipeline.kernel.rejected import LONGEST, Rejected, storable
 from pipeline.lake.objects import Lake
 
 HEADER = b"cid,review_str\n"

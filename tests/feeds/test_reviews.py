@@ -25,7 +25,7 @@ from support.world import World
 from pipeline.feeds import reviews
 from pipeline.feeds.landing import REVIEWS
 from pipeline.kernel.errors import BadExtract, TooManyRejected
-from pipeline.source import extract
+from pipeline.source import bounds
 from pipeline.tasks.load_reviews import LoadReviews
 
 TASK_FAILED = 30
@@ -116,9 +116,7 @@ def test_a_review_that_is_no_longer_delivered_goes_from_fact_and_metric_and_may_
 
 def extract_bound(world: World, day: int) -> None:
     """The bound of a day that is over."""
-    world.lake.write(
-        extract.bound_key(shop.date(day)), f'{{"to_watermark": "{shop.at(day + 1, 0).isoformat()}"}}'.encode()
-    )
+    world.lake.write(bounds.key_of(shop.date(day)), f'{{"to_watermark": "{shop.at(day + 1, 0).isoformat()}"}}'.encode())
 
 
 def test_reviews_of_unknown_customers_are_queued_and_healed_and_leave_the_queue_when_they_vanish(opened: World) -> None:

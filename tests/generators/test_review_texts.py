@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from pipeline.generators import review_words as words
+from pipeline.generators import review_remarks, review_sentences, review_words
 from pipeline.generators.review_texts import _Film, write_review
 
 REVIEWS = [write_review(Random(f"test:{number}")) for number in range(2000)]
@@ -26,13 +26,18 @@ def test_the_same_randomness_gives_the_same_review() -> None:
     [
         *(
             said
-            for kind in (words.OPENERS, words.BRIDGES, words.VERDICTS, words.MIXED_VERDICTS)
+            for kind in (
+                review_sentences.OPENERS,
+                review_sentences.BRIDGES,
+                review_sentences.VERDICTS,
+                review_sentences.MIXED_VERDICTS,
+            )
             for said in kind.values()
         ),
-        *(said for side in words.ASPECTS.values() for said in side.values()),
-        *words.ONE_LINERS.values(),
-        *words.WORDS.values(),
-        words.FACTS,
+        *(said for side in review_remarks.ASPECTS.values() for said in side.values()),
+        *review_sentences.ONE_LINERS.values(),
+        *review_words.WORDS.values(),
+        review_sentences.FACTS,
     ],
 )
 def test_every_name_in_braces_stands_for_something(sentences: tuple[str, ...]) -> None:
@@ -69,7 +74,7 @@ def test_reviews_hold_quotes_commas_emoji_and_letters_beyond_ascii() -> None:
     texts = [review.text for review in REVIEWS]
     for part in ('"', ",", "'", "...", "ñ", "é"):
         assert share(texts, part) > 0.005
-    assert 0.05 < share(texts, *chain(*words.EMOJI.values())) < 0.3
+    assert 0.05 < share(texts, *chain(*review_sentences.EMOJI.values())) < 0.3
 
 
 def test_articles_fit_and_sentences_begin_with_a_capital_unless_all_is_lower_case() -> None:

@@ -11,7 +11,7 @@ from support.databases import create_source_database, drop_database, login
 
 from pipeline.generators.copying import COLUMNS
 from pipeline.generators.shop import LOCK, Simulated, simulate
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.errors import SimulationError
 
 OPENED = dt.date(2026, 1, 20)
@@ -99,7 +99,7 @@ def test_a_killed_simulation_leaves_whole_days_and_goes_on_to_the_same_shop(
         killed.kill()  # it had just begun another day
         killed.communicate()
         with postgres.transaction(simulator_url, "tests") as cursor:
-            postgres.lock(cursor, LOCK)  # the server has noticed
+            locks.lock(cursor, LOCK)  # the server has noticed
             last_order = postgres.value(cursor, "select max(created_ts) from ops.orders")
         days = marked(simulator_url)
         assert last_order.date() == days[-1]

@@ -13,7 +13,7 @@ from support.databases import admin_url, database_of
 from support.world import World
 
 import pipeline
-from pipeline.kernel import postgres, retries
+from pipeline.kernel import locks, postgres, retries
 from pipeline.kernel.config import S3
 from pipeline.kernel.errors import DatabaseError, ServiceDown, ServiceLost, StatementLost, Transient
 from pipeline.lake.objects import Lake
@@ -198,7 +198,7 @@ def test_a_load_waits_for_a_lock_again_and_fails_when_it_never_gets_it(world: Wo
 def held(world: World, name: str) -> Iterator[None]:
     """Somebody else has the lock of that name."""
     with postgres.session(world.warehouse_url, "tests", purpose="holder") as cursor:
-        postgres.lock_session(cursor, name)
+        locks.lock_session(cursor, name)
         cursor.execute("set application_name = 'holder'")
         yield
 

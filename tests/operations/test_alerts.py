@@ -14,7 +14,7 @@ from support.loads import create_warehouse
 from support.receivers import mail_server, webhook
 from support.world import World, Worlds, secrets_of
 
-from pipeline.kernel import config, postgres
+from pipeline.kernel import config, locks, postgres
 from pipeline.kernel.errors import ConfigError, Undelivered
 from pipeline.operations import alerts, summary
 from pipeline.operations.outcome import Outcome, Task
@@ -128,7 +128,7 @@ def test_what_cannot_be_scheduled_is_recorded_and_alerted_of(loaded: World) -> N
 def test_a_load_that_is_told_to_stop_says_so_and_ends_whatever_it_waits_for(worlds: Worlds, loaded: World) -> None:
     world, date = worlds.copy(loaded), str(shop.date(5))  # of which no other test has extracts
     with webhook(PATH) as receiver, postgres.session(world.warehouse_url, "tests") as cursor:
-        postgres.lock_session(cursor, f"extract ops.orders {date}")
+        locks.lock_session(cursor, f"extract ops.orders {date}")
         process = world.where(OCEAN_ALERT_URL=receiver.url).start("DailyWarehouseLoad", "--date", date)
         while postgres.value(cursor, WAITS) == 0:
             assert process.poll() is None
@@ -156,7 +156,8 @@ def test_an_alert_that_nobody_takes_is_logged_and_changes_no_exit_code(broken: W
     with webhook(PATH, 500, 500, 500) as receiver:
         output = broken.where(OCEAN_ALERT_URL=receiver.url).load(DATE, expect=TASK_FAILED)
     assert len(receiver.posts) == alerts.ATTEMPTS == 3
-    assert "WARNING: no alert was sent: cannot post the alert to alert_url, because it answered 500, at" in output
+    because = "it answered 500 Internal Server Error, at the last of 3 attempts"
+    assert f"WARNING: no alert was sent: cannot post the alert to alert_url, because {because}" in output
     assert "bin/luigi --module pipeline DailyWarehouseLoad" in last_lines(output)[-1]
     assert_discreet(broken, output)
 
@@ -172,6 +173,12 @@ def test_an_alert_that_is_not_taken_at_once_is_posted_again() -> None:
     with webhook(PATH, 503, 429) as receiver:
         alerts.post(receiver.url, b'{"text": "hello"}')
     assert receiver.posts == [{"text": "hello"}] * 3
+
+
+def test_an_alert_is_delivered_once_where_the_end_of_the_answer_never_comes() -> None:
+    with webhook(PATH, length=100) as receiver:
+        alerts.post(receiver.url, b'{"text": "hello"}')
+    assert receiver.posts == [{"text": "hello"}]
 
 
 def test_nothing_says_where_alerts_go(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from support import shop
 from support.loads import create_warehouse
 from support.world import World
 
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.tasks.extract_table import ExtractTable
 from pipeline.tasks.runtime import run_log
 
@@ -34,7 +34,7 @@ def opened(world: World) -> World:
 def held(world: World, name: str) -> Iterator[None]:
     """Somebody else has the lock of that name, for which a task then waits."""
     with postgres.session(world.warehouse_url, "tests") as cursor:
-        postgres.lock_session(cursor, name)
+        locks.lock_session(cursor, name)
         yield
 
 

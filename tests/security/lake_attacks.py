@@ -8,7 +8,7 @@ from support.world import World
 from pipeline.feeds import review_models
 from pipeline.lake import seals
 from pipeline.lake.objects import Lake
-from pipeline.source.extract import METADATA, SUCCESS
+from pipeline.source.layout import METADATA, SUCCESS
 
 SQL = "text; create schema if not exists pwned; grant select on dwh.dim_customer to bi_analyst; commit; begin; --"
 # The same for a place within parentheses.

@@ -14,17 +14,17 @@ from pipeline.feeds import purchases
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import BadExtract
 from pipeline.lake import seals
-from pipeline.source import extract
+from pipeline.source import bounds, instants, layout
 from pipeline.stage import repairs
 from pipeline.tasks.load_user_behavior import ExtractPurchases, LoadUserBehavior
 from pipeline.tasks.rebuild import RebuildTable
 
 STATES = "ops.states"
-EXTRACT = extract.folder(STATES, date(1))
+EXTRACT = layout.folder(STATES, date(1))
 REPAIR = f"repair/{STATES}/date={date(1)}/at=20260102T000000000000"
-END = extract.end_of(date(1))
+END = instants.end_of(date(1))
 BEYOND = ["9999-12-31T23:59:59-23:59", (END + dt.timedelta(microseconds=1)).isoformat(), f"{date(1)}T23:00:00-01:01"]
-LATEST = [END.isoformat(), f"{date(1)}T23:00:00-01:00", extract.BEGINNING]
+LATEST = [END.isoformat(), f"{date(1)}T23:00:00-01:00", instants.BEGINNING]
 REFUSED = rf"because it says that {date(1)} is extracted up to .*, which is beyond its end; delete that folder"
 
 
@@ -40,19 +40,19 @@ def shop(world: World) -> World:
 
 def forge_bound(world: World, to: str, *, sealed: bool = True) -> None:
     fields = {"date": str(date(1)), "to_watermark": to}
-    world.lake.write(extract.bound_key(date(1)), seals.seal(fields) if sealed else json.dumps(fields).encode())
+    world.lake.write(bounds.key_of(date(1)), seals.seal(fields) if sealed else json.dumps(fields).encode())
 
 
 def forge_success(world: World, to: str) -> None:
-    key = f"{EXTRACT}/{extract.SUCCESS}"
+    key = f"{EXTRACT}/{layout.SUCCESS}"
     fields = json.loads(world.lake.read(key) or b"")
     del fields["seal"]
     world.lake.write(key, seals.seal(fields | {"to_watermark": to}))
 
 
 def choose(world: World, day: int, end: dt.datetime) -> str:
-    with postgres.session(world.operational_url, "operational", purpose=extract.PURPOSE) as source:
-        return extract.choose_bound(source, world.lake, date(day), end, dt.timedelta(0))
+    with postgres.session(world.operational_url, "operational", purpose=bounds.PURPOSE) as source:
+        return bounds.choose(source, world.lake, date(day), end, dt.timedelta(0))
 
 
 def loaded_to(world: World) -> dt.datetime:
@@ -64,11 +64,11 @@ def loaded_to(world: World) -> dt.datetime:
 def test_a_bound_beyond_the_end_of_its_date_is_refused_by_its_file(shop: World, to: str) -> None:
     for sealed in (True, False):
         forge_bound(shop, to, sealed=sealed)
-        with pytest.raises(BadExtract, match=rf"{extract.bound_key(date(1))}, {REFUSED}"):
-            extract.bound(shop.lake, date(1))
-        with pytest.raises(BadExtract, match=rf"{extract.bound_key(date(1))}, {REFUSED}"):
-            choose(shop, 2, extract.end_of(date(2)))
-    assert not shop.lake.exists(extract.bound_key(date(2)))
+        with pytest.raises(BadExtract, match=rf"{bounds.key_of(date(1))}, {REFUSED}"):
+            bounds.chosen(shop.lake, date(1))
+        with pytest.raises(BadExtract, match=rf"{bounds.key_of(date(1))}, {REFUSED}"):
+            choose(shop, 2, instants.end_of(date(2)))
+    assert not shop.lake.exists(bounds.key_of(date(2)))
 
 
 @pytest.mark.parametrize("to", [*BEYOND, "9999-12-31T00:00:00"])
@@ -103,7 +103,7 @@ def test_what_goes_no_further_than_its_date_is_believed(shop: World, to: str) ->
     forge(shop.lake, EXTRACT, to_watermark=to)
     extract_date(shop, date(2), [STATES])
     load_stages(shop, date(1), [STATES])
-    found = extract.metadata(shop.lake, STATES, date(2))
+    found = layout.metadata(shop.lake, STATES, date(2))
     assert found
     assert found.from_watermark == to
 
@@ -111,12 +111,12 @@ def test_what_goes_no_further_than_its_date_is_believed(shop: World, to: str) ->
 def test_an_extract_of_the_last_date_that_there_is_is_read_like_any_other(shop: World) -> None:
     for file in shop.lake.objects(EXTRACT):
         shop.lake.write(file.key.replace(str(date(1)), str(dt.date.max)), shop.lake.read(file.key) or b"")
-    forge(shop.lake, extract.folder(STATES, dt.date.max), date=str(dt.date.max))
-    assert extract.metadata(shop.lake, STATES, dt.date.max)
+    forge(shop.lake, layout.folder(STATES, dt.date.max), date=str(dt.date.max))
+    assert layout.metadata(shop.lake, STATES, dt.date.max)
 
 
 def test_no_bound_is_chosen_beyond_the_end_of_its_date(shop: World) -> None:
-    assert extract.instant(choose(shop, 3, extract.end_of(date(9)))) == extract.end_of(date(3))
+    assert instants.instant(choose(shop, 3, instants.end_of(date(9)))) == instants.end_of(date(3))
 
 
 def test_a_repair_takes_stage_no_further_whatever_it_says(shop: World) -> None:

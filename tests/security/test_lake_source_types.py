@@ -9,7 +9,7 @@ from support.loads import create_warehouse, extract_date, load_stages
 from support.shop import at, date, open_shop, update
 from support.world import World, Worlds
 
-from pipeline.source import extract
+from pipeline.source import layout
 from pipeline.source.columns import fits
 
 SUPPLIERS = "ops.suppliers"
@@ -95,7 +95,7 @@ def test_names_comments_and_texts_of_the_source_are_no_statements(shop: World) -
     shop.source(with_comment, (SQL,))
     update(shop, "suppliers", {"supplier_id": 1}, at(1), name=SQL)
     load(shop, 1)
-    found = extract.metadata(shop.lake, SUPPLIERS, date(1))
+    found = layout.metadata(shop.lake, SUPPLIERS, date(1))
     assert found is not None
     assert found.columns[-1].name == HOSTILE[:60]
     assert types_of_stage(shop)[HOSTILE[:60]] == "text"

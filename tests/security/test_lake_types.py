@@ -17,13 +17,13 @@ from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import BadExtract
 from pipeline.lake import forms
-from pipeline.source import extract
+from pipeline.source import layout
 from pipeline.source.columns import Column
 from pipeline.stage import repairs
 
 STATES = "ops.states"
-EXTRACT = extract.folder(STATES, date(1))
-NEXT = extract.folder(STATES, date(2))
+EXTRACT = layout.folder(STATES, date(1))
+NEXT = layout.folder(STATES, date(2))
 REPAIR = f"repair/{STATES}/date={date(1)}/at=20260102T000000000000"
 ROOT = Path(pipeline.__file__).parent
 TASK_FAILED = 30
@@ -122,7 +122,7 @@ FORGED: list[tuple[str, Any]] = [
 def test_a_field_of_another_form_is_refused_by_its_file(attacked: World, field: str, value: Any) -> None:
     forge(attacked.lake, EXTRACT, **{field: value})
     with pytest.raises(BadExtract, match=rf"{EXTRACT}/metadata\.json, because .*; delete that folder"):
-        extract.metadata(attacked.lake, STATES, date(1))
+        layout.metadata(attacked.lake, STATES, date(1))
 
 
 @pytest.mark.parametrize("name", ["etl_batch", "etl_deleted_ts", "name"])
@@ -130,7 +130,7 @@ def test_an_extract_with_a_column_of_stage_s_own_or_a_column_twice_is_refused(at
     found = columns_with(attacked.lake, EXTRACT, "none")
     forge(attacked.lake, EXTRACT, columns=[*found, {"name": name, "type": "text", "nullable": True}])
     with pytest.raises(BadExtract, match="its columns are not those of an extract"):
-        extract.metadata(attacked.lake, STATES, date(1))
+        layout.metadata(attacked.lake, STATES, date(1))
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,9 @@ def test_a_file_that_would_fill_the_memory_is_not_read_to_its_end(
 ) -> None:
     monkeypatch.setattr("pipeline.lake.seals.LONGEST", 1000)
     monkeypatch.setattr("pipeline.lake.seals.read_small.__defaults__", (1000,))
-    vouch(attacked.lake, EXTRACT, {extract.METADATA: b" " * 1001})
+    vouch(attacked.lake, EXTRACT, {layout.METADATA: b" " * 1001})
     with pytest.raises(BadExtract, match="it is longer than 1,000 bytes"):
-        extract.metadata(attacked.lake, STATES, date(1))
+        layout.metadata(attacked.lake, STATES, date(1))
 
 
 # Types of PostgreSQL as it writes them: those that an extract keeps, and those that it reads as text.
@@ -252,10 +252,10 @@ def test_a_file_that_is_nested_too_deeply_is_refused() -> None:
 
 
 def test_what_an_extract_writes_is_of_its_form(shop: World) -> None:
-    found = extract.metadata(shop.lake, STATES, date(1))
+    found = layout.metadata(shop.lake, STATES, date(1))
     assert found is not None
     assert Column("state_code", "text", nullable=False) in found.columns or found.columns[0].name == "state_code"
-    assert extract.Metadata.form(json.loads(found.to_json())) == found
+    assert layout.Metadata.form(json.loads(found.to_json())) == found
 
 
 def calls(path: Path) -> set[str]:

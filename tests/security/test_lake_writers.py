@@ -12,7 +12,8 @@ from support.world import ROOT
 from test_deploy_files import template
 
 from pipeline.kernel.config import S3
-from pipeline.lake.objects import PART_BYTES, Lake
+from pipeline.lake.objects import Lake
+from pipeline.lake.upload import PART_BYTES
 
 DATA, SERVICE, EMR = (template(ROOT / f"deploy/aws/{name}.yaml")["Resources"] for name in ("data", "service", "emr"))
 ROLES = {

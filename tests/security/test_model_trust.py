@@ -27,7 +27,7 @@ from pipeline.feeds.landing import REVIEWS
 from pipeline.kernel import postgres
 from pipeline.kernel.config import S3
 from pipeline.kernel.errors import BadExtract, ConfigError, SparkFailed
-from pipeline.kernel.postgres import Readable
+from pipeline.kernel.streams import Closable
 from pipeline.lake import folders
 from pipeline.lake.objects import Lake, Object
 from pipeline.spark import local
@@ -178,7 +178,7 @@ class Planted(Lake):
     def objects(self, folder: str) -> list[Object]:
         return [Object(f"{folder}/{key}", 1, dt.datetime.now(dt.UTC)) for key in self.keys]
 
-    def open(self, key: str) -> Readable | None:
+    def open(self, key: str) -> Closable | None:
         return io.BytesIO(b"x")
 
     def write(self, key: str, data: bytes) -> None:

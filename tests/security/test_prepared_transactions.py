@@ -17,7 +17,7 @@ from support.shop import open_shop
 from support.world import ROOT, World, Worlds, running_services
 
 from pipeline import services
-from pipeline.kernel import postgres, waiting
+from pipeline.kernel import locks, postgres, waiting
 from pipeline.services.access import LOGINS, WAREHOUSE
 
 GID = "it's \x1b[31mmine"
@@ -114,11 +114,11 @@ def test_a_load_that_waits_for_a_prepared_transaction_says_whose_it_is(
         if len(told) == 1:
             run(preparing.warehouse_url, f"rollback prepared {LITERAL}")
 
-    monkeypatch.setattr(postgres.logger, "info", tell)
+    monkeypatch.setattr(locks.logger, "info", tell)
     prepare(preparing.warehouse_url, "lock table dwh.fact_order in share mode")
     with postgres.transaction(preparing.warehouse_url, "tests") as cursor:
         cursor.execute("set local lock_timeout = '1min'")  # where nothing is said, nobody ends it
-        postgres.lock_tables(cursor, "dwh.fact_order")
+        locks.lock_tables(cursor, "dwh.fact_order")
     said = f"waits for the lock dwh.fact_order: the prepared transaction {GID!r} of role 'etl_load' holds it, since 20"
     assert told[0].startswith(said)
 

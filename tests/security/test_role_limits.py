@@ -21,10 +21,10 @@ from support.feeds_world import settings_of
 from support.loads import create_source, create_warehouse
 from support.world import ROOT, World, Worlds
 
-from pipeline.kernel import limits, postgres, waiting
+from pipeline.kernel import limits, locks, postgres, waiting
 from pipeline.kernel.errors import DatabaseError, ServiceDown
 from pipeline.services.access import READERS
-from pipeline.services.postgresql import PROGRAMS
+from pipeline.services.postgresql_programs import PROGRAMS
 
 HOSTILE = (
     "select pg_sleep(0)",
@@ -259,7 +259,7 @@ def test_a_load_that_waits_says_for_whom_and_ends_when_it_is_told_to(
     }[kind]
     create_source(world)
     with postgres.transaction(world.warehouse_url, "tests") as cursor:
-        (postgres.lock if kind == "advisory" else postgres.lock_tables)(cursor, name)
+        (locks.lock if kind == "advisory" else locks.lock_tables)(cursor, name)
         pid = postgres.value(cursor, "select pg_backend_pid()")
         date = () if kind == "table" else ("--date", "2026-01-01")
         process = world.start(*task, *date)
@@ -284,7 +284,7 @@ def test_who_waits_is_served_when_the_lock_is_free(world: World, monkeypatch: py
         postgres.transaction(world.warehouse_url, "tests") as second,
         first.cursor() as cursor,
     ):
-        postgres.lock(cursor, "one")
+        locks.lock(cursor, "one")
         told: list[str] = []
 
         def release(message: str, *values: object) -> None:
@@ -292,8 +292,8 @@ def test_who_waits_is_served_when_the_lock_is_free(world: World, monkeypatch: py
             if len(told) == 3:
                 first.rollback()
 
-        monkeypatch.setattr(postgres.logger, "info", release)
-        postgres.lock(second, "one")
+        monkeypatch.setattr(locks.logger, "info", release)
+        locks.lock(second, "one")
         assert all("waits for the lock one: 'oceanrecords first' of role 'etl_load'" in line for line in told[:3])
         assert len(told) >= 3
 

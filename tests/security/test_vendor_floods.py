@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.feeds import risk_api, vendor_csv
 from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS
-from pipeline.feeds.vendor_csv import BLOCK, Feed, Row, accepted, read_csv
+from pipeline.feeds.vendor_csv import BLOCK, accepted, read_csv
+from pipeline.feeds.vendor_fields import Feed, Row
 from pipeline.kernel.errors import BadAnswer, TooManyRejected
 from pipeline.kernel.rejected import MOST_ROWS, Rejected, Rejections
 

@@ -17,7 +17,7 @@ from pipeline.kernel.errors import BadExtract, LoadIncomplete, printable
 from pipeline.kernel.rejected import Rejected
 from pipeline.lake import forms
 from pipeline.operations.outcome import Outcome, Task
-from pipeline.operations.status import Finding, Status
+from pipeline.operations.state import Finding, Status
 from pipeline.operations.summary import of_failure, table
 from pipeline.tasks.base import show
 from pipeline.tasks.load_feed import LoadPartnerOrders

@@ -32,7 +32,7 @@ from support.world import BEFORE, SIMULATED, embedded, luigid, secrets_of
 
 from pipeline import services
 from pipeline.kernel.errors import ServiceFailed
-from pipeline.services import postgresql, superset
+from pipeline.services import postgresql_programs, superset
 from pipeline.services.luigid_service import Luigid
 
 
@@ -681,11 +681,11 @@ def test_as_root_a_home_that_others_may_not_enter_is_refused() -> None:
 def test_as_root_programs_that_others_may_not_enter_are_copied(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = home.parent / "closed"
     closed.mkdir(mode=0o700)
-    package = postgresql._installed()
+    package = postgresql_programs.wheel()
     for part in (package, package.with_name(package.name + ".libs")):
         shutil.copytree(part, closed / part.name, symlinks=True)
-    (closed / package.name / postgresql.PROGRAMS).chmod(0o700)  # as under a umask of 077
-    monkeypatch.setattr(postgresql, "_installed", lambda: closed / package.name)
+    (closed / package.name / postgresql_programs.PROGRAMS).chmod(0o700)  # as under a umask of 077
+    monkeypatch.setattr(postgresql_programs, "wheel", lambda: closed / package.name)
     services.up(home)
     assert all_run(home)
     assert psutil.Process(pids(home)["postgresql"]).cmdline()[0].startswith(str(home))

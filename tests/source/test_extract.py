@@ -22,13 +22,13 @@ from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import config, postgres
 from pipeline.kernel.errors import SchemaDrift, ServiceLost, SourceUnsafe
 from pipeline.lake.objects import Lake
-from pipeline.source import extract
+from pipeline.source import bounds, extract, instants, layout
 
 
 def rows(world: World, table: str, day: int) -> list[dict[str, str]]:
-    found = extract.metadata(world.lake, table, date(day))
+    found = layout.metadata(world.lake, table, date(day))
     assert found is not None
-    data = world.lake.read(f"{extract.folder(table, date(day))}/{found.data}")
+    data = world.lake.read(f"{layout.folder(table, date(day))}/{found.data}")
     assert data is not None
     assert (len(data), hashlib.sha256(data).hexdigest()) == (found.bytes, found.sha256)
     plain = (
@@ -44,7 +44,7 @@ def products(world: World, day: int) -> set[str]:
 
 
 def bound(world: World, day: int) -> dt.datetime:
-    text = world.lake.read(extract.bound_key(date(day)))
+    text = world.lake.read(bounds.key_of(date(day)))
     assert text is not None
     return dt.datetime.fromisoformat(json.loads(text)["to_watermark"])
 
@@ -65,7 +65,7 @@ def test_an_empty_window_gives_a_valid_empty_extract(world: World) -> None:
     open_shop(world)
     extract_date(world, date(1))
     extract_date(world, date(2))
-    folder = extract.folder("ops.orders", date(2))
+    folder = layout.folder("ops.orders", date(2))
     assert rows(world, "ops.orders", 2) == []
     for name in ("data.csv.zst", "metadata.json", "create_delta.sql", "create_stage.sql", "_SUCCESS"):
         assert world.lake.exists(f"{folder}/{name}")
@@ -85,7 +85,7 @@ def test_an_extract_is_finished_only_when_all_its_files_are_there(
     monkeypatch.setattr(Lake, "write", fail)
     with pytest.raises(ServiceLost):
         extract_date(world, date(1), ["ops.products"])
-    assert not world.lake.exists(f"{extract.folder('ops.products', date(1))}/_SUCCESS")
+    assert not world.lake.exists(f"{layout.folder('ops.products', date(1))}/_SUCCESS")
 
 
 def test_all_tables_of_a_date_share_one_bound_also_when_they_are_extracted_later(world: World) -> None:
@@ -94,7 +94,7 @@ def test_all_tables_of_a_date_share_one_bound_also_when_they_are_extracted_later
     add_product(world, 2, 5, at(2))
     extract_date(world, date(1), ["ops.products"])
     for table in ("ops.orders", "ops.products"):
-        found = extract.metadata(world.lake, table, date(1))
+        found = layout.metadata(world.lake, table, date(1))
         assert found is not None
         assert dt.datetime.fromisoformat(found.to_watermark) == bound(world, 1)
     assert products(world, 1) == {"1"}
@@ -106,7 +106,7 @@ def test_an_extract_begins_where_the_nearest_earlier_one_ended_whatever_the_gap(
     add_product(world, 2, 5, at(3))
     extract_date(world, date(9))
     assert products(world, 9) == {"2"}
-    found = extract.metadata(world.lake, "ops.products", date(9))
+    found = layout.metadata(world.lake, "ops.products", date(9))
     assert found is not None
     assert found.from_watermark == bound(world, 1).isoformat()
 
@@ -119,7 +119,7 @@ def test_a_transaction_open_during_the_extract_is_in_the_warehouse_after_the_nex
         # now() is the start of this transaction, and below the bound that the clock alone would give.
         cursor.execute("insert into ops.products select 2, 'SKU-2', 'Late', 1, 1, 7")
         extract_date(world, today)
-        assert extract.metadata(world.lake, "ops.products", today) is not None
+        assert layout.metadata(world.lake, "ops.products", today) is not None
         load_stages(world, today)
     late.close()
     assert world.warehouse("select product_id from stage.products") == [(1,)]
@@ -165,14 +165,14 @@ def test_a_prepared_transaction_is_in_the_warehouse_after_the_next_date(preparin
 def test_a_bound_stays_behind_the_clock_by_the_lag_and_never_goes_back(world: World) -> None:
     open_shop(world)
     today = dt.datetime.now(dt.UTC).date()
-    with postgres.session(world.operational_url, "operational", purpose=extract.PURPOSE) as source:
-        first = extract.choose_bound(source, world.lake, today, extract.end_of(today), dt.timedelta(0))
-        again = extract.choose_bound(source, world.lake, today, extract.end_of(today), dt.timedelta(0))
-        next_day = extract.choose_bound(
+    with postgres.session(world.operational_url, "operational", purpose=bounds.PURPOSE) as source:
+        first = bounds.choose(source, world.lake, today, instants.end_of(today), dt.timedelta(0))
+        again = bounds.choose(source, world.lake, today, instants.end_of(today), dt.timedelta(0))
+        next_day = bounds.choose(
             source,
             world.lake,
             today + dt.timedelta(days=1),
-            extract.end_of(today + dt.timedelta(days=1)),
+            instants.end_of(today + dt.timedelta(days=1)),
             dt.timedelta(hours=1),
         )
     assert first == again == next_day
@@ -188,14 +188,14 @@ def test_a_role_that_cannot_see_when_transactions_began_is_told_what_to_grant(wo
     world.source("grant usage on schema ops to reader; grant select on all tables in schema ops to reader")
     host = world.operational_url.rsplit("@", 1)[1]
     try:
-        with postgres.session(f"postgresql://reader:reader@{host}", "operational", purpose=extract.PURPOSE) as source:
+        with postgres.session(f"postgresql://reader:reader@{host}", "operational", purpose=bounds.PURPOSE) as source:
             # SELECT is enough while nobody is in a transaction.
-            bound = extract.choose_bound(source, world.lake, date(1), extract.end_of(date(1)), dt.timedelta(0))
+            bound = bounds.choose(source, world.lake, date(1), instants.end_of(date(1)), dt.timedelta(0))
             extract.extract(source, world.lake, SOURCE_TABLES["ops.products"], date(1), bound, config.settings())
             with psycopg2.connect(world.simulator_url) as other, other.cursor() as cursor:
                 cursor.execute("select 1")
                 with pytest.raises(SourceUnsafe, match="grant pg_read_all_stats"):
-                    extract.choose_bound(source, world.lake, date(2), extract.end_of(date(2)), dt.timedelta(0))
+                    bounds.choose(source, world.lake, date(2), instants.end_of(date(2)), dt.timedelta(0))
             other.close()
     finally:
         with postgres.session(admin.removesuffix("postgres") + database, "tests") as cursor:
@@ -267,7 +267,7 @@ def test_gzip_extracts_load_as_well(world: World, monkeypatch: pytest.MonkeyPatc
     add_order(world, 1, at(1), 1, 1)
     extract_date(world, date(1))
     assert len(rows(world, "ops.order_lines", 1)) == 2
-    assert world.lake.exists(f"{extract.folder('ops.order_lines', date(1))}/data.csv.gz")
+    assert world.lake.exists(f"{layout.folder('ops.order_lines', date(1))}/data.csv.gz")
     load_stages(world, date(1))
     load_dimensions(world)
     load_facts(world)
@@ -288,7 +288,7 @@ def test_the_generated_ddl_runs(world: World) -> None:
     open_shop(world)
     create_warehouse(world)
     extract_date(world, date(1))
-    folder = extract.folder("ops.orders", date(1))
+    folder = layout.folder("ops.orders", date(1))
     for schema in ("delta", "stage"):
         ddl = world.lake.read(f"{folder}/create_{schema}.sql")
         assert ddl is not None

@@ -8,9 +8,9 @@ from support.shop import OPENING, add_product, at, date, insert, open_shop, upda
 from support.world import World
 
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.errors import BadExtract, TooManyRejected
-from pipeline.source import extract
+from pipeline.source import layout
 from pipeline.stage import merge
 from pipeline.tasks.load_table import LoadStage
 
@@ -52,10 +52,10 @@ def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_t
     for day in (1, 2):
         add_product(shop, 10 + day, 5, at(day))
         extract_date(shop, date(day), PRODUCTS)
-    first = extract.metadata(shop.lake, "ops.products", date(1))
+    first = layout.metadata(shop.lake, "ops.products", date(1))
     assert first
     with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
-        postgres.lock(cursor, "stage.products")
+        locks.lock(cursor, "stage.products")
         merge.Load(cursor, shop.lake, SOURCE_TABLES["ops.products"], first, max_rejected=0.01).run()
         waiting = pool.submit(LoadStage(date(2), table="ops.products").run)
         assert locks_waited_for(shop, waiting) == [("advisory", "ExclusiveLock")]
@@ -118,7 +118,7 @@ def test_a_later_date_loads_what_an_earlier_one_extracted_and_never_loaded(shop:
     table = SOURCE_TABLES["ops.products"]
 
     def due(day: int) -> list[str]:
-        found = extract.metadata(shop.lake, "ops.products", date(day))
+        found = layout.metadata(shop.lake, "ops.products", date(day))
         assert found is not None
         with postgres.session(shop.warehouse_url, "tests") as cursor:
             return [each.date for each in merge.unloaded(cursor, shop.lake, table, found)]
@@ -130,7 +130,7 @@ def test_a_later_date_loads_what_an_earlier_one_extracted_and_never_loaded(shop:
     load_stages(shop, date(3), PRODUCTS)  # leaves a gap, so what comes after it does not close it
     assert due(4) == ["2026-01-02", "2026-01-03", "2026-01-04"]
     shop.lake.client.delete_object(
-        Bucket=shop.lake.bucket, Key=f"{shop.lake.prefix}/{extract.folder('ops.products', date(2))}/_SUCCESS"
+        Bucket=shop.lake.bucket, Key=f"{shop.lake.prefix}/{layout.folder('ops.products', date(2))}/_SUCCESS"
     )
     with pytest.raises(BadExtract, match=r"no extract on s3://.* lies between"):
         due(4)

@@ -19,7 +19,7 @@ from support.shop import add_order, add_product, at, date, insert, open_shop, up
 from support.world import World
 
 from pipeline.catalog import DIMENSIONS, FACTS
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.star import dwh
 from pipeline.tasks.load_table import LoadDimension, LoadFact
 from pipeline.tasks.runtime.targets import Marker
@@ -152,7 +152,7 @@ def test_a_new_version_waits_for_a_load_of_lines_that_still_runs(shop: World) ->
             dwh.load_dimension(cursor, DIMENSIONS["dim_product"])
 
     with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
-        postgres.lock_tables(cursor, "dwh.fact_order_line")
+        locks.lock_tables(cursor, "dwh.fact_order_line")
         dwh.load_fact(cursor, FACTS["fact_order_line"])
         versions = pool.submit(load_versions)
         assert locks_waited_for(shop, versions) == [("dwh.fact_order_line", FOR_A_LOAD)]
@@ -174,7 +174,7 @@ def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_t
         extract_date(shop, date(day))
     load_stages(shop, date(2))
     with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
-        postgres.lock_tables(cursor, f"dwh.{table}")
+        locks.lock_tables(cursor, f"dwh.{table}")
         if table in FACTS:
             dwh.load_fact(cursor, FACTS[table])
             second: LoadFact | LoadDimension = LoadFact(date(3), table=table)

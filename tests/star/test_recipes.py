@@ -56,7 +56,7 @@ def second_day(worlds: Worlds, first_day: World, copy: Copy) -> World:
 
 def test_the_columns_of_every_table_are_read_from_its_file(first_day: World) -> None:
     for path in sql_files.files("ddl"):
-        for table, columns in new_columns.declared(sql_files.text(path)).items():
+        for table, columns in new_columns.declared(sql_files.read(path)).items():
             assert list(columns) == [name for (name,) in first_day.warehouse(COLUMNS, (table,))], table
 
 

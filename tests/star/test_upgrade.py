@@ -1,18 +1,21 @@
 """A warehouse of an earlier version is upgraded in place: it then is what a new one is, and goes on as that does."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import shop
-from support.loads import create_warehouse
+from support.loads import create_warehouse, locks_waited_for
 from support.world import World, Worlds
 
-from pipeline.kernel import postgres, sql_files
+from pipeline.kernel import locks, postgres, sql_files
 from pipeline.kernel.errors import CannotUpgrade, DatabaseError
 from pipeline.star import schema
 
-FIRST_VERSION = Path(__file__).with_name("first_version.sql").read_text("utf-8")
+FIRST_VERSION, SECOND_VERSION = (
+    Path(__file__).with_name(f"{name}_version.sql").read_text("utf-8") for name in ("first", "second")
+)
 LIMIT = {"lost_order_limit": 0.05}
 TASK_FAILED = 30
 
@@ -71,7 +74,12 @@ def old(world: World) -> World:
     return world
 
 
-def test_a_warehouse_of_the_first_version_goes_on_as_if_this_one_had_loaded_it_all(services_home: Path) -> None:
+@pytest.mark.parametrize(
+    ("dump", "migrates"), [(FIRST_VERSION, True), (SECOND_VERSION, False)], ids=["first", "second"]
+)
+def test_a_warehouse_of_an_earlier_version_goes_on_as_if_this_one_had_loaded_it_all(
+    services_home: Path, dump: str, migrates: bool
+) -> None:
     worlds = Worlds(services_home, "upgrade")
     fresh = worlds.new()
     trade_of_the_first_day(fresh)
@@ -79,11 +87,11 @@ def test_a_warehouse_of_the_first_version_goes_on_as_if_this_one_had_loaded_it_a
     trade_of_the_second_day(fresh)
     fresh.load(shop.date(2))
     upgraded = worlds.copy_lake(fresh)
-    upgraded.warehouse(FIRST_VERSION)
+    upgraded.warehouse(dump)
     trade_of_the_third_day(fresh)
     output = upgraded.load(shop.date(3))
     fresh.load(shop.date(3))
-    assert "upgraded the warehouse: 0001_" in output
+    assert ("upgraded the warehouse: 0001_" in output) == migrates
     assert upgraded.checksum() == fresh.checksum()
     assert upgraded.rows(CATALOG) == fresh.rows(CATALOG)
     worlds.drop()
@@ -101,6 +109,17 @@ def test_a_new_warehouse_needs_no_migration(world: World) -> None:
     create_warehouse(world)
     files = [path.removeprefix("migrations/") for path in sql_files.files("migrations")]
     assert world.warehouse(MIGRATIONS) == [(number, name, False) for number, name in enumerate(files, 1)]
+
+
+def test_an_upgrade_beside_a_load_waits_without_keeping_what_the_load_needs_next(world: World) -> None:
+    create_warehouse(world)
+    with ThreadPoolExecutor() as threads:
+        with postgres.transaction(world.warehouse_url, "warehouse") as load:
+            locks.lock_tables(load, "dwh.fact_order_line")
+            upgrade = threads.submit(create_warehouse, world)
+            assert locks_waited_for(world, upgrade) == [("dwh.fact_order_line", "ShareRowExclusiveLock")]
+            locks.lock_tables(load, "dwh.fact_order")
+        upgrade.result()
 
 
 def test_a_migration_that_fails_leaves_the_warehouse_of_before(old: World) -> None:

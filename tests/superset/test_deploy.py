@@ -361,6 +361,9 @@ def test_what_is_deployed_already_is_left_alone(site: Site, monkeypatch: pytest.
     assert site.server() == before
     superset = Superset(site.home, Access.read(site.home, {}))
     assert superset.is_current()
+    monkeypatch.setenv("SUPERSET_HOSTS", "dashboards.invalid")
+    assert not superset.is_current()
+    monkeypatch.delenv("SUPERSET_HOSTS")
     monkeypatch.setenv("SUPERSET_ANONYMOUS", "1")
     assert not superset.is_current()
     monkeypatch.setenv("SUPERSET_ANONYMOUS", "yes")
@@ -372,11 +375,17 @@ def test_what_is_deployed_already_is_left_alone(site: Site, monkeypatch: pytest.
 def test_behind_a_proxy_that_ends_tls_cookies_and_addresses_are_https(site: Site) -> None:
     kept = site.home / "superset.json"
     settings = kept.read_text()
-    assert settings.count('"https": false') == 1
+    assert (settings.count('"https": false'), settings.count('"hosts": ""')) == (1, 1)
+    served = settings.replace('"https": false', '"https": true').replace(
+        '"hosts": ""', '"hosts": "a.invalid, b.invalid"'
+    )
     try:
-        kept.write_text(settings.replace('"https": false', '"https": true'))
+        kept.write_text(served)
         services.up(site.home)
-        proxied = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "dashboards.invalid"}
+        proxied = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "other.invalid"}
+        other = urllib3.request("GET", f"{site.url}/login/", headers=proxied, redirect=False)
+        assert (other.status, "name the host in SUPERSET_HOSTS" in other.data.decode()) == (403, True)
+        proxied["X-Forwarded-Host"] = "b.invalid"
         page = urllib3.request("GET", f"{site.url}/login/", headers=proxied, redirect=False)
         assert (page.status, "Secure" in page.headers["Set-Cookie"].split("; ")) == (200, True)
         plain = urllib3.request("GET", f"{site.url}/login/", redirect=False)

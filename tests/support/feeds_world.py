@@ -19,8 +19,9 @@ from pyarrow import parquet
 
 from pipeline.catalog import FACTS
 from pipeline.feeds import landing, reviews
-from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS, Feed
-from pipeline.kernel import config, postgres
+from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS
+from pipeline.feeds.vendor_fields import Feed
+from pipeline.kernel import config, locks, postgres
 from pipeline.lake.objects import Lake
 from pipeline.spark.job import Job, Say
 from pipeline.star import dwh
@@ -80,7 +81,7 @@ def load_behavior(world: World, day: int, min_quantity: int | None = None) -> No
 def load_fact(world: World, name: str) -> dwh.Written:
     """Brings one fact up to date with stage and dimensions."""
     with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-        postgres.lock_tables(cursor, f"dwh.{name}")
+        locks.lock_tables(cursor, f"dwh.{name}")
         return dwh.load_fact(cursor, FACTS[name])
 
 

@@ -7,9 +7,9 @@ from importlib import resources
 from typing import Any
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
-from pipeline.source import extract
+from pipeline.source import bounds, extract, instants, layout
 from pipeline.stage import merge
 from pipeline.star import dwh, mart, schema
 from support.world import World
@@ -38,8 +38,8 @@ def create_warehouse(world: World) -> None:
 
 def extract_date(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABLES) -> None:
     """The extracts of a date, without Luigi."""
-    with postgres.session(world.operational_url, "operational", purpose=extract.PURPOSE) as source:
-        bound = extract.choose_bound(source, world.lake, date, extract.end_of(date), dt.timedelta(0))
+    with postgres.session(world.operational_url, "operational", purpose=bounds.PURPOSE) as source:
+        bound = bounds.choose(source, world.lake, date, instants.end_of(date), dt.timedelta(0))
         for table in tables:
             extract.extract(source, world.lake, SOURCE_TABLES[table], date, bound, settings())
 
@@ -48,10 +48,10 @@ def load_stages(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABL
     """Loads the extracts of a date into stage, without markers: what was loaded before is replayed."""
     for name in tables:
         table = SOURCE_TABLES[name]
-        found = extract.metadata(world.lake, name, date)
+        found = layout.metadata(world.lake, name, date)
         assert found is not None
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-            postgres.lock(cursor, f"stage.{table.short}")
+            locks.lock(cursor, f"stage.{table.short}")
             merge.Load(cursor, world.lake, table, found, settings().max_rejected).run()
 
 
@@ -60,7 +60,7 @@ def load_dimensions(world: World, *without: str) -> None:
     for name, dimension in DIMENSIONS.items():
         if name not in without:
             with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-                postgres.lock_tables(cursor, f"dwh.{name}")
+                locks.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_dimension(cursor, dimension)
 
 
@@ -68,7 +68,7 @@ def load_facts(world: World) -> None:
     """Brings the facts up to date with stage and dimensions, and the mart with the facts."""
     for name, fact in FACTS.items():
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-            postgres.lock_tables(cursor, f"dwh.{name}")
+            locks.lock_tables(cursor, f"dwh.{name}")
             dwh.load_fact(cursor, fact)
     keep_mart(world)
 

@@ -22,8 +22,8 @@ class Webhook:
 
 
 @contextmanager
-def webhook(path: str, *statuses: int) -> Iterator[Webhook]:
-    """A server that takes alerts at this path."""
+def webhook(path: str, *statuses: int, length: int = 0) -> Iterator[Webhook]:
+    """A server that takes alerts at this path. Where it says that its answer has a `length`, that never comes."""
     found = Webhook(statuses=list(statuses))
 
     class Answer(BaseHTTPRequestHandler):
@@ -33,7 +33,11 @@ def webhook(path: str, *statuses: int) -> Iterator[Webhook]:
             found.posts.append(json.loads(body))
             found.headers.append(self.headers)
             self.send_response(status)
+            if length:
+                self.send_header("Content-Length", str(length))
             self.end_headers()
+            if length:
+                self.rfile.read(1)  # until the other side has had enough
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -12,7 +13,7 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import psutil
 
@@ -139,6 +140,16 @@ class Site:
     def client(self, user: str | None) -> Client:
         """A new session of such a user, or an anonymous one."""
         return Client(self.url, user, self.password(user) if user else None)
+
+    def raw(self, head: str, body: bytes = b"") -> int:
+        """The status of the answer to a request that no library would send; the host's name is added to its head."""
+        first, *lines = head.splitlines()
+        address = urlsplit(self.url)
+        sent = "\r\n".join([f"{first} HTTP/1.1", f"Host: {address.netloc}", *lines, "", ""]).encode("latin-1") + body
+        with socket.create_connection((str(address.hostname), address.port or 80), timeout=60) as connection:
+            connection.sendall(sent)
+            with connection.makefile("rb") as answer:
+                return int(answer.readline().split()[1])
 
     def server(self) -> psutil.Process:
         """The process that serves."""

@@ -12,7 +12,7 @@ from support import shop
 from support.world import BEFORE, LAST, OPENED, SIMULATED, World, Worlds, closed_port, secrets_of
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
-from pipeline.source import extract
+from pipeline.source import layout
 
 DAY = dt.timedelta(days=1)
 TASK_FAILED = 30
@@ -288,7 +288,7 @@ def test_every_task_leaves_a_row_with_what_it_moved(single: World) -> None:
     assert {date for task, date, *_ in runs if task != "CreateWarehouse"} == {str(LAST)}
     moved = {(task, table): (rows, size) for task, _, table, rows, size in runs}
     for table in SOURCE_TABLES:
-        found = extract.metadata(single.lake, table, LAST)
+        found = layout.metadata(single.lake, table, LAST)
         assert found
         assert moved["ExtractTable", table] == moved["LoadStage", table] == (found.rows, found.bytes)
     for name in FACTS:

@@ -1,4 +1,8 @@
--- error: order lines whose amount is not quantity times price
+-- kind: select
+-- check: error: order lines whose amount is not quantity times price
+-- grain: one row per order line
+-- reads: :fact_order_line
+-- rerun: gives the same rows
 select
     line.order_id,
     line.line_number,

@@ -1,4 +1,9 @@
--- error: orders whose amount or number of lines is not what their lines add up to
+-- kind: select
+-- check: error: orders whose amount or number of lines is not what their lines add up to
+-- grain: one row per order
+-- reads: :fact_order, dwh.fact_order, dwh.fact_order_line
+-- rerun: gives the same rows
+-- Leaves deleted lines out, but for an order that is deleted itself.
 with
 
 lines as (

@@ -1,4 +1,8 @@
--- warn: orders that are delivered before they are placed
+-- kind: select
+-- check: warn: orders that are delivered before they are placed
+-- grain: one row per order
+-- reads: :fact_order
+-- rerun: gives the same rows
 select
     fact.order_id,
     fact.ordered_ts,

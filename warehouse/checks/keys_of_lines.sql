@@ -1,4 +1,8 @@
--- error: order lines with a key that its dimension does not have
+-- kind: select
+-- check: error: order lines with a key that its dimension does not have
+-- grain: one row per order line
+-- reads: :fact_order_line, dwh.dim_date, dwh.dim_product, dwh.dim_supplier
+-- rerun: gives the same rows
 select
     fact.order_id,
     fact.line_number,

@@ -1,4 +1,8 @@
--- error: orders with a key that its dimension does not have
+-- kind: select
+-- check: error: orders with a key that its dimension does not have
+-- grain: one row per order
+-- reads: :fact_order, dwh.dim_address, dwh.dim_customer, dwh.dim_date, dwh.dim_order_status, dwh.dim_payment_method
+-- rerun: gives the same rows
 select
     fact.order_id,
     fact.customer_key,

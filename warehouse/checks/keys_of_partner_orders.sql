@@ -1,4 +1,8 @@
--- error: items of partners' orders with a key that its dimension does not have
+-- kind: select
+-- check: error: items of partners' orders with a key that its dimension does not have
+-- grain: one row per item of a partner's order
+-- reads: :fact_partner_order, dwh.dim_customer, dwh.dim_date
+-- rerun: gives the same rows
 select
     fact.order_id,
     fact.item_id,

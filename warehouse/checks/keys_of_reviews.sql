@@ -1,4 +1,8 @@
--- error: reviews with a key that its dimension does not have
+-- kind: select
+-- check: error: reviews with a key that its dimension does not have
+-- grain: one row per review
+-- reads: :fact_review, dwh.dim_customer, dwh.dim_date
+-- rerun: gives the same rows
 select
     fact.review_id,
     fact.customer_key,

@@ -1,4 +1,8 @@
--- warn: order lines whose order is not there
+-- kind: select
+-- check: warn: order lines whose order is not there
+-- grain: one row per order line
+-- reads: :fact_order_line, dwh.fact_order
+-- rerun: gives the same rows
 select
     line.order_id,
     line.line_number

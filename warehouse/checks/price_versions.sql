@@ -1,4 +1,8 @@
--- error: products whose versions leave a gap, overlap, or are not open to both sides
+-- kind: select
+-- check: error: products whose versions leave a gap, overlap, or are not open to both sides
+-- grain: one row per version of a product
+-- reads: :dim_product
+-- rerun: gives the same rows
 with
 
 versions as (

@@ -1,4 +1,8 @@
--- error: lines sold at the price that the source had for the product then, but keyed to a version with another
+-- kind: select
+-- check: error: lines sold at the price that the source had for the product then, but keyed to a version with another
+-- grain: one row per order line
+-- reads: :fact_order_line, dwh.dim_product, dwh.fact_order, etl.reprocessing_queue, stage.products_version
+-- rerun: gives the same rows
 with
 
 source_prices as (

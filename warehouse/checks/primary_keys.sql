@@ -1,4 +1,8 @@
--- error: tables of the star schema that nothing keeps free of double or missing keys
+-- kind: select
+-- check: error: tables of the star schema that nothing keeps free of double or missing keys
+-- grain: one row per table of dwh
+-- reads: pg_class, pg_constraint
+-- rerun: gives the same rows
 select star.oid::regclass as table_name
 from pg_class as star
 where

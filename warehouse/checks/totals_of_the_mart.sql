@@ -1,4 +1,8 @@
--- error, whole: months in which the mart has not counted what the facts hold
+-- kind: select
+-- check: error, whole: months in which the mart has not counted what the facts hold
+-- grain: one row per month
+-- reads: dwh.dim_order_status, dwh.fact_order, mart.agg_order_month, mart.line_before, mart.order_before, mart.refill
+-- rerun: gives the same rows
 -- Says nothing while the mart is behind, or is not kept.
 with
 
@@ -31,13 +35,14 @@ mart as (
 )
 
 select
-    facts.month,
+    coalesce(facts.month, mart.month) as month,
     facts.orders,
     mart.orders as orders_in_mart,
     facts.sales,
     mart.sales as sales_in_mart
 from facts
-left join mart on facts.month = mart.month
+full join mart on facts.month = mart.month
 where
-    (facts.orders is distinct from mart.orders or facts.sales is distinct from mart.sales)
+    -- A month of which all orders left stays in the mart, and counts nothing.
+    (coalesce(facts.orders, 0) <> coalesce(mart.orders, 0) or coalesce(facts.sales, 0) <> coalesce(mart.sales, 0))
     and not exists (select from waiting)

@@ -1,6 +1,10 @@
--- warn: source tables that brought far more or fewer rows a day than in the two months before
+-- kind: select
+-- check: warn: source tables that brought far more or fewer rows a day than in the two months before
+-- grain: one row per source table
+-- reads: etl.task_run
+-- rerun: gives the same rows
 -- Far: by more than four standard deviations, by more than half of the mean, and by more than 100 rows. Says nothing of
--- a table with less than seven extracts in that time.
+-- a table with less than seven extracts in that time after the first, of which nobody knows how many days it brought.
 with
 
 extracts as (

@@ -1,4 +1,8 @@
--- Rows and sum of hashes of each bucket of the relation :hashed that has rows.
+-- kind: select
+-- grain: one row per bucket that has rows
+-- reads: :hashed
+-- rerun: gives the same rows
+-- Counts the rows of a bucket of :hashed, and sums their hashes.
 select
     bucket,
     count(*) as rows,

@@ -1,5 +1,8 @@
--- The keys in which source_row and the relation :hashed of stage differ in some :buckets: how, whether a row of that
--- key was rejected, and the key.
+-- kind: select
+-- grain: one row per key in which source_row and :hashed, a relation of stage, differ, in some :buckets
+-- reads: :hashed, etl.rejected_row, source_row
+-- rerun: gives the same rows
+-- Says how they differ, and whether a row of that key was rejected.
 with
 
 stage_row as (select hashed.* from :hashed where hashed.bucket = any(:buckets))

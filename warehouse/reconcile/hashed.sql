@@ -1,4 +1,8 @@
--- Key, bucket (0 to :mask) and hash of the rows of :table that are compared: those for which :compared holds.
+-- kind: select
+-- grain: one row per row of :table that is compared: :compared holds for it
+-- reads: :table
+-- rerun: gives the same rows
+-- Gives key, bucket (0 to :mask) and hash.
 select
     :key,
     ('x' || left(md5(row(:key)::text), 8))::bit(32)::integer & :mask as bucket,

@@ -1,4 +1,8 @@
--- Keys and hashes of some :buckets of the relation :hashed.
+-- kind: select
+-- grain: one row per row of :hashed in some :buckets
+-- reads: :hashed
+-- rerun: gives the same rows
+-- Gives key and hash.
 select
     :key,
     hash

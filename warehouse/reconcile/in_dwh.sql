@@ -1,5 +1,10 @@
--- How many keys of :stage are not in :dwh, have another content there (columns :in_stage, :in_dwh), or are there alone.
--- :present leaves out of dwh what has no row of stage of its own.
+-- kind: select
+-- grain: one row per comparison
+-- reads: :dwh, :stage
+-- rerun: gives the same rows
+-- Counts the keys of :stage that are not in :dwh, have another content there (columns :in_stage, :in_dwh), or are there
+-- alone. What stage alone holds as deleted has another content. :present leaves out of dwh what has no row of stage of
+-- its own.
 with
 
 staged as (select stage.*, true as is_there from :stage as stage),
@@ -9,7 +14,10 @@ loaded as (select dwh.*, true as is_there from :dwh as dwh where :present)
 select
     count(*) filter (where loaded.is_there is null) as missing,
     count(*) filter (
-        where staged.is_there and loaded.is_there and (:in_stage) is distinct from (:in_dwh)
+        where
+        staged.is_there and loaded.is_there
+        -- The other way round is none: a line is deleted with its order.
+        and ((:in_stage) is distinct from (:in_dwh) or (staged.etl_deleted_ts is not null and not loaded.is_deleted))
     ) as changed,
     count(*) filter (where staged.is_there is null) as vanished
 from staged

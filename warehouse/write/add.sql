@@ -1,6 +1,6 @@
 -- kind: write
--- reads: the select
--- writes: the aggregate
+-- reads: :select
+-- writes: :table
 -- rerun: adds the differences again
 -- Adds differences to the sums of an aggregate; a difference of 0 in all measures changes nothing.
 insert into :table as total (:columns)

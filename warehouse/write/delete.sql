@@ -1,6 +1,6 @@
 -- kind: write
--- reads: the select
--- writes: the table
+-- reads: :select
+-- writes: :table
 -- rerun: deletes nothing
 -- Deletes the rows whose key a select gives.
 delete from :table as old

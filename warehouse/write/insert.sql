@@ -1,6 +1,6 @@
 -- kind: write
--- reads: the select
--- writes: the table
+-- reads: :select
+-- writes: :table
 -- rerun: inserts the rows again
 -- Inserts the rows of a select.
 insert into :table (:columns)

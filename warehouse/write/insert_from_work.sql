@@ -1,6 +1,6 @@
 -- kind: write
--- reads: work
--- writes: dwh
+-- reads: :work
+-- writes: :dwh
 -- rerun: fails on the key
 -- Inserts the rows of the work table that dwh does not hold.
 insert into :dwh (:columns)

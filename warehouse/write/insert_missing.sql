@@ -1,6 +1,6 @@
 -- kind: write
--- reads: the select
--- writes: the table
+-- reads: :select
+-- writes: :table
 -- rerun: changes nothing
 -- Inserts the rows of a select that no unique key of the table refuses.
 insert into :table (:columns)

@@ -1,6 +1,6 @@
 -- kind: write
--- reads: the select
--- writes: the table
+-- reads: :select
+-- writes: :table
 -- rerun: changes nothing, where :wins asks for a difference
 -- Inserts the rows of a select; one whose key is there replaces the old row where the condition :wins holds.
 insert into :table as old (:columns)

@@ -1,5 +1,5 @@
 -- kind: write
--- reads: the select
+-- reads: :select
 -- writes: etl.reprocessing_queue
 -- rerun: counts one attempt more
 -- Opens the rows of a select (business_key, dimension) in the queue of :fact; what is open is tried once more.

@@ -1,5 +1,5 @@
 -- kind: write
--- reads: the select
+-- reads: :select
 -- writes: etl.reprocessing_queue
 -- rerun: closes nothing
 -- Closes what is open in the queue of :fact and is not among the rows of a select (business_key, dimension).

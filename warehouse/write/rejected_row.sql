@@ -1,4 +1,8 @@
--- Moves the rows of :delta that cannot be kept to etl.rejected_row, and counts by reason those that are new there. The
+-- kind: write
+-- reads: :delta, etl.rejected_row
+-- writes: :delta, etl.rejected_row
+-- rerun: moves nothing
+-- Moves the rows of :delta that cannot be kept, and counts by reason those that are new in etl.rejected_row. The
 -- expression :reason says why, NULL for a row that stays. The line is the row's place in :file, whose header is line 1.
 -- A row that no window of time covers comes with every date: the same one is kept once. A text longer than :longest is
 -- cut.

@@ -1,6 +1,6 @@
 -- kind: write
--- reads: work
--- writes: dwh
+-- reads: :work
+-- writes: :dwh
 -- rerun: writes the same values
 -- Overwrites the rows of dwh whose key the work table holds.
 update :dwh as old

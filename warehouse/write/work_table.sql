@@ -1,6 +1,6 @@
 -- kind: write
--- reads: the select, dwh
--- writes: work
+-- reads: :dwh, :select
+-- writes: :work
 -- rerun: fails, as the table is there
 -- Keeps the rows of a select that a table of dwh does not hold like that; is_update says that it holds their key.
 create unlogged table :work as

@@ -1,5 +1,9 @@
--- The known customers that the relation orders adds to each quarter and country, or takes away: those of sign 1 less
--- those of sign -1. Everywhere counts each of them once.
+-- kind: select
+-- grain: one row per quarter and country, and one per quarter for everywhere
+-- reads: :orders
+-- rerun: gives the same rows
+-- Counts the known customers that :orders adds or takes away: those of sign 1 less those of sign -1. Everywhere counts
+-- each of them once.
 with
 
 orders as (select source.* from :orders as source)

@@ -1,4 +1,8 @@
--- What the orders in counted_order add to each month and country, or take away, as their sign says.
+-- kind: select
+-- grain: one row per month and country
+-- reads: counted_order
+-- rerun: gives the same rows
+-- Sums what orders add, or take away, as their sign says.
 select
     month,
     country,

@@ -1,4 +1,8 @@
--- What the lines in counted_line add to each month, country and subtype, or take away, as their sign says.
+-- kind: select
+-- grain: one row per month, country and subtype
+-- reads: counted_line
+-- rerun: gives the same rows
+-- Sums what order lines add, or take away, as their sign says.
 select
     month,
     country,

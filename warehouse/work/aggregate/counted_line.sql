@@ -1,6 +1,10 @@
--- One row per order line of the relation lines (columns of fact_order_line and a sign) that belongs to an
--- order in counted_order that is not lost, with what the aggregates ask of it. An order counts once for a product and
--- for a subtype, with the first of the lines that hold it: its products and subtypes are the sign, the others' are 0.
+-- kind: select
+-- grain: one row per order line and sign, of the orders in counted_order that are not lost
+-- reads: :lines, counted_order, dwh.dim_product
+-- rerun: gives the same rows
+-- Gives what the aggregates ask of the lines in :lines (columns of fact_order_line and a sign). Counts an order once
+-- for a product and for a subtype, with the first of the lines that hold it: its product_orders and subtype_orders are
+-- the sign, those of the others are 0. Leaves out deleted lines.
 with
 
 lines as (

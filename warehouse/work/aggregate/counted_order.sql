@@ -1,5 +1,9 @@
--- One row per order of the relation orders (columns of fact_order and a sign) with what the aggregates ask of it. The
--- sign is 1 for an order that comes in and -1 for one that goes out. An order that is deleted does not count.
+-- kind: select
+-- grain: one row per order and sign
+-- reads: :orders, dwh.dim_address, dwh.dim_order_status
+-- rerun: gives the same rows
+-- Gives what the aggregates ask of the orders in :orders (columns of fact_order and a sign). The sign is 1 for an order
+-- that comes in and -1 for one that goes out. Leaves out deleted orders.
 select
     fact.sign,
     fact.order_id,

@@ -1,4 +1,8 @@
--- How the lines in work.fact_order_line, which are about to be written, stand until now. A rerun gives the same.
+-- kind: select
+-- grain: one row per line in work.fact_order_line
+-- reads: dwh.fact_order_line, work.fact_order_line
+-- rerun: gives the same rows, until dwh.fact_order_line is written
+-- Gives how the lines that are about to be written stand until now; NULLs where there is no such line yet.
 select
     work.order_id,
     work.line_number,

@@ -1,4 +1,8 @@
--- How the orders in work.fact_order, which are about to be written, stand until now. A rerun gives the same.
+-- kind: select
+-- grain: one row per order in work.fact_order
+-- reads: dwh.fact_order, work.fact_order
+-- rerun: gives the same rows, until dwh.fact_order is written
+-- Gives how the orders that are about to be written stand until now; NULLs where there is no such order yet.
 select
     work.order_id,
     old.customer_key,

@@ -1,5 +1,9 @@
--- The orders in counted_order and, with both signs, all others of their customers in a quarter in which they have more
--- or fewer orders in some country than when the aggregates were last kept: whether they are new there, the others tell.
+-- kind: select
+-- grain: one row per order and sign in counted_order, and two, with both signs, per other order of their customers
+-- reads: counted_order, dwh.dim_address, dwh.fact_order
+-- rerun: gives the same rows
+-- Adds to the orders in counted_order all others of their customers in a quarter in which they have more or fewer
+-- orders in some country than when the aggregates were last kept: whether they are new there, the others tell.
 with
 
 moved as (

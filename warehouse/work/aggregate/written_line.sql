@@ -1,5 +1,8 @@
--- The lines of the orders in counted_order: as they stand now with sign 1, and as they stood when the aggregates were
--- last kept with sign -1.
+-- kind: select
+-- grain: one row per order line and sign, of the orders in counted_order
+-- reads: counted_order, dwh.fact_order_line, mart.line_before
+-- rerun: gives the same rows
+-- Gives the lines as they stand now with sign 1, and as they stood when the aggregates were last kept with sign -1.
 with
 
 orders as (select distinct order_id from counted_order),

@@ -1,5 +1,9 @@
--- The orders that were written, or a line of which was, since the aggregates were last kept: as they stand now with
--- sign 1, and as they stood then with sign -1.
+-- kind: select
+-- grain: one row per order and sign, of the orders that were written, or a line of which was, since the aggregates were
+--     last kept
+-- reads: dwh.fact_order, mart.line_before, mart.order_before
+-- rerun: gives the same rows
+-- Gives the orders as they stand now with sign 1, and as they stood then with sign -1.
 with
 
 written as (

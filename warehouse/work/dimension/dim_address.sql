@@ -1,5 +1,8 @@
--- One row per address that changed, itself or in the name of its state. Reads stage.addresses after batch
--- :addresses_after and stage.states after batch :states_after. A rerun gives the same rows.
+-- kind: select
+-- grain: one row per address that changed, itself or in the name of its state
+-- reads: stage.addresses, stage.states
+-- rerun: gives the same rows
+-- Takes stage.addresses after batch :addresses_after and stage.states after batch :states_after.
 with
 
 states as (select state_code, name from stage.states),

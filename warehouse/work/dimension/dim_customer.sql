@@ -1,5 +1,8 @@
--- One row per customer that changed, itself or in its risk score. Reads stage.customers after batch :customers_after
--- and stage.risk_score after batch :risk_score_after. A rerun gives the same rows.
+-- kind: select
+-- grain: one row per customer that changed, itself or in its risk score
+-- reads: stage.customers, stage.risk_score
+-- rerun: gives the same rows
+-- Takes stage.customers after batch :customers_after and stage.risk_score after batch :risk_score_after.
 with
 
 rescored as (

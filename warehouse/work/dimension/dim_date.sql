@@ -1,8 +1,10 @@
--- One row per day of each calendar year from the first to the last in which a changed order was placed or delivered, a
--- changed review came or a partner's order was delivered (UTC). Where these lie more than a century apart a year is
--- mistyped, and only the years that rows touch are taken. Reads stage.orders after batch :orders_after,
--- stage.movie_review after :movie_review_after and stage.partner_orders after :partner_orders_after. A rerun gives the
--- same rows.
+-- kind: select
+-- grain: one row per day of each calendar year from the first to the last that changed rows touch
+-- reads: stage.movie_review, stage.orders, stage.partner_orders
+-- rerun: gives the same rows
+-- Takes the years in which a changed order was placed or delivered, a changed review came or a partner's order was
+-- delivered (UTC). Where these lie more than a century apart a year is mistyped, and only the years that rows touch are
+-- taken. Changed is what stage has after the batches :orders_after, :movie_review_after and :partner_orders_after.
 with
 
 orders as (

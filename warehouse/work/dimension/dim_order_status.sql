@@ -1,5 +1,8 @@
--- One row per order status that changed. Reads stage.order_statuses after batch :order_statuses_after.
--- A rerun gives the same rows.
+-- kind: select
+-- grain: one row per order status that changed
+-- reads: stage.order_statuses
+-- rerun: gives the same rows
+-- Takes stage.order_statuses after batch :order_statuses_after.
 select
     order_status_id,
     name,

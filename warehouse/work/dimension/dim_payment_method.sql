@@ -1,5 +1,8 @@
--- One row per payment method that changed. Reads stage.payment_methods after batch :payment_methods_after.
--- A rerun gives the same rows.
+-- kind: select
+-- grain: one row per payment method that changed
+-- reads: stage.payment_methods
+-- rerun: gives the same rows
+-- Takes stage.payment_methods after batch :payment_methods_after.
 select
     payment_method_id,
     name,

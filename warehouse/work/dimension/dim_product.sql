@@ -1,8 +1,11 @@
--- One row per version of each product that changed, all versions of it: a price holds from the instant it was first
--- seen until another one was seen, the first one from 1900-01-01, the last one until 9999-12-31 (UTC). A price that
--- is seen late is thereby spliced into its place. product_key is that of the version it continues (NULL: a new one).
--- Reads stage.products and its observed prices, product_subtypes and product_types after batches :products_after,
--- :product_subtypes_after and :product_types_after. A rerun gives the same rows.
+-- kind: select
+-- grain: one row per version of each product that changed, all versions of it
+-- reads: dwh.dim_product, stage.product_subtypes, stage.product_types, stage.products, stage.products_version
+-- rerun: gives the same rows
+-- Takes stage.products and its observed prices, product_subtypes and product_types after the batches :products_after,
+-- :product_subtypes_after and :product_types_after. A price holds from the instant it was first seen until another one
+-- was seen, the first one from 1900-01-01, the last one until 9999-12-31 (UTC). A price that is seen late is thereby
+-- spliced into its place. product_key is that of the version it continues (NULL: a new one).
 with
 
 changed_subtypes as (

@@ -1,4 +1,8 @@
--- One row per supplier that changed. Reads stage.suppliers after batch :suppliers_after. A rerun gives the same rows.
+-- kind: select
+-- grain: one row per supplier that changed
+-- reads: stage.suppliers
+-- rerun: gives the same rows
+-- Takes stage.suppliers after batch :suppliers_after.
 select
     supplier_id,
     name,

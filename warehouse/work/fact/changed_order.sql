@@ -1,5 +1,9 @@
--- One row per order that the fact table :fact looks at in this load: the order or one of its lines changed (stage
--- batches after :orders_after and :order_lines_after), or waits in the queue for a dimension. A rerun gives the same.
+-- kind: select
+-- grain: one row per order that the fact table :fact looks at in this load
+-- reads: etl.reprocessing_queue, stage.order_lines, stage.orders
+-- rerun: gives the same rows
+-- Takes orders that changed, or a line of which did (stage batches after :orders_after and :order_lines_after), and
+-- those that wait in the queue for a dimension.
 with
 
 queued as (

@@ -1,5 +1,8 @@
--- One row per item of a partner's order that the fact table :fact looks at in this load: it changed (stage batch after
--- :partner_orders_after), or waits in the queue for a dimension. A rerun gives the same.
+-- kind: select
+-- grain: one row per item of a partner's order that the fact table :fact looks at in this load
+-- reads: etl.reprocessing_queue, stage.partner_orders
+-- rerun: gives the same rows
+-- Takes items that changed (stage batch after :partner_orders_after), and those that wait in the queue for a dimension.
 select
     order_id,
     item_id

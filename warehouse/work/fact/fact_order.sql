@@ -1,6 +1,11 @@
--- One row per order. Reads the relations :orders and :order_lines, which are those of stage or, in a daily load, their
--- rows for the orders that changed, and the dimensions; a key is -1 where the dimension has no row. Lines that are
--- deleted do not count, but for an order that is deleted itself: its row stays as it was. A rerun gives the same rows.
+-- kind: select
+-- grain: one row per order
+-- reads: :order_lines, :orders, dwh.dim_address, dwh.dim_customer, dwh.dim_date, dwh.dim_order_status,
+--     dwh.dim_payment_method
+-- rerun: gives the same rows
+-- Takes :orders and :order_lines, which are the tables of stage or, in a daily load, their rows for the orders that
+-- changed. A key is -1 where the dimension has no row. Leaves deleted lines out of the amount, but for an order that is
+-- deleted itself: its row stays as it was.
 with
 
 orders as (select source.* from :orders as source),

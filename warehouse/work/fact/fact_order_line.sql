@@ -1,7 +1,10 @@
--- One row per order line, with the product's version that was valid when the order was placed and the supplier the
--- product has. Reads the relations :orders and :order_lines, which are those of stage or, in a daily load, their rows
--- for the orders that changed, and the dimensions; a key is -1 where the dimension has no row, or the order is not
--- there yet. A rerun gives the same rows.
+-- kind: select
+-- grain: one row per order line
+-- reads: :order_lines, :orders, dwh.dim_date, dwh.dim_product, dwh.dim_supplier
+-- rerun: gives the same rows
+-- Takes :orders and :order_lines, which are the tables of stage or, in a daily load, their rows for the orders that
+-- changed. The product is the version that was valid when the order was placed, the supplier the one that the product
+-- has now. A key is -1 where the dimension has no row, or the order is not there yet.
 with
 
 orders as (

@@ -1,6 +1,9 @@
--- One row per item of a partner's order. Reads the relation :partner_orders, which is that of stage or, in a daily
--- load, its rows that changed, and the dimensions; a key is -1 where the dimension has no row. A rerun gives the same
--- rows.
+-- kind: select
+-- grain: one row per item of a partner's order
+-- reads: :partner_orders, dwh.dim_customer, dwh.dim_date
+-- rerun: gives the same rows
+-- Takes :partner_orders, which is the table of stage or, in a daily load, its rows that changed. A key is -1 where the
+-- dimension has no row.
 with
 
 partner_orders as (select source.* from :partner_orders as source)

@@ -1,5 +1,9 @@
--- One row per review. Reads the relation :movie_review, which is that of stage or, in a daily load, its rows that
--- changed, and the dimensions; a key is -1 where the dimension has no row. A rerun gives the same rows.
+-- kind: select
+-- grain: one row per review
+-- reads: :movie_review, dwh.dim_customer, dwh.dim_date
+-- rerun: gives the same rows
+-- Takes :movie_review, which is the table of stage or, in a daily load, its rows that changed. A key is -1 where the
+-- dimension has no row. Leaves out deleted reviews.
 with
 
 movie_review as (

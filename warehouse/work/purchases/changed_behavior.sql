@@ -1,5 +1,9 @@
--- One row per customer and day whose behaviour is measured in this load: the day is in replaced_day, or a review that
--- the customer wrote by that day changed (stage batch after :movie_review_after). A rerun gives the same.
+-- kind: select
+-- grain: one row per customer and day whose behaviour is measured in this load
+-- reads: dwh.user_behavior_metric, replaced_day, stage.movie_review, stage.user_purchase
+-- rerun: gives the same rows, until dwh.user_behavior_metric is written
+-- Takes the days in replaced_day, and those on which a customer bought who wrote, by then, a review that changed (stage
+-- batch after :movie_review_after).
 with
 
 replaced as (

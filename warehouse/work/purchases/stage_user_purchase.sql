@@ -1,4 +1,7 @@
--- The purchases in delta.user_purchase of the days in replaced_day. A rerun gives the same.
+-- kind: select
+-- grain: one row per purchase in delta.user_purchase of the days in replaced_day
+-- reads: delta.user_purchase, replaced_day
+-- rerun: gives the same rows
 select
     delta.invoice_number,
     delta.stock_code,

@@ -1,6 +1,9 @@
--- One row per customer and day in the relation changed: what the customer spent on that day, and the reviews received
--- from him by then. Purchases and reviews are each summed before they are joined, as joining first multiplies both.
--- A rerun gives the same.
+-- kind: select
+-- grain: one row per customer and day in changed
+-- reads: changed, stage.movie_review, stage.user_purchase
+-- rerun: gives the same rows
+-- Sums what the customer spent on that day, and counts the reviews received from them by then. Purchases and reviews
+-- are each summed before they are joined, as joining first multiplies both. Leaves out customers without a review.
 with
 
 purchases as (

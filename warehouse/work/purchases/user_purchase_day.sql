@@ -1,4 +1,8 @@
--- The days of replaced_day as they are loaded now, with :min_quantity and up to :window_end. A rerun gives the same.
+-- kind: select
+-- grain: one row per day in replaced_day
+-- reads: replaced_day, stage.user_purchase
+-- rerun: gives the same rows
+-- Says how the days are loaded now: with :min_quantity and up to :window_end.
 with
 
 purchases as (

@@ -1,5 +1,8 @@
--- One row per order line and dimension whose row is missing, of the orders in the relation :changed. Where the order
--- is not there yet, it is what the line waits for. A rerun gives the same rows.
+-- kind: select
+-- grain: one row per order line and dimension whose row is missing
+-- reads: :changed, dwh.dim_product, dwh.fact_order_line, stage.order_lines, stage.orders
+-- rerun: gives the same rows
+-- Looks at the orders in :changed. Where the order is not there yet, it is what the line waits for.
 with
 
 fact_order_line as (

@@ -1,5 +1,8 @@
--- One row per order and dimension whose row is missing, of the orders in the relation :changed. A key that the source
--- leaves empty is unknown for good and not missing. A rerun gives the same rows.
+-- kind: select
+-- grain: one row per order and dimension whose row is missing
+-- reads: :changed, dwh.fact_order, stage.orders
+-- rerun: gives the same rows
+-- Looks at the orders in :changed. A key that the source leaves empty is unknown for good and not missing.
 with
 
 fact_order as (

@@ -1,5 +1,8 @@
--- One row per item of a partner's order and dimension whose row is missing, of the items in the relation :changed. What
--- the partner leaves empty is unknown for good and not missing. A rerun gives the same rows.
+-- kind: select
+-- grain: one row per item of a partner's order and dimension whose row is missing
+-- reads: :changed, dwh.fact_partner_order, stage.partner_orders
+-- rerun: gives the same rows
+-- Looks at the items in :changed. What the partner leaves empty is unknown for good and not missing.
 with
 
 fact_partner_order as (

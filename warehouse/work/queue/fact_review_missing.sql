@@ -1,5 +1,8 @@
--- One row per review and dimension whose row is missing, of the reviews in the relation :changed. A rerun gives the
--- same rows.
+-- kind: select
+-- grain: one row per review and dimension whose row is missing
+-- reads: :changed, dwh.fact_review
+-- rerun: gives the same rows
+-- Looks at the reviews in :changed.
 select
     fact_review.review_id as business_key,
     lookup.dimension

@@ -1,7 +1,9 @@
--- The order lines that are already loaded and may have another version or supplier once work.dim_product is written:
--- those of a product ordered on the days of a new or moved version, and all lines of a product whose supplier changed.
--- The load of fact_order_line has to look at them again. Runs before dwh.dim_product is written; a rerun gives the
--- same.
+-- kind: select
+-- grain: one row per loaded order line and dimension whose row may be another one once work.dim_product is written
+-- reads: dwh.dim_product, dwh.fact_order_line, work.dim_product
+-- rerun: gives the same rows, until dwh.dim_product is written
+-- Finds the order lines that the load of fact_order_line has to look at again: those of a product ordered on the days
+-- of a new or moved version, and all lines of a product whose supplier changed.
 with
 
 versions as (select * from work.dim_product),

@@ -1,5 +1,9 @@
--- The rows of stage.movie_review of the days :dates, as batch :batch: what delta.movie_review says, and as deleted
--- those that are no longer among it, so that the tables that read stage see them go. A rerun gives the same.
+-- kind: select
+-- grain: one row per review of the days :dates, as batch :batch
+-- reads: delta.movie_review, stage.movie_review
+-- rerun: gives the same rows
+-- Takes what delta.movie_review says, and as deleted the reviews of stage that are no longer in it, so that the tables
+-- that read stage see them go.
 select
     review_id,
     cid,

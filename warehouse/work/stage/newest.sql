@@ -1,5 +1,9 @@
--- The newest row of each key in :delta, as batch :batch; of equally new ones the later line. None of them is deleted: a
--- row that comes back loses its mark. A rerun gives the same.
+-- kind: select
+-- grain: one row per key in :delta, as batch :batch
+-- reads: :delta
+-- rerun: gives the same rows
+-- Takes the newest row of each key; of equally new ones the later line. None of them is deleted: a row that comes back
+-- loses its mark.
 select distinct on (:key)
     :columns,
     :batch as etl_batch,

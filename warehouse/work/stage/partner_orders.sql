@@ -1,6 +1,9 @@
--- The items of delta.partner_orders that stage has to hold, as batch :batch: an item of an order once, of several rows,
--- that of stage among them, the one delivered last; with equal times their text decides, so that the order in which
--- files come does not matter. A rerun gives nothing.
+-- kind: select
+-- grain: one row per item of a partner's order that stage has to hold and does not, as batch :batch
+-- reads: delta.partner_orders, stage.partner_orders
+-- rerun: gives nothing, once stage holds the rows
+-- Takes of several rows for an item, that of stage among them, the one delivered last; with equal times their text
+-- decides, so that the order in which files come does not matter.
 with
 
 delivered as (select distinct order_id, item_id from delta.partner_orders),

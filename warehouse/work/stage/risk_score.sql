@@ -1,5 +1,9 @@
--- The scores of delta.risk_score that are newer than that of stage: the score of the newest date wins. Only a score
--- that is another one belongs to batch :batch. A rerun gives nothing.
+-- kind: select
+-- grain: one row per customer whose score is newer than that of stage
+-- reads: delta.risk_score, stage.risk_score
+-- rerun: gives nothing, once stage holds the rows
+-- Takes the scores of delta.risk_score: the score of the newest date wins. Only a score that is another one belongs to
+-- batch :batch.
 select
     delta.customer_id,
     delta.risk_score,

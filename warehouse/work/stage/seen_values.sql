@@ -1,5 +1,8 @@
--- Each value of a history column in :seen, a relation of source rows: key, instant from which it holds, value, batch
--- :batch. A rerun gives the same.
+-- kind: select
+-- grain: one row per row of :seen, as batch :batch
+-- reads: :seen
+-- rerun: gives the same rows
+-- Takes the value of a history column from a relation of source rows: key, instant from which it holds, value.
 select
     :columns,
     :batch as etl_batch

@@ -1,0 +1,137 @@
+"""Remarks on one side of a film: its acting, its plot, its music. Names in braces are those of review_words."""
+
+# For each side of a film what is said for it and against it.
+ASPECTS: dict[str, dict[bool, tuple[str, ...]]] = {
+    "acting": {
+        True: (
+            "{lead} is {great} in the lead, and {support} nearly steals the {film} in three short scenes.",
+            "I've never been a fan of {lead}, but {she} won me over completely here.",
+            "{lead} and {support} have the kind of chemistry that can't be rehearsed.",
+            "There isn't a single weak performance in the whole cast.",
+            "{support} says more with one raised eyebrow than others do with a page of dialogue.",
+            "The acting isn't just good, it's {lovely}.",
+            "{lead} is good, and {support} is even better.",
+            "You never once catch {lead} acting.",
+            "Even the child actors, usually my cue to look at the ceiling, are {great}.",
+            "{lead}, on screen for almost every minute, is {great}, and nobody around {her} is far behind.",
+        ),
+        False: (
+            "{lead} looks as if {she} would rather be anywhere else, and I couldn't blame {her}.",
+            "The acting is not good, and {support} in particular seems to be reading from cue cards.",
+            "{lead} has two expressions, and one of them is blinking.",
+            "There is no chemistry between {lead} and {support}, none whatsoever.",
+            "{support} is {awful}, though it doesn't help that there is nothing to play.",
+            "I usually love {lead}, which makes this harder to write: {she} is {awful}.",
+            "Good actors can save a bad script; nobody here even tries.",
+            "Nobody in this cast is having a good time, least of all {lead}.",
+            "{lead} shouts, {support} whispers, and I believed neither of them.",
+        ),
+    },
+    "plot": {
+        True: (
+            "The plot isn't new, but it's told with such care that I didn't mind for a second.",
+            "Every loose end is tied up, and not one of them the way I expected.",
+            "I never guessed the twist, and I always guess the twist.",
+            "The story is simple, and that turns out to be plenty.",
+            "It's a {fine} story, and it trusts you to keep up.",
+            "The script never cheats, never explains too much, never talks down to you.",
+            "What could have been just another {genre} becomes something {very} {fine}.",
+            "A good story, well told: that is all I ask.",
+        ),
+        False: (
+            "The plot makes no sense, and the longer you think about it the less it makes.",
+            "I guessed the twist in the first ten minutes and hoped, for two hours, that I was wrong.",
+            "The story has holes that you could sail a ferry through.",
+            "There's a good idea in here somewhere, but the script never finds it.",
+            "It's every {genre} you have ever seen, only more {poor}.",
+            "Characters appear, say something meaningful and are never heard of again.",
+            "The script isn't clever, it just thinks it is.",
+            "I didn't care about anybody in it, and I don't think the writers did either.",
+        ),
+    },
+    "pace": {
+        True: (
+            "{minutes} have never gone by so fast.",
+            "It takes its time, but it's never boring.",
+            "There isn't an ounce of fat on it.",
+            "It starts slowly, no question, and then it doesn't let go of you.",
+            "I forgot about {snack} entirely, which has not happened before.",
+            "Not a dull moment from the first shot to the last.",
+            "I never once looked at my watch, which is always a good sign.",
+        ),
+        False: (
+            "It drags. And drags. And then there's a flashback.",
+            "At {minutes} it's at least forty minutes too long.",
+            "The middle hour could be cut and nobody would notice.",
+            "By the end I was counting the seats in front of me (there are 114).",
+            "I fell asleep twice, and both times nothing had happened when I woke up.",
+            "It's never exciting, not even when things explode.",
+            "People around us left, and I envied them.",
+        ),
+    },
+    "pictures": {
+        True: (
+            "It looks {lovely}: every frame could hang on a wall.",
+            "The camera work alone is worth the ticket.",
+            "The harbour at dawn, the long shot through the kitchen... I won't forget those.",
+            "The effects aren't flashy, and they don't need to be.",
+            "See it on the biggest screen you can find.",
+            "{director} shoots faces the way others shoot landscapes.",
+        ),
+        False: (
+            "It looks cheap, and not in a good way.",
+            "Half of it is so dark that I couldn't tell who was who.",
+            "The effects wouldn't have impressed anyone in 1995.",
+            "The camera never stops shaking, and neither did my head.",
+            "It's all grey. Grey sea, grey coats, grey people.",
+            "Pretty pictures do not make a good {film}, and these aren't even that pretty.",
+        ),
+    },
+    "music": {
+        True: (
+            "And the music! I've had the main theme in my head for days.",
+            "The score is {lovely}, and it knows when to be silent.",
+            "I bought the soundtrack on the way home.",
+            "There's a scene with nothing but a cello, and I didn't dare to breathe.",
+        ),
+        False: (
+            "The music tells you what to feel, loudly, every thirty seconds.",
+            "The score is {ugly}; I wished for ear plugs.",
+            "If I never hear that ukulele again it will be too soon.",
+            "You can't hear the dialogue over the music, which may be for the best.",
+        ),
+    },
+    "talk": {
+        True: (
+            "The dialogue crackles. \"I'm not lost, I'm early\" is a line I'll be stealing.",
+            "It's quotable from start to finish.",
+            'When {lead} says "we could have been happy, you know", the whole cinema went quiet.',
+            "People talk over each other, mishear, give up, exactly as in life.",
+            "I laughed, out loud, in a room full of strangers.",
+        ),
+        False: (
+            'Nobody talks like this. "Time is a river, and you are the dam"? Please.',
+            "The dialogue is {ugly}.",
+            "The jokes aren't funny, and there are a lot of them.",
+            "I laughed once, and I don't think I was supposed to.",
+            'Somebody got paid to write "it\'s quiet... too quiet", in this day and age.',
+            "Everyone explains everything, twice, in case you were asleep (I was).",
+        ),
+    },
+    "end": {
+        True: (
+            "The ending left me speechless.",
+            "I cried at the end, I don't mind admitting it.",
+            "The last shot is perfect, no other word for it.",
+            "It doesn't take the easy way out, and the ending is all the stronger for it.",
+            "When the lights came up nobody moved.",
+        ),
+        False: (
+            "The ending is a slap in the face.",
+            "And then it just stops, as if they had run out of money or ideas.",
+            "The ending isn't sad or happy, it's merely late.",
+            "Without giving it away: the ending ruins what little there was.",
+            "They clearly want a sequel. I don't.",
+        ),
+    },
+}

@@ -1,0 +1,98 @@
+"""What PostgreSQL refuses, as errors of ours: a statement, a login, a URL that cannot be read.
+
+None of them shows a password, or the values of rows that PostgreSQL's own message may quote.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+import psycopg2.extensions
+
+from pipeline.kernel import config, listener, server_log
+from pipeline.kernel.declaration import declared
+from pipeline.kernel.errors import ConfigError, DatabaseError, ServiceDown, ServiceLost, StatementLost
+from pipeline.kernel.settings import Settings
+
+# SQLSTATEs of what may pass by itself: class 08 is lost connections, 57P01 to 57P03 a server that is restarted.
+MAY_PASS = re.compile("08...|40001|40P01|55P03|57P0[123]|53300")
+# How a server says the same to who connects, of which psycopg2 gives no SQLSTATE.
+WILL_PASS = re.compile(
+    "starting up|shutting down|not yet accepting|in recovery mode|too many (clients|connections)|connection slots"
+)
+# Classes of errors whose messages quote the rows they are about: data exceptions, violated constraints.
+QUOTING = ("22", "23")
+
+
+@contextmanager
+def refusals(name: str) -> Iterator[None]:
+    """Turns what PostgreSQL refuses in the block into a DatabaseError."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise _refused(name, error) from None
+
+
+def parameters(url: str, name: str) -> dict[str, str]:
+    """What the URL of a database says, by libpq's names. Raises ConfigError for one that cannot be read."""
+    try:
+        return dict(psycopg2.extensions.parse_dsn(url))
+    except psycopg2.ProgrammingError:  # its message quotes the URL, and with it the password
+        raise ConfigError(
+            f"read the URL of the {name} database",
+            "it is not of the form postgresql://user:password@host:port/database",
+            f"correct {_variable(name)}; special characters of a password are written %XX",
+        ) from None
+
+
+def address(url: str, name: str) -> tuple[str, str]:
+    """Host and port of the URL of a database; the host is empty for the local socket."""
+    parts = parameters(url, name)
+    return parts.get("host") or "", parts.get("port") or "5432"
+
+
+def unreachable(url: str, name: str, error: Exception, *, was_reached: bool) -> ServiceDown:
+    """The error for a server that does not answer, or refuses the login.
+
+    It is ServiceLost when that may pass: the server is busy or starting, or let this command in before.
+    """
+    host, port = address(url, name)
+    because = " ".join(str(error).split()) + _last_words(host, port)
+    # What comes from the server itself is marked FATAL: it is there, and knows whether it is worth another try.
+    may_pass = WILL_PASS.search(because) or (was_reached and "FATAL" not in because)
+    kind = ServiceLost if may_pass else ServiceDown
+    return kind(
+        f"reach the {name} database at {host or 'its local socket'}:{port}",
+        because,
+        f"start the server (`make up` for the embedded one) or correct {_variable(name)}",
+    )
+
+
+def _refused(name: str, error: psycopg2.Error) -> DatabaseError:
+    diag, code = error.diag, error.pgcode or ""
+    where = ".".join(part for part in (diag.schema_name, diag.table_name, diag.column_name) if part)
+    words = diag.message_primary if code[:2] not in QUOTING else None
+    because = words or type(error).__name__ + (f" in {where}" if where else "")
+    # Without a code it is no answer of the server: the connection is gone, or psycopg2 was used wrongly.
+    is_lost = not code and not isinstance(error, psycopg2.ProgrammingError)
+    kind = StatementLost if is_lost or MAY_PASS.fullmatch(code) else DatabaseError
+    return kind(
+        f"finish a statement in the {name} database",
+        f"PostgreSQL says {code}: {because}" if code else f"the connection was lost: {because}",
+        "look at the server's log for the statement, mend the cause and run the same command again",
+    )
+
+
+def _variable(name: str) -> str:
+    """The environment variable that holds the URL of a database, where a setting names it."""
+    found = declared(Settings).get(f"{name}_url")
+    return found.environment if found else "its URL"
+
+
+def _last_words(host: str, port: str) -> str:
+    """Why an embedded server that listens no more went down, as its log says, to be added to an error."""
+    if not port.isdecimal() or listener.service_at(host, int(port)) != "postgresql":
+        return ""
+    found = server_log.last_words(config.home()) if listener.problem(host, int(port)) == listener.NOTHING else None
+    return f"; the server's log ends with: {found}" if found else ""

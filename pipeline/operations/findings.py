@@ -1,0 +1,144 @@
+"""What of the state of a warehouse needs attention, and what to do about it."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+
+from pipeline.catalog import FEEDS, SOURCE_TABLES
+from pipeline.kernel import postgres
+from pipeline.kernel.config import Settings
+from pipeline.kernel.postgres import Cursor
+from pipeline.operations.state import ERROR, MISSING, WARN, Check, Day, Finding, Queue, Rejected, Status, Watermark
+
+HOURS_AHEAD = 1  # by which the clocks of source and warehouse may differ
+STAGE_TABLES = {table.short: name for name, table in SOURCE_TABLES.items()}
+
+
+def of(status: Status, loads: Mapping[dt.date, dt.datetime], now: dt.datetime, settings: Settings) -> list[Finding]:
+    """All that needs attention of a state; `loads` are the dates whose load is done, and since when."""
+    return [
+        *([] if loads or status.days else [nothing_loaded(now)]),
+        *_unfinished(status.days, loads),
+        *_late(status.watermarks, now, settings.max_lag_hours),
+        *_ahead(status.watermarks),
+        *_failed_checks(status.checks),
+        *waits_too_long(status.queue, settings.max_queue_hours),
+        *_rejections(status.rejected, max(loads, default=None)),
+    ]
+
+
+def waits_too_long(waiting: Iterable[Queue], max_hours: float) -> list[Finding]:
+    """What of it has waited for more hours than that."""
+    return [
+        Finding(
+            WARN,
+            f"{each.rows:,} rows of {each.fact} wait for {each.dimension}, the oldest for {each.oldest_hours:,.0f} h",
+            f"see that the source has these rows (etl.reprocessing_queue names them); with {each.dimension} they heal",
+        )
+        for each in waiting
+        if each.oldest_hours > max_hours
+    ]
+
+
+def prepared(cursor: Cursor, name: str) -> list[Finding]:
+    """The prepared transactions of a database, which hold their locks until somebody ends them."""
+    return [
+        Finding(
+            WARN,
+            f"the {name} database has the prepared transaction {gid!r} of role {owner!r}, since {since:%Y-%m-%d %H:%M}",
+            f"if nobody is about to end it, run {rollback} there, as that role or a superuser",
+        )
+        for gid, owner, since, rollback in postgres.rows(cursor, PREPARED)
+    ]
+
+
+def _unfinished(days: list[Day], loads: Mapping[dt.date, dt.datetime]) -> list[Finding]:
+    found = []
+    for day in days:
+        # The load of a later date brings what is missing of an earlier one.
+        healed = max((ended for date, ended in loads.items() if date >= day.date), default=None)
+        failed = [run for run in day.failed if healed is None or run.finished > healed]
+        again = f"run .venv/bin/luigi --module pipeline DailyWarehouseLoad --date {day.date}"
+        if failed:
+            first = min(failed, key=lambda run: run.finished)
+            others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+            found.append(Finding(ERROR, f"{day.date}: {first.name}{others} failed: {first.error}", f"then {again}"))
+        elif day.layers["load"] == MISSING and day.seconds:
+            found.append(Finding(ERROR, f"{day.date}: its load did not come to an end", again))
+    return found
+
+
+def _late(watermarks: list[Watermark], now: dt.datetime, max_hours: float) -> list[Finding]:
+    behind = [each for each in watermarks if each.table not in FEEDS and each.lag_hours > max_hours]
+    if not behind:
+        return []
+    worst = max(behind, key=lambda each: each.lag_hours)
+    return [
+        Finding(
+            ERROR,
+            f"stage is {worst.lag_hours:,.0f} h behind the clock (max_lag_hours is {max_hours:g})",
+            f"load what is missing: {_load(now)}",
+        )
+    ]
+
+
+def _ahead(watermarks: list[Watermark]) -> list[Finding]:
+    """No source is extracted beyond its clock: what says so came from somebody else's hand, or a clock far ahead."""
+    return [
+        Finding(
+            ERROR,
+            f"stage.{each.table} is said to be loaded up to {each.loaded_to:%Y-%m-%d %H:%M}, which is yet to come",
+            f"delete the extracts of {STAGE_TABLES[each.table]} on the lake that say so, then run "
+            f".venv/bin/luigi --module pipeline RebuildTable --table {STAGE_TABLES[each.table]}",
+        )
+        for each in watermarks
+        if each.table in STAGE_TABLES and each.lag_hours < -HOURS_AHEAD
+    ]
+
+
+def _failed_checks(checks: list[Check]) -> list[Finding]:
+    return [
+        Finding(
+            check.severity,
+            f"{check.date}: the check {check.name} found {check.failures:,} rows",
+            f"see these with the query that etl.check_result has for {check.name} of that date",
+        )
+        for check in checks
+        if check.failures
+    ]
+
+
+def _rejections(rejected: list[Rejected], last: dt.date | None) -> list[Finding]:
+    """Of the newest load alone: those before it were told of in their time."""
+    rows = sum(each.rows for each in rejected if last and each.date >= last)
+    if not rows:
+        return []
+    return [
+        Finding(
+            WARN, f"{last}: {rows:,} input rows were rejected", "see etl.rejected_row, and mend them at their source"
+        )
+    ]
+
+
+def nothing_loaded(now: dt.datetime) -> Finding:
+    """That the warehouse is empty."""
+    return Finding(WARN, "nothing was loaded yet", f"run `make demo`, or load a date: {_load(now)}")
+
+
+def outdated(migrations: list[str]) -> Finding:
+    """That the warehouse lacks these migrations."""
+    return Finding(
+        WARN,
+        f"the warehouse is of an earlier version, {len(migrations)} migrations behind",
+        "take a backup, then run .venv/bin/luigi --module pipeline CreateWarehouse; the next load does so too",
+    )
+
+
+def _load(now: dt.datetime) -> str:
+    return f".venv/bin/luigi --module pipeline DailyWarehouseLoad --date {now.date() - dt.timedelta(days=1)}"
+
+
+PREPARED = """
+select gid, owner::text, prepared, format('rollback prepared %L', gid) from pg_prepared_xacts
+where database = current_database()
+order by prepared, gid
+"""

@@ -1,0 +1,108 @@
+"""The state of a warehouse: what was loaded and what was not, how far behind it is, what waits, what was found."""
+
+import datetime as dt
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+ERROR, WARN = "error", "warn"
+DONE, FAILED, MISSING, RUNNING, LATER = "done", "failed", "missing", "running", "by later"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that needs attention: how bad it is, what it is, and what to do."""
+
+    severity: str
+    what: str
+    do: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """The newest run of a task for a date; `table` is empty where it is for none."""
+
+    date: dt.date
+    task: str
+    table: str
+    status: str
+    finished: dt.datetime
+    error: str | None
+    rows: int
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """The task with its table."""
+        return f"{self.task}({self.table})" if self.table else self.task
+
+
+@dataclass(frozen=True)
+class Day:
+    """A date: the state of each layer, how many of its tasks are not done, rows written to dwh, seconds."""
+
+    date: dt.date
+    layers: dict[str, str]
+    open: dict[str, int]
+    rows: int
+    seconds: float
+    failed: list[Run]
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How far a stage table has all changes of its source."""
+
+    table: str
+    loaded_to: dt.datetime
+    lag_hours: float
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Rows of a fact that wait for a row of a dimension, and for how many hours the oldest does."""
+
+    fact: str
+    dimension: str
+    rows: int
+    oldest_hours: float
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Input rows that could not be loaded."""
+
+    source: str
+    date: dt.date
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the newest run of a check found."""
+
+    name: str
+    severity: str
+    date: dt.date
+    checked_ts: dt.datetime
+    failures: int
+
+
+@dataclass
+class Status:
+    """The state of a warehouse. Without days it is empty: nothing was ever loaded.
+
+    `missing` are the dates that are over, of which nothing was ever run, and which no later load brought.
+    """
+
+    days: list[Day] = field(default_factory=list)
+    missing: list[dt.date] = field(default_factory=list)
+    watermarks: list[Watermark] = field(default_factory=list)
+    queue: list[Queue] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for machines; instants and dates are still to be written as text."""
+        return asdict(self)

@@ -1,0 +1,112 @@
+"""Extracts as they lie on the lake: a folder for each table and date, and what `metadata.json` says of its data.
+
+    extract/<schema>.<table>/date=YYYY-MM-DD/
+        data.csv.zst  metadata.json  create_delta.sql  create_stage.sql  _SUCCESS (last)
+
+Nothing on the lake is believed because it can be read: `metadata.json` has the hash of the data, `_SUCCESS` those of
+the files beside it, and `_SUCCESS` and the bound of a date have their own.
+"""
+
+import datetime as dt
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.catalog import SOURCE_TABLES, USER_PURCHASE
+from pipeline.kernel.errors import BadExtract
+from pipeline.lake import forms, seals
+from pipeline.lake.objects import Lake
+from pipeline.source.columns import Column, are_of
+from pipeline.source.instants import require_within
+
+SUCCESS = "_SUCCESS"
+METADATA = "metadata.json"
+FOLDER = "extract"
+TABLES = {**SOURCE_TABLES, USER_PURCHASE.name: USER_PURCHASE}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What `metadata.json` says of an extract. Instants are ISO 8601 in UTC, or -infinity."""
+
+    table: str
+    date: str
+    columns: list[Column]
+    primary_key: list[str]
+    watermark_column: str
+    from_watermark: str
+    to_watermark: str
+    data: str
+    rows: int
+    bytes: int
+    sha256: str
+    extracted_at: str
+    condition: str | None = None
+
+    @property
+    def day(self) -> dt.date:
+        """The date as such."""
+        return dt.date.fromisoformat(self.date)
+
+    def to_json(self) -> str:
+        """The content of the file."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def form(cls, found: Any) -> "Metadata":
+        """The reverse of `to_json`, for `forms.parse`; raises ValueError for what no extract writes."""
+        is_purchases = isinstance(found, dict) and found.get("table") == USER_PURCHASE.name
+        fields = (forms.METADATA_OF_PURCHASES if is_purchases else forms.METADATA)(found)
+        return cls(**fields | {"columns": [Column(**column) for column in fields["columns"]]})
+
+
+def folders(table: str) -> str:
+    """Where the extracts of a table lie on the lake."""
+    return f"{FOLDER}/{table}"
+
+
+def folder(table: str, date: dt.date) -> str:
+    """Where the extract of a table and date lies on the lake."""
+    return f"{folders(table)}/date={date}"
+
+
+def metadata(lake: Lake, table: str, date: dt.date) -> Metadata | None:
+    """What a finished extract says of itself; None where there is none."""
+    return metadata_in(lake, folder(table, date))
+
+
+def metadata_in(lake: Lake, where: str) -> Metadata | None:
+    """The same by its folder."""
+    text = beside(lake, where, METADATA)
+    if text is None:
+        return None
+    key = f"{where}/{METADATA}"
+    found: Metadata = seals.parse(lake, key, text, Metadata.form)
+    if f"/{found.table}/date={found.date}" not in where:
+        raise seals.foreign(lake, key, f"it holds the extract of {found.table} of {found.date}")
+    if not are_of(TABLES[found.table], found.columns):
+        raise seals.foreign(lake, key, "its columns are not those of an extract")
+    if where.startswith(f"{FOLDER}/"):  # a repair goes as far as stage did when it was made, whatever its date
+        require_within(lake, key, found.day, found.to_watermark)
+    return found
+
+
+def beside(lake: Lake, where: str, name: str) -> bytes | None:
+    """A small file of a finished extract, as it was written; None where the extract is not finished.
+
+    An extract of an earlier version, whose `_SUCCESS` does not know the file, is believed. Raises BadExtract.
+    """
+    status = seals.read(lake, f"{where}/{SUCCESS}", forms.SUCCESS)
+    if status is None:
+        return None
+    text = seals.read_small(lake, f"{where}/{name}")
+    if text is None:
+        raise BadExtract(f"read {lake.url}/{where}", f"it has _SUCCESS but no {name}", "delete the folder and rerun")
+    if status.get("sha256", {}).get(name) not in (None, seals.digest(text)):
+        raise seals.foreign(lake, f"{where}/{name}")
+    return text
+
+
+def missing(lake: Lake, where: str, task: str) -> BadExtract:
+    """The error of whoever wants to load an extract that is not finished."""
+    return BadExtract(f"load {lake.url}/{where}", "its extract is not finished", f"run {task} for it first")
