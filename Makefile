@@ -61,7 +61,7 @@ test: $(DEV_STAMP) $(SUPERSET_STAMP)  ## formatting, lint, types and the whole t
 nightly: $(DEV_STAMP)  ## the random faults of the test suite, ten times as many
 	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults
 
-format: $(DEV_STAMP)  ## what `make test` checks, mended where a tool can
+format: $(DEV_STAMP)  ## what `make test` checks, fixed where a tool can
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/sqlfluff fix --disable-progress-bar warehouse pipeline/generators

@@ -1,7 +1,7 @@
 """How long the queries of the dashboards take on a warehouse that is loaded, and how long its aggregates take to keep.
 
-Reads the warehouse that WAREHOUSE_URL or the embedded services name, and changes nothing: what it counts anew is rolled
-back. Each query runs five times; the median is printed.
+Reads the warehouse that WAREHOUSE_URL or the embedded services name, and changes nothing: what it counts again is
+rolled back. Each query runs five times; the median is printed.
 
     .venv/bin/python -m benchmarks.mart --country Germany
 """
@@ -79,7 +79,7 @@ def main() -> None:
         moves.ask_for_refill(cursor, "benchmark")
         began = time.perf_counter()
         orders = mart.keep(cursor, lambda *_: None)
-        print(f"\n{orders:,} orders counted anew in {time.perf_counter() - began:.1f} s")
+        print(f"\n{orders:,} orders counted again in {time.perf_counter() - began:.1f} s")
         cursor.connection.rollback()
 
 

@@ -22,7 +22,7 @@ class SecurityManager(SupersetSecurityManager):
                 query_guard.refuse()
             if query_context is not None:
                 query_guard.require_stored_queries(query_context, self._dashboard_of(query_context.form_data or {}))
-                # Who only looks has nothing computed anew before the next load.
+                # Who only looks has nothing computed again before the next load.
                 query_context.force, query_context.custom_cache_timeout = False, None
             if viz is not None:
                 query_guard.require_stored_form(viz, self._dashboard_of(viz.form_data))

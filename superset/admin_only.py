@@ -17,7 +17,7 @@ def install(app: Flask) -> None:
     """Has requests of whoever is no Admin looked at before Superset reads them.
 
     A larger one is answered with 413; with 403 one for the users and roles that something may be tied to, and a query
-    beside a form that is none. That a chart be computed anew is left out of the request.
+    beside a form that is none. That a chart be computed again is left out of the request.
     """
 
     def require_small() -> None:

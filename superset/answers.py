@@ -117,7 +117,7 @@ def _find(folder: Folder, key: str, asked: float) -> Response | None:
 
 
 def _lasts(response: Response) -> bool:
-    """Whether the answer of a chart is right until the next load; that the browser wants it anew says it is not."""
+    """Whether the answer of a chart is right until the next load; that the browser wants it again says it is not."""
     content = json.loads(response.get_data())
     results = content.get("result", [content])  # or one, of a chart of which the server makes the query
     return all(result.get("cache_timeout") != NOT_KEPT for result in results) and not _is_forced()

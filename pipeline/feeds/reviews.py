@@ -98,7 +98,7 @@ def classify_deliveries(
 ) -> list[Part]:
     """Classifies deliveries in one application; `classifier` None is the trained one where there is a model.
 
-    `models` are the hashes of those that the warehouse knows. A rerun after a kill begins anew, and on EMR finds the
+    `models` are the hashes of those that the warehouse knows. A rerun after a kill begins again, and on EMR finds the
     steps of the run before it. Raises TooManyRejected, SparkFailed, and ConfigError for the classifier `trained`
     without a model, or with one that is not known.
     """

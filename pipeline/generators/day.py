@@ -1,4 +1,4 @@
-"""One business day: who comes, who buys what, what moves on, and what is mended."""
+"""One business day: who comes, who buys what, what moves on, and what is fixed."""
 
 import datetime as dt
 from math import sqrt

@@ -33,7 +33,7 @@ order by business_date desc limit 1
 
 
 def create_app(services_file: Path) -> FastAPI:
-    """The service over the shop that services.json names; the file is read anew for each request.
+    """The service over the shop that services.json names; the file is read again for each request.
 
     `/risk-scores` streams a JSON list of customer_id and risk_score, as of the shop's last business day, and an
     empty one where there is no shop yet. `/health` says 204. Without the password both say 401, and the scores
@@ -51,7 +51,7 @@ def create_app(services_file: Path) -> FastAPI:
 
     @app.get("/health", status_code=204, dependencies=[Depends(let_in)])
     def health() -> None:
-        """Answers, whatever the database does: starting this service again would not mend that."""
+        """Answers, whatever the database does: starting this service again would not fix that."""
 
     @app.get("/risk-scores", dependencies=[Depends(let_in)])
     def scores() -> StreamingResponse:

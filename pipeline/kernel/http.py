@@ -96,7 +96,7 @@ def _answer(connection: HTTPConnection) -> HTTPResponse:
 def _cut_after(seconds: float, sock: socket.socket) -> Iterator[None]:
     """Ends all that waits for the socket when the time is over; raises Again then.
 
-    A timeout of the socket alone begins anew with every byte, and a server may send them one by one.
+    A timeout of the socket alone begins again with every byte, and a server may send them one by one.
     """
     over = threading.Event()
 

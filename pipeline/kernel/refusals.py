@@ -80,7 +80,7 @@ def _refused(name: str, error: psycopg2.Error) -> DatabaseError:
     return kind(
         f"finish a statement in the {name} database",
         f"PostgreSQL says {code}: {because}" if code else f"the connection was lost: {because}",
-        "look at the server's log for the statement, mend the cause and run the same command again",
+        "look at the server's log for the statement, fix the cause and run the same command again",
     )
 
 

@@ -114,7 +114,7 @@ def _rejections(rejected: list[Rejected], last: dt.date | None) -> list[Finding]
         return []
     return [
         Finding(
-            WARN, f"{last}: {rows:,} input rows were rejected", "see etl.rejected_row, and mend them at their source"
+            WARN, f"{last}: {rows:,} input rows were rejected", "see etl.rejected_row, and fix them at their source"
         )
     ]
 

@@ -94,9 +94,9 @@ def of_failure(outcome: Outcome) -> str:
     if outcome.cut_short:
         lines.append(f"It was cut short: {outcome.cut_short}")
     if outcome.command:
-        lines += ["Once the cause is mended, run this; what is done is not done again:", f"    {outcome.command}"]
+        lines += ["Once the cause is fixed, run this; what is done is not done again:", f"    {outcome.command}"]
     else:
-        lines.append("Once the cause is mended, run the same command again; what is done is not done again.")
+        lines.append("Once the cause is fixed, run the same command again; what is done is not done again.")
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """The embedded services on 127.0.0.1, with their state in one folder: PostgreSQL, S3, luigid, risk scores, Superset.
 
 No pid file is believed: a process is ours when its command line names our data, and it runs when it answers
-our login. A command may therefore be killed at any instant, and so may any service; the next `up` mends it.
+our login. A command may therefore be killed at any instant, and so may any service; the next `up` fixes it.
 """
 
 import fcntl

@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         help="up: start what does not run; down: stop all, keep the data; "
         f"status: show each, exit code {EXIT_NOT_RUNNING} when one does not run; "
         "dashboards: start all, deploy the dashboards and serve them; "
-        "rotate: start all anew, each password and key a new one",
+        "rotate: start all again, each password and key a new one",
     )
     return parser
 

@@ -71,7 +71,7 @@ class PostgreSQL(Service):
     def start(self) -> None:
         """Creates the data folder when there is none, starts the server, and sees to roles and databases.
 
-        The data folder is renamed into place when it is finished; roles and databases are created or mended
+        The data folder is renamed into place when it is finished; roles and databases are created or fixed
         at every start. So a kill in between costs nothing but the time.
         """
         make_folder(self.folder, passage=True)
@@ -215,7 +215,7 @@ class PostgreSQL(Service):
             done = subprocess.run(command, check=False, capture_output=True, env=environment(), cwd="/", **as_user())
             if done.returncode != 0:
                 because = " ".join(done.stderr.decode(errors="replace").split())
-                raise ServiceFailed(f"create {self.data}", because, "mend that and run `make up` again")
+                raise ServiceFailed(f"create {self.data}", because, "fix that and run `make up` again")
             write_secret(self.owner_password, password)
             (unfinished / "data").rename(self.data)
 

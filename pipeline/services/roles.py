@@ -27,7 +27,7 @@ RESERVED = (LOAD, EXTRACT, SIMULATOR, METADATA)
 
 
 def create(access: Access, superuser_url: Callable[[str], str]) -> None:
-    """Creates what is missing, mends what is there, and sets the passwords of `access`.
+    """Creates what is missing, fixes what is there, and sets the passwords of `access`.
 
     `superuser_url` gives the URL of a database. A warehouse of an earlier version, whose one role extracted and loaded
     too, is handed over. A rerun changes nothing. Raises DatabaseError.

@@ -47,7 +47,7 @@ def extract(
     """Writes one table's extract up to `to` and returns its metadata; `progress` is told the bytes sent so far.
 
     The caller sees to it that no other process extracts the same table and date. Memory does not grow with the
-    table. Before `_SUCCESS` nothing counts, so a rerun after a kill writes the folder anew.
+    table. Before `_SUCCESS` nothing counts, so a rerun after a kill writes the folder again.
 
     Raises SchemaDrift when the source's columns are not what the warehouse needs, BadExtract when its texts are not.
     """

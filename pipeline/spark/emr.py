@@ -175,7 +175,7 @@ class EmrEngine:
                 f"finish the job {run.job.name} on EMR",
                 f"the cluster {cluster} is {status['State']}"
                 f" ({status.get('StateChangeReason', {}).get('Message') or 'no reason given'})",
-                "mend the cause and run the same command again",
+                "fix the cause and run the same command again",
             )
 
     def _failed(self, cluster: str, step: "StepSummaryTypeDef") -> SparkFailed:
@@ -191,7 +191,7 @@ class EmrEngine:
         return SparkFailed(
             f"finish the step {step['Name']!r} of the EMR cluster {cluster}",
             f"it is {status['State']}: {reason}",
-            f"see {logs}, mend the cause and run the same command again",
+            f"see {logs}, fix the cause and run the same command again",
         )
 
     def _log_folder(self, cluster: str, step: str) -> str:

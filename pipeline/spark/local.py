@@ -112,7 +112,7 @@ class LocalEngine:
             raise SparkFailed(
                 f"finish the Spark job {job.name} on {self.spark.master}",
                 _reason(process.returncode, log_file.read_text(errors="replace")),
-                f"see {log_file}, mend the cause and run the same command again",
+                f"see {log_file}, fix the cause and run the same command again",
             )
 
     def _command(self, job: Job, scratch: Path) -> list[str]:

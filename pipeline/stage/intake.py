@@ -53,7 +53,7 @@ def check_rejected(table: SourceTable, found: Metadata, reasons: Counter[str], m
         raise TooManyRejected(
             f"load {table.name} of {found.date}",
             f"{reasons.total()} of {found.rows} rows cannot be kept ({'; '.join(sorted(reasons))})",
-            "mend the source, or raise max_rejected in luigi.cfg",
+            "fix the source, or raise max_rejected in luigi.cfg",
         )
 
 
@@ -73,7 +73,7 @@ def copy(
     key = f"{where}/{found.data}"
 
     def bad(because: str) -> BadExtract:
-        do = "mend the source if it is like that there, delete the folder of that date on the lake and rerun"
+        do = "fix the source if it is like that there, delete the folder of that date on the lake and rerun"
         return BadExtract(f"load {lake.url}/{key}", because, do)
 
     body = lake.open(key)

@@ -48,7 +48,7 @@ def unloaded(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) ->
     raise BadExtract(
         f"load {table.name} of {found.date}",
         f"it begins at {wanted[0].from_watermark}, stage ends before, and no extract on {lake.url} lies between",
-        "bring the missing folders back, or set LAKE_URL to an empty place to extract everything anew",
+        "bring the missing folders back, or set LAKE_URL to an empty place to extract everything again",
     )
 
 

@@ -23,7 +23,7 @@ OF_A_REPAIR = re.compile(rf"{FOLDER}/[a-z_.]+/date=\d{{4}}-\d\d-\d\d/at=\d{{8}}T
 
 
 def load_all(cursor: Cursor, lake: Lake, table: SourceTable, max_rejected: float) -> int:
-    """Loads all repairs of a table on the lake, oldest first, for a stage table made anew; returns their rows."""
+    """Loads all repairs of a table on the lake, oldest first, for a stage table made again; returns their rows."""
     return sum(load(cursor, lake, table, where, max_rejected).rows for where in folders(lake, table))
 
 

@@ -77,6 +77,6 @@ def _refuse(failed: list[Result], task: CheckWarehouse) -> None:
         raise ChecksFailed(
             f"call the load of {task.date} right",
             "; ".join(f"{result.check.name} found {result.failures:,} {result.check.title}" for result in failed),
-            f"see the rows with the queries in etl.check_result (load_date {task.date}, failures > 0), mend the cause "
+            f"see the rows with the queries in etl.check_result (load_date {task.date}, failures > 0), fix the cause "
             "and run the same command again",
         )

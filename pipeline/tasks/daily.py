@@ -80,7 +80,7 @@ class DailyWarehouseLoad(MarkedTask):
             raise LoadIncomplete(
                 f"finish the load of {self.date}",
                 f"{', '.join(failed)} could not be loaded (the reason is in the log and in etl.task_run)",
-                "mend the cause and run the same command again: all the rest is loaded, and will be healed",
+                "fix the cause and run the same command again: all the rest is loaded, and will be healed",
             )
 
 

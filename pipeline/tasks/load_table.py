@@ -63,7 +63,7 @@ class LoadStage(MarkedTask):
 
                 loads.append(merge.Load(cursor, lake(), table, each, settings().max_rejected, progress).run())
                 LoadStage(each.day, self.table).finish(cursor, sum(load.rows for load in loads))
-            if wanted[0].from_watermark == instants.BEGINNING:  # a stage table made anew
+            if wanted[0].from_watermark == instants.BEGINNING:  # a stage table made again
                 repairs.load_all(cursor, lake(), table, settings().max_rejected)
         self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
         rejected = sum(load.rejected for load in loads)

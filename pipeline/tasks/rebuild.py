@@ -61,7 +61,7 @@ class RebuildWarehouse(OceanTask):
             raise LoadIncomplete(
                 f"rebuild the warehouse up to {newest}",
                 "a task failed (the reason is above and in etl.task_run)",
-                f"mend the cause and run RebuildWarehouse --replace again, or DailyWarehouseLoad --date {newest}",
+                f"fix the cause and run RebuildWarehouse --replace again, or DailyWarehouseLoad --date {newest}",
             )
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             for date in dates[:-1]:
@@ -86,7 +86,7 @@ class RebuildWarehouse(OceanTask):
 
 
 class RebuildTable(OceanTask):
-    """Builds one table anew in one transaction: a stage table from the lake, a table of dwh from stage, or the mart.
+    """Builds one table again in one transaction: a stage table from the lake, a table of dwh from stage, or the mart.
 
     A fact table is emptied first; the keys of a dimension stay, its rows are compared with stage one by one. What
     follows from the table is brought up to date by the next load.
@@ -123,7 +123,7 @@ class ClearDate(OceanTask):
     """Takes the markers of a date away, so that its load can be run again; with --downstream of all later dates too.
 
     Nothing that was loaded is changed. What the next load then writes is what is not in the warehouse as stage says:
-    every dimension and fact reads all of stage again, and the mart counts anew. Extracts stay as they are on the lake.
+    every dimension and fact reads all of stage again, and the mart counts again. Extracts stay as they are on the lake.
 
     luigi --module pipeline ClearDate --date 2026-11-19 --downstream --local-scheduler
     """

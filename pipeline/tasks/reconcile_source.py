@@ -72,7 +72,7 @@ class ReconcileSource(DatedTask):
             raise SourceDiffers(
                 f"call the warehouse of {self.date} the same as its source",
                 f"{', '.join(differing)} differ (the keys are in etl.difference)",
-                "build what is in dwh alone anew with RebuildTable"
+                "build what is in dwh alone again with RebuildTable"
                 if self.repair
                 else "run the same command with --repair",
             )

@@ -54,7 +54,7 @@ DAMAGED: list[tuple[str, str, Change, str]] = [
     ("twice", DATA, lambda data: data * 2, AS_WRITTEN),
     ("of another compression", DATA, lambda data: gzip.compress(plain(data)), AS_WRITTEN),
     ("not compressed", DATA, plain, AS_WRITTEN),
-    ("compressed anew", DATA, lambda data: zstandard.compress(plain(data), 19), AS_WRITTEN),
+    ("compressed again", DATA, lambda data: zstandard.compress(plain(data), 19), AS_WRITTEN),
     ("of another size", METADATA, metadata(bytes=1), "not those of its metadata"),
     ("of another hash", METADATA, metadata(sha256="0" * 64), "not those of its metadata"),
     ("of more rows", METADATA, metadata(rows=2), "not those of its metadata"),
@@ -179,7 +179,7 @@ def test_a_text_that_its_metadata_vouches_for_is_loaded_right_or_refused_by_its_
     change(restored, METADATA, metadata(bytes=len(data), sha256=digest, rows=int(bool(price or line))))
     vouch(restored)
     if line:
-        because = rf"PostgreSQL does not take its line {line} \(\w+\); mend the source"
+        because = rf"PostgreSQL does not take its line {line} \(\w+\); fix the source"
         with pytest.raises(BadExtract, match=rf"data\.csv\.zst, because {because}") as caught:
             load(restored)
         assert "cord" not in str(caught.value)

@@ -31,7 +31,7 @@ input()
 
 
 @pytest.mark.parametrize("database", ["operational", "warehouse"])
-def test_a_database_without_a_connection_to_spare_is_waited_for_or_the_next_run_mends_it(
+def test_a_database_without_a_connection_to_spare_is_waited_for_or_the_next_run_fixes_it(
     first_load: Case, services_home: Path, database: str, tally: Tally
 ) -> None:
     worlds: list[World] = []

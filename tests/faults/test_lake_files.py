@@ -199,7 +199,7 @@ def key_of(table: str, file: str, day: int = DAY) -> str:
 
 
 def rewrite(world: World, table: str, change: Callable[[Rows], Rows]) -> None:
-    """Writes an extract anew, with other rows, as if it had been written so."""
+    """Writes an extract again, with other rows, as if it had been written so."""
     found = layout.metadata(world.lake, table, shop.date(DAY))
     assert found
     text = zstandard.ZstdDecompressor().stream_reader(world.lake.read(key_of(table, found.data)) or b"").read()

@@ -1,6 +1,6 @@
 """A network that cuts connections, goes silent, or is slow, and an S3 that has too much to do or no room.
 
-What is short is gone over within the command; what lasts fails it, and the next run mends it. The bytes after which a
+What is short is gone over within the command; what lasts fails it, and the next run fixes it. The bytes after which a
 connection is cut are seeded, and within a COPY, an upload or a download.
 """
 
@@ -211,7 +211,7 @@ def test_an_s3_with_too_much_to_do_for_a_moment_fails_no_load(
         tally.compare(world, first_load.checksum)
 
 
-def test_an_s3_that_never_has_time_again_fails_the_load_by_name_and_the_next_run_mends_it(
+def test_an_s3_that_never_has_time_again_fails_the_load_by_name_and_the_next_run_fixes_it(
     first_load: Case, services: dict[str, str], tally: Tally
 ) -> None:
     world = first_load.start()
@@ -228,7 +228,7 @@ def test_an_s3_that_never_has_time_again_fails_the_load_by_name_and_the_next_run
     tally.compare(world, first_load.checksum)
 
 
-def test_an_s3_without_room_fails_the_load_by_name_and_the_next_run_mends_it(
+def test_an_s3_without_room_fails_the_load_by_name_and_the_next_run_fixes_it(
     first_load: Case, services_home: Path, tally: Tally
 ) -> None:
     world = first_load.start()

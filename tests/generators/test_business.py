@@ -66,7 +66,7 @@ def test_every_foreign_key_holds(shop: Business) -> None:
     assert len(keys) == 12
     with postgres.session(shop.url, "tests") as cursor:
         for table, name, definition in keys:
-            # Made anew, a constraint looks at every row.
+            # Made again, a constraint looks at every row.
             cursor.execute(f"alter table {table} drop constraint {name}, add constraint {name} {definition}")
 
 

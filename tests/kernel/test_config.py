@@ -77,7 +77,7 @@ def test_a_simulated_shop_belongs_to_who_reads_it_unless_another_owner_is_named(
     assert (config.settings().operational_url, config.settings().simulator_url) == ("reader", "owner")
 
 
-def test_services_of_an_earlier_version_are_mended_by_make_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_services_of_an_earlier_version_are_fixed_by_make_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("OPERATIONAL_URL", "OCEAN_SIMULATOR_URL"):
         monkeypatch.delenv(name)
     (tmp_path / "services.json").write_text(json.dumps({"operational_url": "reader and owner"}))

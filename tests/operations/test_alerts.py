@@ -67,7 +67,7 @@ def test_the_last_lines_of_a_load_that_failed_say_what_failed_first_and_what_to_
     assert why.strip().startswith("cannot extract ops.order_lines, because")
     assert kept.startswith(f"Not run because of it: LoadStage({DATE}, ops.order_lines), ")
     assert kept.endswith(f"DailyWarehouseLoad({DATE})")
-    assert again == "Once the cause is mended, run this; what is done is not done again:"
+    assert again == "Once the cause is fixed, run this; what is done is not done again:"
     assert command.endswith(f"bin/luigi --module pipeline DailyWarehouseLoad --date {DATE} --local-scheduler")
 
 

@@ -135,7 +135,7 @@ class Trains:
             self.lake.write(f"{job.target}/model/{name}", name.encode())
 
 
-def test_what_was_trained_is_known_until_it_is_another_and_by_a_warehouse_that_was_built_anew(
+def test_what_was_trained_is_known_until_it_is_another_and_by_a_warehouse_that_was_built_again(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(review_models, "engine", lambda _, lake: Trains(lake))

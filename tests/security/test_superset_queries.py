@@ -413,7 +413,7 @@ def test_an_admin_asks_what_he_likes(site: Site, top: dict[str, Any]) -> None:
     assert set(labels(admin.post(CHART_DATA, top), "country")) > {"Germany"}
 
 
-def test_who_only_looks_has_no_form_computed_anew(visitor: Client, figures: dict[str, Any]) -> None:
+def test_who_only_looks_has_no_form_computed_again(visitor: Client, figures: dict[str, Any]) -> None:
     assert explored(visitor, figures)[0] == 200
     # No page sends the other word, so this is not the answer that was kept: the server goes on to Superset's own cache.
     status, again = explored(visitor, figures, "force=true&more=1")

@@ -81,7 +81,7 @@ def test_a_line_has_the_version_that_was_valid_when_it_was_ordered(shop: World) 
     assert shop.warehouse(LINE_PRICES) == [(1, 10.0), (2, 12.0), (3, 12.0)]
 
 
-def test_a_price_that_is_seen_late_is_spliced_in_and_its_lines_are_keyed_anew(shop: World) -> None:
+def test_a_price_that_is_seen_late_is_spliced_in_and_its_lines_are_keyed_again(shop: World) -> None:
     load(shop, 1)
     keys = shop.rows("select product_key, unit_price::float from dwh.dim_product where product_id = 1")
     for day in (2, 3, 4, 5):

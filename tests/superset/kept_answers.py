@@ -25,7 +25,7 @@ class Everybody(Folder):
         return "everybody "
 
     def assets_changed(self) -> None:
-        """No process begins anew: the test is of several that run."""
+        """No process begins again: the test is of several that run."""
 
 
 app = Flask(__name__)

@@ -249,7 +249,7 @@ def test_what_many_ask_for_at_once_is_computed_once_by_all_threads_and_processes
     assert computations(tmp_path, 3, 8, 60) == (1, {"200"})
 
 
-def test_what_is_not_kept_is_shared_by_those_who_wait_and_computed_anew_for_who_comes_later(tmp_path: Path) -> None:
+def test_what_is_not_kept_is_shared_by_those_who_wait_and_computed_again_for_who_comes_later(tmp_path: Path) -> None:
     once, _ = computations(tmp_path, 1, 1, -1)
     assert computations(tmp_path, 1, 1, -1) == (once + 1, {"200"})
     before = once + 1

@@ -67,7 +67,7 @@ def test_a_lake_without_extracts_leaves_the_warehouse_as_it_is(loaded: World) ->
     assert loaded.checksum() == checksum
 
 
-def test_a_date_that_is_cleared_is_loaded_again_and_mends_what_was_wrong(loaded: World) -> None:
+def test_a_date_that_is_cleared_is_loaded_again_and_fixes_what_was_wrong(loaded: World) -> None:
     checksum = loaded.checksum()
     loaded.warehouse("update dwh.fact_order set order_amount = 0")
     loaded.warehouse("delete from dwh.fact_order_line where order_id = 2")
@@ -92,7 +92,7 @@ def test_a_date_that_is_cleared_is_loaded_again_and_mends_what_was_wrong(loaded:
         ("mart", "update mart.agg_order_month set orders = 7"),
     ],
 )
-def test_a_table_that_is_broken_is_built_anew(loaded: World, table: str, broken: str) -> None:
+def test_a_table_that_is_broken_is_built_again(loaded: World, table: str, broken: str) -> None:
     before = stage_and_checksum(loaded)
     loaded.warehouse(broken)
     if table != "mart":  # it has counted what is broken

@@ -1,4 +1,4 @@
-"""Source and warehouse compared: each kind of difference is found down to its key, and mended."""
+"""Source and warehouse compared: each kind of difference is found down to its key, and fixed."""
 
 import hashlib
 import itertools
@@ -56,7 +56,7 @@ def differ_though_rejected(world: World) -> None:
     world.source("delete from ops.order_lines where order_id = 5")
 
 
-# What is planted, what is found, and whether a repair mends it.
+# What is planted, what is found, and whether a repair fixes it.
 PLANTED: dict[str, tuple[Callable[[World], object], set[tuple[Any, ...]], bool]] = {
     "written behind the bound": (
         hidden_write,
@@ -122,8 +122,8 @@ def test_a_warehouse_that_is_like_its_source_reconciles(loaded: World) -> None:
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_difference_is_found_and_what_can_be_mended_is(loaded: World, name: str) -> None:
-    plant, found, mended = PLANTED[name]
+def test_a_planted_difference_is_found_and_what_can_be_fixed_is(loaded: World, name: str) -> None:
+    plant, found, fixed = PLANTED[name]
     before = loaded.checksum()
     plant(loaded)
     assert "run the same command with --repair" in reconcile(loaded, expect=30)
@@ -131,14 +131,14 @@ def test_a_planted_difference_is_found_and_what_can_be_mended_is(loaded: World, 
     assert loaded.rows("select table_name from etl.difference") == {
         (table,) for table, missing, changed, vanished, *_ in found if missing + changed + vanished
     }
-    reconcile(loaded, "--repair", expect=0 if mended else 30)
-    assert (loaded.rows(FOUND) == set()) is mended
-    if mended:
+    reconcile(loaded, "--repair", expect=0 if fixed else 30)
+    assert (loaded.rows(FOUND) == set()) is fixed
+    if fixed:
         assert loaded.rows(
             "select sum(order_amount) = (select sum(line_amount) from dwh.fact_order_line where not is_deleted) "
             "from dwh.fact_order"
         ) == {(True,)}
-    if "dwh" in name and mended:
+    if "dwh" in name and fixed:
         assert loaded.checksum() == before
 
 

@@ -114,7 +114,7 @@ create table if not exists mart.refill (
     reason text not null,
     asked_ts timestamptz not null default now()
 );
-comment on table mart.refill is 'Why LoadMart has to count the aggregates anew from all facts; emptied when it did.';
+comment on table mart.refill is 'Why LoadMart has to count the aggregates again from all facts; emptied when it did.';
 comment on column mart.refill.reason is 'What happened.';
 comment on column mart.refill.asked_ts is 'When.';
 insert into mart.refill (reason)

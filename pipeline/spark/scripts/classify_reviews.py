@@ -8,7 +8,7 @@ folders of the same names below --output:
 
     cid bigint, positive_review boolean, review_id string, classifier string
 
-Rows without a number as cid, or with another number of columns, are left out. A date that is read is written anew,
+Rows without a number as cid, or with another number of columns, are left out. A date that is read is written again,
 other dates stay. The same reviews give the same rows in the same order, on any master and for any order of files.
 """
 

@@ -130,7 +130,7 @@ class Luigid(RemoteScheduler):
     def _refuse(self, worker: str, named: list[str]) -> None:
         """Gives back what this command did not schedule.
 
-        Members of a batch are given out anew, ours then one by one; they may be joined with those of another command.
+        Members of a batch are given out again, ours then one by one; they may be joined with those of another command.
         """
         for name in named:
             if name in self._own:
