@@ -7,8 +7,9 @@ the login page, so that a stranger could fill the disk with them or push others 
 import datetime as dt
 import hashlib
 import secrets
+import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Logins:
             return
         session[NAME], now = secrets.token_urlsafe(24), time.time()
         with transaction(self._path) as database:
+            database.execute(TABLE)
             database.execute("delete from logins where expires <= ?", (now,))
             database.execute(
                 "insert into logins values (?, ?, ?)", (_login(user), user.id, now + LASTS.total_seconds())
@@ -64,8 +66,12 @@ class Logins:
 
     def _holds(self, user: Any) -> bool:
         query = "select 1 from logins where login = ? and expires > ?"
-        with closing(connected(self._path)) as database:
+        with (
+            closing(connected(self._path)) as database,
+            suppress(sqlite3.OperationalError),
+        ):  # somebody removed the file
             return database.execute(query, (_login(user), time.time())).fetchone() is not None
+        return False
 
 
 def _login(user: Any) -> str:

@@ -79,6 +79,7 @@ def scores_csv(scores: "Iterable[Score]", date: dt.date) -> Readable:
 def finish(cursor: Cursor, feed: str, parts: Sequence[Part]) -> int:
     """Merges delta.<feed> into stage by warehouse/work/stage/<feed>.sql, and notes what was loaded.
 
+    The select knows the dates of the parts, for a feed whose rows tell theirs.
     Returns how many rows of stage are new or changed. What an earlier load of the same dates rejected is forgotten.
     """
     batch = postgres.value(cursor, "select nextval('etl.batch')")

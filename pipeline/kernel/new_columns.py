@@ -7,15 +7,15 @@ from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor, qualified, sql
 
 TABLE = re.compile(r"^create table if not exists (\w+\.\w+) \(\n(.*?)\n\);", re.MULTILINE | re.DOTALL)
-COLUMN = re.compile(r"^    (?!constraint |primary |unique |check |foreign )(\w+) (.+?),?$", re.MULTILINE)
+COLUMN = re.compile(r"^    (?!constraint |primary |unique |check |foreign )(\w+) (.+?),?(?: +--.*)?$", re.MULTILINE)
 EXISTING = "select attname from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped"
 
 
 def declared(ddl: str) -> dict[str, dict[str, str]]:
     r"""The tables that DDL creates, each with its columns and their definitions.
 
-    >>> declared("create table if not exists ops.states (\n    state_code text,\n    unique (state_code)\n);")
-    {'ops.states': {'state_code': 'text'}}
+    >>> declared("create table if not exists ops.states (\n    state_code text, -- two letters\n    name text\n);")
+    {'ops.states': {'state_code': 'text', 'name': 'text'}}
     """
     return {name: dict(COLUMN.findall(body)) for name, body in TABLE.findall(ddl)}
 

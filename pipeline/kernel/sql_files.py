@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.kernel.postgres import sql
 
 # Left out, as psql does: a variable in a comment may stand for several lines, and a select may end with a comment.
-COMMENT = re.compile(r"^ *--.*\n| *-- noqa.*$", re.MULTILINE)
+COMMENT = re.compile(r"^ *--.*\n?| +-- [^'\n]*$", re.MULTILINE)
 VARIABLE = re.compile(r"(?<![:\w]):([a-z_]+)")
 # A field that needs more than a line goes on in lines that are indented.
 GOES_ON = re.compile(r"\n--  +")

@@ -12,7 +12,8 @@ from pipeline.operations.outcome import Outcome, Task
 MONTHS = 6
 MOST_NAMED = 8  # tasks in one line
 
-# In which column of the summary the rows of a task stand: extracted, stage or dwh.
+# In which column of the summary the rows of a task stand: extracted, stage or dwh. As the tasks say themselves, which
+# this package does not import: tests/test_catalog.py compares both.
 LAYERS = {
     **dict.fromkeys(("ExtractTable", "ExtractPurchases", "ExtractRiskScores", "ClassifyReviews"), 0),
     **dict.fromkeys(("LoadStage", "LoadReviews", "LoadPartnerOrders", "LoadRiskScores"), 1),

@@ -141,11 +141,13 @@ class ClearDate(OceanTask):
     def run(self) -> None:
         until = dt.date.max if self.downstream else self.date
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            cursor.execute("delete from etl.marker where load_date between %s and %s", (self.date, until))
-            self.cleared = cursor.rowcount
-            if self.cleared:
+            span = "from etl.marker where load_date between %s and %s"
+            if postgres.value(cursor, f"select exists (select {span})", (self.date, until)):
+                # First the tables, as loads do, which then write their marker.
                 watermarks.forget(cursor, *DIMENSIONS, *FACTS, purchases.METRIC)
                 moves.ask_for_refill(cursor, f"{self.date} was cleared")
+            cursor.execute(f"delete {span}", (self.date, until))
+            self.cleared = cursor.rowcount
         targets.forget()
         logger.info("%s markers of %s%s were cleared", self.cleared, self.date, " and later" * self.downstream)
 

@@ -92,9 +92,11 @@ class ReconcileSource(DatedTask):
                 self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
                 where = reconcile.extract_again(source, lake(), settings(), self.date, difference, bound)
                 repairs.load(warehouse, lake(), table, where, settings().max_rejected)
-            if difference.dwh_missing or difference.dwh_changed:
-                watermarks.forget(warehouse, IN_DWH[table.short].name)
-                moves.ask_for_refill(warehouse, f"{IN_DWH[table.short].name} was not as the loads left it")
+        if difference.dwh_missing or difference.dwh_changed:
+            # By itself: a load of dwh holds its table when it asks for stage, which a repair may have locked.
+            with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+                watermarks.forget(cursor, IN_DWH[table.short].name)
+                moves.ask_for_refill(cursor, f"{IN_DWH[table.short].name} was not as the loads left it")
 
     def _load_dwh(self) -> None:
         """Dimensions, facts and mart, each in its transaction as their tasks do."""

@@ -80,3 +80,8 @@ def test_a_long_field_goes_on_in_an_indented_line() -> None:
         "-- kind: select\n-- grain: one row\n-- reads: a,\n--     b\n-- rerun: gives\n--     it\n-- Says\n-- all.\n",
     )
     assert (head.reads, head.rerun, head.text) == (("a", "b"), "gives it", "Says all.")
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_no_comment_is_left_that_would_hide_what_follows_where_a_select_is_part_of_a_statement(path: str) -> None:
+    assert "--" not in sql_files.COMMENT.sub("", sql_files.read(path))

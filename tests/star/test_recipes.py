@@ -58,6 +58,7 @@ def test_the_columns_of_every_table_are_read_from_its_file(first_day: World) -> 
     for path in sql_files.files("ddl"):
         for table, columns in new_columns.declared(sql_files.read(path)).items():
             assert list(columns) == [name for (name,) in first_day.warehouse(COLUMNS, (table,))], table
+            assert not [each for each in columns.values() if "--" in each or each.endswith(",")], table
 
 
 def test_a_column_of_a_dimension_takes_two_files(worlds: Worlds, first_day: World, copy: Copy) -> None:
