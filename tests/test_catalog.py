@@ -12,15 +12,11 @@ from support.world import World, Worlds
 import pipeline
 from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, Dimension, Fact, SourceTable
 from pipeline.generators.copying import COLUMNS
-from pipeline.kernel import sql_files
+from pipeline.kernel import sql_files, writes
 from pipeline.operations import summary
 from pipeline.tasks.load_table import FEED_TASKS
 
 STAR: list[Dimension | Fact] = [*DIMENSIONS.values(), *FACTS.values()]
-OF_TABLE = """
-select attname from pg_attribute
-where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped and attidentity = ''
-"""
 LAYERS = ("extract", "stage", "dwh")
 
 
@@ -42,7 +38,7 @@ def tasks_of_layers() -> Iterator[type[luigi.Task]]:
 
 
 def columns(world: World, table: str) -> list[str]:
-    return [name for (name,) in world.warehouse(OF_TABLE, (table,))]
+    return [name for (name,) in world.warehouse(writes.COLUMNS, (table,))]
 
 
 @pytest.mark.parametrize("target", STAR, ids=lambda target: target.name)

@@ -79,15 +79,15 @@ def scores_csv(scores: "Iterable[Score]", date: dt.date) -> Readable:
 def finish(cursor: Cursor, feed: str, parts: Sequence[Part]) -> int:
     """Merges delta.<feed> into stage by warehouse/work/stage/<feed>.sql, and notes what was loaded.
 
-    The select knows the dates of the parts, for a feed whose rows tell theirs.
-    Returns how many rows of stage are new or changed. What an earlier load of the same dates rejected is forgotten.
+    Only a select whose rows tell their date reads the dates of the parts. Returns how many rows of stage are new or
+    changed. What an earlier load of the same dates rejected is forgotten.
     """
     batch = postgres.value(cursor, "select nextval('etl.batch')")
     dates = [part.date for part in parts]
     table = f"stage.{feed}"
     select = statement(f"work/stage/{feed}", batch=batch, dates=_list(dates))
     columns = writes.columns_of(cursor, table)
-    writes.merge(cursor, table, FEEDS[feed], columns, select, same=("etl_batch",))
+    writes.merge(cursor, table, FEEDS[feed], columns, select, ignored=("etl_batch",))
     count = sql.SQL("select count(*) from {} where etl_batch = %s").format(qualified(table))
     changed: int = postgres.value(cursor, count, (batch,))
     cursor.execute("delete from etl.rejected_row where source = %s and date = any(%s)", (feed, dates))

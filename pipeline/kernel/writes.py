@@ -39,15 +39,16 @@ def merge(
     columns: Sequence[str],
     select: sql.Composable,
     *,
-    same: Sequence[str] = (),
+    ignored: Sequence[str] = (),
     wins: sql.Composable | None = None,
 ) -> int:
     """Inserts the rows of a select, or replaces those of the same key where anything is different.
 
-    Columns in `same` make no difference. `wins` is another condition, on `old` and `excluded`. A rerun changes nothing.
+    Columns in `ignored` make no difference. `wins` is another condition, on `old` and `excluded`. A rerun changes
+    nothing.
     """
     others = [name for name in columns if name not in key]
-    compared = [name for name in others if name not in same]
+    compared = [name for name in others if name not in ignored]
     differs = sql.SQL("({}) is distinct from ({})").format(
         identifiers(compared, "old"), identifiers(compared, "excluded")
     )
@@ -65,7 +66,7 @@ def merge(
 
 def delete(cursor: Cursor, table: str, key: Sequence[str], select: sql.Composable) -> int:
     """Deletes the rows whose key a select gives. A rerun deletes nothing."""
-    return _run(cursor, "delete", table, select, same_key=same_key(key, "old", "gone"))
+    return _run(cursor, "delete", table, select, same_key=_same_key(key, "old", "gone"))
 
 
 def temporary(cursor: Cursor, name: str, select: sql.Composable) -> int:
@@ -89,7 +90,7 @@ def work_table(cursor: Cursor, name: str, key: Sequence[str], select: sql.Compos
             dwh=qualified(f"dwh.{name}"),
             select=select,
             first_key=sql.Identifier(key[0]),
-            same_key=same_key(key, "new", "old"),
+            same_key=_same_key(key, "new", "old"),
             new=identifiers(columns, "new"),
             old=identifiers(columns, "old"),
         )
@@ -102,7 +103,7 @@ def apply_work(cursor: Cursor, name: str, key: Sequence[str]) -> tuple[int, int]
     relations = {"work": qualified(f"work.{name}"), "dwh": qualified(f"dwh.{name}")}
     changes = _assign([column for column in columns if column not in key], "new")
     cursor.execute(
-        statement("write/update_from_work", **relations, changes=changes, same_key=same_key(key, "new", "old"))
+        statement("write/update_from_work", **relations, changes=changes, same_key=_same_key(key, "new", "old"))
     )
     updated = cursor.rowcount
     cursor.execute(statement("write/insert_from_work", **relations, columns=identifiers(columns)))
@@ -125,7 +126,7 @@ def add(cursor: Cursor, table: str, key: Sequence[str], measures: Sequence[str],
     )
 
 
-def same_key(key: Iterable[str], left: str, right: str) -> sql.Composed:
+def _same_key(key: Iterable[str], left: str, right: str) -> sql.Composed:
     """The condition that two relations have the same key."""
     return sql.SQL(" and ").join(
         sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name)) for name in key
