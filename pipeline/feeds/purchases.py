@@ -93,15 +93,14 @@ def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded
     Other days change where reviews have come for them meanwhile. Purchases that cannot be kept go to etl.rejected_row.
     A rerun changes nothing. The caller holds the lock. Raises TooManyRejected.
     """
-    where = folder(date, min_quantity)
-    found = _found(lake, where)
+    found = _found(lake, folder(date, min_quantity))
     delta = qualified("delta.user_purchase")
     cursor.execute(sql.SQL("drop table if exists {}").format(delta))
     cursor.execute(create_table("delta", USER_PURCHASE, found.columns))
-    intake.copy(cursor, lake, where, found, delta)
+    intake.copy(cursor, lake, found, delta)
     why = faults(USER_PURCHASE, found.columns)
     if intake.any_faulty(cursor, delta, why):
-        reasons = intake.reject(cursor, delta, USER_PURCHASE, found, why, where)
+        reasons = intake.reject(cursor, delta, USER_PURCHASE, found, why)
         intake.check_rejected(USER_PURCHASE, found, reasons, config.settings().max_rejected)
     variables = {
         "date": date,

@@ -41,11 +41,12 @@ def merge(
     *,
     ignored: Sequence[str] = (),
     wins: sql.Composable | None = None,
+    guard: sql.Composable | None = None,
 ) -> int:
     """Inserts the rows of a select, or replaces those of the same key where anything is different.
 
-    Columns in `ignored` make no difference. `wins` is another condition, on `old` and `excluded`. A rerun changes
-    nothing.
+    Columns in `ignored` make no difference. `wins` is a condition on `old` and `excluded` in place of a difference;
+    `guard` is one that must hold as well. A rerun changes nothing.
     """
     others = [name for name in columns if name not in key]
     compared = [name for name in others if name not in ignored]
@@ -60,8 +61,13 @@ def merge(
         columns=identifiers(columns),
         key=identifiers(key),
         changes=_assign(others, "excluded"),
-        wins=wins or differs,
+        wins=sql.SQL("{} and {}").format(wins or differs, guard) if guard else wins or differs,
     )
+
+
+def not_of(alias: str, batches: list[int]) -> sql.Composable:
+    """The condition that a row was written by none of some batches."""
+    return sql.SQL("not {} = any({}::bigint[])").format(sql.Identifier(alias, "etl_batch"), sql.Literal(batches))
 
 
 def delete(cursor: Cursor, table: str, key: Sequence[str], select: sql.Composable) -> int:

@@ -88,6 +88,7 @@ def write(
         sha256=sink.digest,
         extracted_at=dt.datetime.now(dt.UTC).isoformat(),
         condition=window.condition.as_string(cursor) if window.condition else None,
+        folder=where,
     )
     ddl = {schema: create_table(schema, table, columns).as_string(cursor).encode() for schema in ("delta", "stage")}
     files = {f"create_{schema}.sql": text for schema, text in ddl.items()}

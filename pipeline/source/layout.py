@@ -9,7 +9,7 @@ the files beside it, and `_SUCCESS` and the bound of a date have their own.
 
 import datetime as dt
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipeline.catalog import SOURCE_TABLES, USER_PURCHASE
@@ -22,12 +22,16 @@ from pipeline.source.instants import require_within
 SUCCESS = "_SUCCESS"
 METADATA = "metadata.json"
 FOLDER = "extract"
+REPAIRS = "repair"
 TABLES = {**SOURCE_TABLES, USER_PURCHASE.name: USER_PURCHASE}
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What `metadata.json` says of an extract. Instants are ISO 8601 in UTC, or -infinity."""
+    """What `metadata.json` says of an extract. Instants are ISO 8601 in UTC, or -infinity.
+
+    `folder`, where it lies on the lake, is not in the file.
+    """
 
     table: str
     date: str
@@ -42,6 +46,7 @@ class Metadata:
     sha256: str
     extracted_at: str
     condition: str | None = None
+    folder: str = ""
 
     @property
     def day(self) -> dt.date:
@@ -50,7 +55,7 @@ class Metadata:
 
     def to_json(self) -> str:
         """The content of the file."""
-        return json.dumps(asdict(self), indent=1)
+        return json.dumps({name: value for name, value in asdict(self).items() if name != "folder"}, indent=1)
 
     @classmethod
     def form(cls, found: Any) -> "Metadata":
@@ -88,7 +93,7 @@ def metadata_in(lake: Lake, where: str) -> Metadata | None:
         raise seals.foreign(lake, key, "its columns are not those of an extract")
     if where.startswith(f"{FOLDER}/"):  # a repair goes as far as stage did when it was made, whatever its date
         require_within(lake, key, found.day, found.to_watermark)
-    return found
+    return replace(found, folder=where)
 
 
 def beside(lake: Lake, where: str, name: str) -> bytes | None:

@@ -33,11 +33,15 @@ class History:
         name = f"stage.{self.table.short}_version"
         return follow(name, existing_columns(self.cursor, name), source, add=False)
 
-    def keep(self, seen: sql.Composable, batch: int) -> int:
-        """Keeps each value in a table of source rows that was not known yet; returns how many."""
-        return self._insert(statement("work/stage/seen_values", columns=self._columns, batch=batch, seen=seen))
+    def keep(self, seen: sql.Composable, batch: int, later: list[int]) -> int:
+        """Keeps each value in a table of source rows; returns how many are new.
 
-    def keep_repaired(self, seen: sql.Composable, batch: int, end: str) -> int:
+        The value that a batch in `later` brought for the same instant stays.
+        """
+        values = statement("work/stage/seen_values", columns=self._columns, batch=batch, seen=seen)
+        return self._merge(values, later)
+
+    def keep_repaired(self, seen: sql.Composable, batch: int, later: list[int], end: str) -> int:
         """As `keep`, of a repair. A value that replaced another without saying when holds from its `end` on."""
         repaired = statement(
             "work/stage/repaired_values",
@@ -47,13 +51,15 @@ class History:
             value=sql.Identifier(cast(str, self.table.history)),
             until=end,
             batch=batch,
+            later=later,
             seen=seen,
         )
-        return self._insert(repaired)
+        return self._merge(repaired, later)
 
-    def _insert(self, values: sql.Composable) -> int:
-        columns = (*self.table.key, self.table.watermark, cast(str, self.table.history), BATCH)
-        return writes.insert_missing(self.cursor, f"stage.{self.table.short}_version", columns, values)
+    def _merge(self, values: sql.Composable, later: list[int]) -> int:
+        key, value = (*self.table.key, self.table.watermark), cast(str, self.table.history)
+        name, guard = f"stage.{self.table.short}_version", writes.not_of("old", later)
+        return writes.merge(self.cursor, name, key, (*key, value, BATCH), values, ignored=(BATCH,), guard=guard)
 
     @property
     def _name(self) -> sql.Composable:

@@ -29,11 +29,11 @@ def any_faulty(cursor: Cursor, rows: sql.Composable, found: Sequence[Fault]) -> 
 
 
 def reject(
-    cursor: Cursor, delta: sql.Composable, table: SourceTable, found: Metadata, why: Sequence[Fault], where: str
+    cursor: Cursor, delta: sql.Composable, table: SourceTable, found: Metadata, why: Sequence[Fault]
 ) -> Counter[str]:
     """Moves the rows of delta that cannot be kept to etl.rejected_row, and counts those that are new there by reason.
 
-    `where` is the folder of the extract. Of several reasons a row bears the first.
+    Of several reasons a row bears the first.
     """
     cases = sql.SQL(" ").join(sql.SQL("when {} then {}").format(fault, sql.Literal(words)) for fault, words in why)
     variables = {
@@ -41,7 +41,7 @@ def reject(
         "reason": sql.SQL("case {} end").format(cases),
         "source": table.name,
         "date": found.date,
-        "file": f"{where}/{found.data}",
+        "file": f"{found.folder}/{found.data}",
         "longest": LONGEST,
     }
     return Counter(dict(postgres.rows(cursor, files.statement("write/rejected_row", **variables))))
@@ -60,17 +60,16 @@ def check_rejected(table: SourceTable, found: Metadata, reasons: Counter[str], m
 def copy(
     cursor: Cursor,
     lake: Lake,
-    where: str,
     found: Metadata,
     target: sql.Identifier,
     options: str = CSV,
     progress: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Streams the data of the extract in the folder `where` into a table, and checks it against its metadata.
+    """Streams the data of an extract into a table, and checks it against its metadata.
 
     Raises BadExtract, before anything commits, when it is not what was written.
     """
-    key = f"{where}/{found.data}"
+    key = f"{found.folder}/{found.data}"
 
     def bad(because: str) -> BadExtract:
         do = "fix the source if it is like that there, delete the folder of that date on the lake and rerun"

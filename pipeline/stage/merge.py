@@ -1,4 +1,4 @@
-"""One extract from the lake into its stage table: delta first, then the newest row of each key wins."""
+"""One extract or repair from the lake into its stage table: delta first, then the newest row of each key wins."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,7 +7,6 @@ from functools import cached_property
 
 from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres, writes
-from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.lake.objects import Lake
@@ -22,40 +21,10 @@ from pipeline.source.columns import (
     follow,
     primary_key,
 )
-from pipeline.source.instants import BEGINNING, instant
-from pipeline.source.layout import Metadata, folder, folders, metadata
-from pipeline.stage import intake
+from pipeline.source.instants import BEGINNING
+from pipeline.source.layout import Metadata
+from pipeline.stage import intake, order
 from pipeline.stage.history import History
-
-
-def unloaded(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) -> list[Metadata]:
-    """The extracts that bring stage up to the end of `found`: it, and before it those that were never loaded.
-
-    Usually `found` begins where stage ends, and nothing is looked for. Raises BadExtract when what lies between is
-    not on the lake.
-    """
-    wanted = [found]
-    if _begins_in_stage(cursor, table, found):
-        return wanted
-    for day in reversed(lake.dates(folders(table.name))):
-        earlier = metadata(lake, table.name, day) if day < found.day else None
-        if earlier is not None:
-            if instant(earlier.to_watermark) < instant(wanted[0].from_watermark):
-                break
-            wanted.insert(0, earlier)
-            if _begins_in_stage(cursor, table, earlier):
-                return wanted
-    raise BadExtract(
-        f"load {table.name} of {found.date}",
-        f"it begins at {wanted[0].from_watermark}, stage ends before, and no extract on {lake.url} lies between",
-        "bring the missing folders back, or set LAKE_URL to an empty place to extract everything again",
-    )
-
-
-def _begins_in_stage(cursor: Cursor, table: SourceTable, found: Metadata) -> bool:
-    query = "select coalesce(max(loaded_to), '-infinity') >= %s from etl.stage_batch where table_name = %s"
-    begins: bool = postgres.value(cursor, query, (found.from_watermark, table.short))
-    return begins
 
 
 @dataclass(frozen=True)
@@ -70,13 +39,12 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Load:
-    """The load of one extract in the caller's transaction, which holds the lock on the stage table.
+    """The load of one extract or repair in the caller's transaction, which holds the lock on the stage table.
 
-    A row wins over the one in stage when its watermark is newer, so a replay or an older extract changes nothing.
-    Where the catalogue names a history column, every value that was ever seen is kept beside stage, late ones too.
-    Rows that cannot be kept go to etl.rejected_row.
-
-    `repair` is the folder of a repair, where the extract is one: its rows win over those of the same age too.
+    A row of an extract wins over the one in stage when its watermark is newer, but not over that of a repair after it.
+    A row of a repair wins when it is different and the one in stage is from before the repair's bound. So a replay
+    changes nothing. Where the catalogue names a history column, every value that was ever seen is
+    kept beside stage, late ones too. Rows that cannot be kept go to etl.rejected_row.
     """
 
     cursor: Cursor
@@ -85,7 +53,6 @@ class Load:
     found: Metadata
     max_rejected: float
     progress: Callable[[int], None] = lambda _: None
-    repair: str | None = None
 
     def run(self) -> Loaded:
         """Loads the extract; `progress` is told the bytes received so far.
@@ -107,9 +74,10 @@ class Load:
                 "changed": loaded.changed > 0,
                 "from": self.found.from_watermark,
                 # A repair is of what stage has already.
-                "to": BEGINNING if self.repair else self.found.to_watermark,
+                "to": BEGINNING if order.is_repair(self.found) else self.found.to_watermark,
             },
         )
+        order.note(self.cursor, self.table, self.found, self.batch)
         return loaded
 
     @cached_property
@@ -117,6 +85,11 @@ class Load:
         """The number of this load: drawn under the lock, so that the order of batches is the order of commits."""
         number: int = postgres.value(self.cursor, "select nextval('etl.batch')")
         return number
+
+    @cached_property
+    def later(self) -> list[int]:
+        """The batches of what comes after it in the order, and is loaded already."""
+        return order.later(self.cursor, self.table, self.found)
 
     @property
     def stage(self) -> sql.Identifier:
@@ -205,9 +178,14 @@ class Load:
             delta=self.delta,
             watermark=watermark,
         )
-        wins = sql.SQL("old.{} {} excluded.{}").format(watermark, sql.SQL("<=" if self.repair else "<"), watermark)
         table, columns = f"stage.{self.table.short}", [*names, BATCH, DELETED]
-        return writes.merge(self.cursor, table, self.table.key, columns, newest, wins=wins)
+        if order.is_repair(self.found):
+            # What came after its bound is newer than that. Later repairs are loaded again after it.
+            before = sql.SQL("old.{} < {}").format(watermark, sql.Literal(self.found.to_watermark))
+            return writes.merge(self.cursor, table, self.table.key, columns, newest, ignored=(BATCH,), guard=before)
+        wins = sql.SQL("old.{} < excluded.{}").format(watermark, watermark)
+        guard = writes.not_of("old", self.later)
+        return writes.merge(self.cursor, table, self.table.key, columns, newest, wins=wins, guard=guard)
 
     @cached_property
     def _faults(self) -> list[Fault]:
@@ -231,8 +209,7 @@ class Load:
                 *found,
                 (rival, f"a later row has the same {' and '.join(self.table.key)} and {self.table.watermark}"),
             ]
-        where = self.repair or folder(self.table.name, self.found.day)
-        return intake.reject(self.cursor, self.delta, self.table, self.found, found, where)
+        return intake.reject(self.cursor, self.delta, self.table, self.found, found)
 
     def _has_rivals(self) -> bool:
         """Whether delta holds rows of the same key that are equally new."""
@@ -249,13 +226,12 @@ class Load:
         """Keeps what was seen of the history column; returns how many values are new."""
         if not self._history:
             return 0
-        if self.repair:
-            return self._history.keep_repaired(seen, self.batch, self.found.to_watermark)
-        return self._history.keep(seen, self.batch)
+        if order.is_repair(self.found):
+            return self._history.keep_repaired(seen, self.batch, self.later, self.found.to_watermark)
+        return self._history.keep(seen, self.batch, self.later)
 
     def _copy(self, target: sql.Identifier, options: str) -> None:
-        where = self.repair or folder(self.table.name, self.found.day)
-        intake.copy(self.cursor, self.lake, where, self.found, target, options, self.progress)
+        intake.copy(self.cursor, self.lake, self.found, target, options, self.progress)
 
 
 # Where an extract begins after the end of stage, there is a gap, and stage ends where it did.

@@ -10,57 +10,63 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.catalog import SourceTable
-from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.kernel.postgres import Cursor, identifiers, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.lake import forms, seals
 from pipeline.lake.objects import Lake
-from pipeline.source.layout import SUCCESS, Metadata, beside, metadata_in, missing
-from pipeline.stage import merge
+from pipeline.source.layout import REPAIRS, SUCCESS, Metadata, beside, metadata_in, missing
+from pipeline.stage import merge, order
 
-FOLDER = "repair"
 DELETED_KEYS = "deleted.json"
-OF_A_REPAIR = re.compile(rf"{FOLDER}/[a-z_.]+/date=\d{{4}}-\d\d-\d\d/at=\d{{8}}T\d{{12}}", re.ASCII)
-
-
-def load_all(cursor: Cursor, lake: Lake, table: SourceTable, max_rejected: float) -> int:
-    """Loads all repairs of a table on the lake, oldest first, for a stage table made again; returns their rows."""
-    return sum(load(cursor, lake, table, where, max_rejected).rows for where in folders(lake, table))
+OF_A_REPAIR = re.compile(rf"{REPAIRS}/[a-z_.]+/date=\d{{4}}-\d\d-\d\d/at=\d{{8}}T\d{{12}}", re.ASCII)
 
 
 def folders(lake: Lake, table: SourceTable) -> list[str]:
     """The folders of a table's finished repairs in the order in which they were made, whichever dates they were for."""
-    found = [file.key for file in lake.objects(f"{FOLDER}/{table.name}")]
-    finished = [key.removesuffix(f"/{SUCCESS}") for key in found if key.endswith(SUCCESS)]
-    for where in finished:
-        if not OF_A_REPAIR.fullmatch(where):
-            raise seals.foreign(lake, f"{where}/{SUCCESS}", "no repair has such a folder", "delete that folder")
-    return sorted(finished, key=lambda where: where.rpartition("/at=")[2])
+    return all_folders(lake, f"{REPAIRS}/{table.name}").get(table.name, [])
 
 
-def load(cursor: Cursor, lake: Lake, table: SourceTable, where: str, max_rejected: float) -> merge.Loaded:
-    """Loads the repair in a folder of the lake. A rerun changes nothing. Raises what `Load` raises."""
-    found = metadata_in(lake, where)
+def all_folders(lake: Lake, where: str = REPAIRS) -> dict[str, list[str]]:
+    """The same of all tables below a folder, by table: one listing."""
+    found = [file.key for file in lake.objects(where)]
+    tables: dict[str, list[str]] = {}
+    for folder in (key.removesuffix(f"/{SUCCESS}") for key in found if key.endswith(f"/{SUCCESS}")):
+        if not OF_A_REPAIR.fullmatch(folder):
+            raise seals.foreign(lake, f"{folder}/{SUCCESS}", "no repair has such a folder", "delete that folder")
+        tables.setdefault(folder.split("/")[1], []).append(folder)
+    return {table: sorted(made, key=order.made_at) for table, made in tables.items()}
+
+
+def metadata(lake: Lake, folder: str) -> Metadata:
+    """What the repair in a folder says of itself. Raises BadExtract."""
+    found = metadata_in(lake, folder)
     if found is None:
-        raise missing(lake, where, "ReconcileSource --repair")
-    one = merge.Load(cursor, lake, table, found, max_rejected, repair=where)
+        raise missing(lake, folder, "ReconcileSource --repair")
+    return found
+
+
+def load(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata, max_rejected: float) -> merge.Loaded:
+    """Loads a repair. A rerun changes nothing. Raises what `merge.Load` raises."""
+    one = merge.Load(cursor, lake, table, found, max_rejected)
     loaded = one.run()
-    text = beside(lake, where, DELETED_KEYS) or b"[]"
-    keys = seals.parse(lake, f"{where}/{DELETED_KEYS}", text, forms.deleted_keys(len(table.key)))
-    deleted = mark_deleted(cursor, table, keys, found, one.batch) if keys else 0
+    text = beside(lake, found.folder, DELETED_KEYS) or b"[]"
+    keys = seals.parse(lake, f"{found.folder}/{DELETED_KEYS}", text, forms.deleted_keys(len(table.key)))
+    deleted = mark_deleted(one, keys) if keys else 0
     return replace(loaded, rows=loaded.rows + deleted, changed=loaded.changed + deleted)
 
 
-def mark_deleted(cursor: Cursor, table: SourceTable, keys: list[list[Any]], found: Metadata, batch: int) -> int:
+def mark_deleted(load: merge.Load, keys: list[list[Any]]) -> int:
     """Marks rows of stage whose keys a repair did not find in the source; returns how many were not marked yet.
 
     A row that was written after the repair's window is there again, and is left alone.
     """
+    cursor, table, found = load.cursor, load.table, load.found
     cursor.execute(
         statement(
             "write/mark_deleted",
-            stage=qualified(f"stage.{table.short}"),
+            stage=load.stage,
             extracted=found.extracted_at,
-            batch=batch,
+            batch=load.batch,
             keys=json.dumps([dict(zip(table.key, key, strict=True)) for key in keys]),
             declared=sql.SQL(", ").join(
                 sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
@@ -75,5 +81,5 @@ def mark_deleted(cursor: Cursor, table: SourceTable, keys: list[list[Any]], foun
     )
     marked = cursor.rowcount
     if marked:
-        cursor.execute("update etl.stage_batch set last_batch = %s where table_name = %s", (batch, table.short))
+        cursor.execute("update etl.stage_batch set last_batch = %s where table_name = %s", (load.batch, table.short))
     return marked

@@ -1,6 +1,7 @@
 """Lake -> stage -> dwh."""
 
 from collections.abc import Iterable
+from functools import cache
 
 import luigi
 
@@ -9,8 +10,8 @@ from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import instants, layout
-from pipeline.stage import merge, repairs
+from pipeline.source import layout
+from pipeline.stage import loads, order, repairs
 from pipeline.star import dwh
 from pipeline.tasks.base import MarkedTask, held_back, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
@@ -54,20 +55,26 @@ class LoadStage(MarkedTask):
             locks.lock(cursor, f"stage.{table.short}")
             if self.marker.exists_in(cursor):
                 return
-            loads = []
-            wanted = merge.unloaded(cursor, lake(), table, found)
-            for each in wanted:
+            loaded = []
+            for each in loads.unloaded(cursor, lake(), table, found, _repairs().get(table.name, [])):
 
                 def progress(received: int, each: layout.Metadata = each) -> None:
                     self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
 
-                loads.append(merge.Load(cursor, lake(), table, each, settings().max_rejected, progress).run())
-                LoadStage(each.day, self.table).finish(cursor, sum(load.rows for load in loads))
-            if wanted[0].from_watermark == instants.BEGINNING:  # a stage table made again
-                repairs.load_all(cursor, lake(), table, settings().max_rejected)
-        self.rows, self.bytes = sum(load.changed for load in loads), sum(load.bytes for load in loads)
-        rejected = sum(load.rejected for load in loads)
-        self.say(f"{self.rows:,} of {sum(load.rows for load in loads):,} rows newer, {rejected:,} rejected", 100)
+                loaded.append(loads.load(cursor, lake(), table, each, settings().max_rejected, progress))
+                if not order.is_repair(each):
+                    LoadStage(each.day, self.table).marker.touch(cursor)
+            rows = sum(load.rows for load in loaded)
+            self.finish(cursor, rows)
+        self.rows, self.bytes = sum(load.changed for load in loaded), sum(load.bytes for load in loaded)
+        rejected = sum(load.rejected for load in loaded)
+        self.say(f"{self.rows:,} of {rows:,} rows newer, {rejected:,} rejected", 100)
+
+
+@cache
+def _repairs() -> dict[str, list[str]]:
+    """The repairs on the lake by table, by one listing of this process. A later one comes with another run."""
+    return repairs.all_folders(lake())
 
 
 class LoadDimension(MarkedTask):

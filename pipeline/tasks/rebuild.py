@@ -13,7 +13,7 @@ from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.source import layout
-from pipeline.stage import merge, repairs
+from pipeline.stage import loads
 from pipeline.star import dwh, mart, moves, schema, watermarks
 from pipeline.tasks.base import OceanTask, logger, retried, show
 from pipeline.tasks.create_warehouse import CreateWarehouse
@@ -153,22 +153,24 @@ class ClearDate(OceanTask):
 
 
 def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
-    """Loads all extracts of a table, oldest first, into a new stage table; returns their rows."""
-    found = [layout.metadata(lake(), table.name, date) for date in lake().dates(layout.folders(table.name))]
-    extracts = [each for each in found if each]
-    if not extracts:
+    """Loads all extracts and repairs of a table, in their order, into a new stage table; returns their rows."""
+    found = loads.all_of(lake(), table)
+    if not found:
         raise BadExtract(
             f"rebuild stage.{table.short}",
             f"{lake().url} has no extract of {table.name}",
             "set LAKE_URL to the lake that the loads wrote",
         )
     locks.lock(cursor, f"stage.{table.short}")
-    cursor.execute("delete from etl.stage_batch where table_name = %s", (table.short,))
+    for name in ("stage_batch", "stage_load"):
+        cursor.execute(
+            postgres.sql.SQL("delete from {} where table_name = %s").format(postgres.qualified(f"etl.{name}")),
+            (table.short,),
+        )
     cursor.execute("delete from etl.rejected_row where source = %s", (table.name,))
     for name in (table.short, f"{table.short}_version"):
         cursor.execute(postgres.sql.SQL("drop table if exists {}").format(postgres.qualified(f"stage.{name}")))
-    rows = sum(merge.Load(cursor, lake(), table, each, settings().max_rejected).run().rows for each in extracts)
-    return rows + repairs.load_all(cursor, lake(), table, settings().max_rejected)
+    return sum(loads.load(cursor, lake(), table, each, settings().max_rejected).rows for each in found)
 
 
 def _dates() -> list[dt.date]:

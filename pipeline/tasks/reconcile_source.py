@@ -90,8 +90,8 @@ class ReconcileSource(DatedTask):
             bound = reconcile.loaded_to(warehouse, table)
             if bound and (difference.to_extract or difference.vanished):
                 self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
-                where = reconcile.extract_again(source, lake(), settings(), self.date, difference, bound)
-                repairs.load(warehouse, lake(), table, where, settings().max_rejected)
+                made = reconcile.extract_again(source, lake(), settings(), self.date, difference, bound)
+                repairs.load(warehouse, lake(), table, made, settings().max_rejected)
         if difference.dwh_missing or difference.dwh_changed:
             # By itself: a load of dwh holds its table when it asks for stage, which a repair may have locked.
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:

@@ -23,10 +23,10 @@ from pipeline.lake.objects import Lake
 from pipeline.source.columns import BATCH, DELETED, existing_columns, read_columns
 from pipeline.source.extract import Window, write
 from pipeline.source.instants import BEGINNING
-from pipeline.stage import repairs
+from pipeline.source.layout import REPAIRS, Metadata
+from pipeline.stage import order, repairs
 
 BUCKETS = 4096  # a power of two
-AT = "%Y%m%dT%H%M%S%f%z"  # when a repair was made, in the name of its folder
 IN_MEMORY = 1 << 25  # bytes of keys and hashes on their way, before they go by way of a file
 # What of dwh holds the rows of a stage table, where columns are the same in both.
 STAR: list[Dimension | Fact] = [*FACTS.values(), *DIMENSIONS.values()]
@@ -233,14 +233,15 @@ def keep(warehouse: Cursor, date: dt.date, found: Difference) -> None:
         warehouse.execute("insert into etl.difference select %s, %s, %s, unnest(%s::text[])", (*where, kind, keys))
 
 
-def extract_again(source: Cursor, lake: Lake, settings: Settings, date: dt.date, found: Difference, bound: str) -> str:
-    """Writes the rows that differ, and the keys that vanished, to the lake as a repair, and returns its folder."""
+def extract_again(
+    source: Cursor, lake: Lake, settings: Settings, date: dt.date, found: Difference, bound: str
+) -> Metadata:
+    """Writes the rows that differ, and the keys that vanished, to the lake as a repair."""
     at = dt.datetime.now(dt.UTC)
     for where in repairs.folders(lake, found.table)[-1:]:
-        # After the last one, also where its machine had another clock: a rebuild loads them in this order.
-        last = dt.datetime.strptime(f"{where.rpartition('/at=')[2]}+0000", AT)
-        at = max(at, last + dt.timedelta(microseconds=1))
-    where = f"{repairs.FOLDER}/{found.table.name}/date={date}/at={at.replace(tzinfo=None):{AT}}"
+        # After the last one, also where its machine had another clock: they are loaded in this order.
+        at = max(at, order.made_at(where) + dt.timedelta(microseconds=1))
+    where = f"{REPAIRS}/{found.table.name}/date={date}/at={at.replace(tzinfo=None):{order.AT}}"
     columns = {column.name: column.type for column in read_columns(source, found.table)}
     keys = sql.SQL("select * from unnest({})").format(
         sql.SQL(", ").join(
@@ -250,5 +251,4 @@ def extract_again(source: Cursor, lake: Lake, settings: Settings, date: dt.date,
     )
     vanished = {repairs.DELETED_KEYS: json.dumps(found.vanished, default=str).encode()}
     window = Window(BEGINNING, bound, keys=keys)
-    write(source, lake, found.table, where, date, window, settings, more=vanished)
-    return where
+    return write(source, lake, found.table, where, date, window, settings, more=vanished)

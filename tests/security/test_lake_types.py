@@ -149,12 +149,12 @@ def test_an_extract_with_a_column_of_stage_s_own_or_a_column_twice_is_refused(at
 )
 def test_keys_of_another_form_are_refused_by_their_file(attacked: World, text: bytes) -> None:
     vouch(attacked.lake, REPAIR, {repairs.DELETED_KEYS: text})
-    table = SOURCE_TABLES[STATES]
+    table, found = SOURCE_TABLES[STATES], repairs.metadata(attacked.lake, REPAIR)
     with (
         pytest.raises(BadExtract, match=rf"{REPAIR}/deleted\.json"),
         postgres.transaction(attacked.warehouse_url, "warehouse") as cursor,
     ):
-        repairs.load(cursor, attacked.lake, table, REPAIR, 0.01)
+        repairs.load(cursor, attacked.lake, table, found, 0.01)
 
 
 def test_a_repair_in_a_folder_that_no_repair_has_is_refused(shop: World) -> None:

@@ -69,7 +69,7 @@ def test_a_row_that_comes_back_is_not_deleted(loaded: World) -> None:
     loaded.load(date(3))
     assert loaded.rows("select order_amount::float, is_deleted from dwh.fact_order where order_id = 2") == {(30, False)}
     assert loaded.rows(KPIS) == {(70, 2, 2)}
-    # The repair that marked it lies on the lake, and is loaded after all extracts.
+    # The repair that marked it lies on the lake, before the extract that brought it back.
     checksum = loaded.checksum()
     loaded.luigi("RebuildWarehouse", "--replace")
     assert loaded.checksum() == checksum

@@ -11,7 +11,7 @@ from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.errors import BadExtract, TooManyRejected
 from pipeline.source import layout
-from pipeline.stage import merge
+from pipeline.stage import loads, merge
 from pipeline.tasks.load_table import LoadStage
 
 PRODUCTS = ["ops.products"]
@@ -121,7 +121,7 @@ def test_a_later_date_loads_what_an_earlier_one_extracted_and_never_loaded(shop:
         found = layout.metadata(shop.lake, "ops.products", date(day))
         assert found is not None
         with postgres.session(shop.warehouse_url, "tests") as cursor:
-            return [each.date for each in merge.unloaded(cursor, shop.lake, table, found)]
+            return [each.date for each in loads.unloaded(cursor, shop.lake, table, found, [])]
 
     assert due(2) == ["2026-01-01", "2026-01-02"]
     load_stages(shop, date(1), PRODUCTS)

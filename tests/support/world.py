@@ -137,7 +137,11 @@ class Worlds:
 
     def copy(self, world: World) -> World:
         """A copy of a warehouse and its lake, for the same source."""
-        return self.copy_lake(world, self._warehouse(world.warehouse_url))
+        return self.copy_lake(world, self.copy_warehouse(world))
+
+    def copy_warehouse(self, world: World) -> str:
+        """The URL of a copy of a warehouse."""
+        return self._warehouse(world.warehouse_url)
 
     def copy_lake(self, world: World, warehouse_url: str | None = None) -> World:
         """A copy of a lake for the same source, with an empty warehouse where none is given."""

@@ -34,6 +34,19 @@ create table if not exists etl.stage_batch (
 comment on table etl.stage_batch is
 'First and newest batch of each stage table, and the watermark up to which it has all changes of the source.';
 
+create table if not exists etl.stage_load (
+    table_name text not null,
+    folder text not null,
+    batch bigint not null,
+    bound timestamptz not null,
+    made_at timestamptz not null, -- of a repair; -infinity of an extract
+    loaded_ts timestamptz not null default now(),
+    primary key (table_name, folder)
+);
+create index if not exists stage_load_place on etl.stage_load (table_name, bound, made_at);
+comment on table etl.stage_load is
+'The extracts and repairs that each stage table has taken in; their order is that of bound and made_at.';
+
 create table if not exists etl.watermark (
     table_name text primary key,
     watermark bigint not null

@@ -1,14 +1,37 @@
 -- kind: select
--- grain: one row per value of a history column that :history does not hold, as batch :batch
+-- grain: one row per value of a history column and instant that :history does not hold so, as batch :batch
 -- reads: :history, :seen
 -- rerun: gives nothing, once :history holds the rows
--- Takes the values in :seen, the rows of a repair. A value that took the place of another without saying when holds
--- from the end of the repair (:until) on.
+-- Takes the values in :seen, the rows of a repair. A value of an instant that was not known holds from then on. One that
+-- took the place of another without saying when, or that a source restored from its backup went back to, holds from the
+-- end of the repair (:until) on. What the loads after the repair brought, the batches :later, is passed over.
+with
+
+latest as (
+    select
+        :key,
+        known.:watermark,
+        known.:value,
+        row_number() over (partition by :key order by known.:watermark desc) as recency
+    from :seen as seen
+    inner join :history as known using (:key) -- noqa: ST07
+    where known.:watermark <= :until and not known.etl_batch = any(:later)
+)
+
 select
     :key,
-    case when known.:value is null then seen.:watermark else :until end as :watermark,
+    seen.:watermark,
     seen.:value,
     :batch as etl_batch
 from :seen as seen
 left join :history as known using (:key, :watermark) -- noqa: ST07
-where known.:value is distinct from seen.:value
+where known.etl_batch is null
+union all
+select
+    :key,
+    :until as :watermark,
+    seen.:value,
+    :batch as etl_batch
+from :seen as seen
+inner join latest using (:key) -- noqa: ST07
+where latest.recency = 1 and latest.:watermark >= seen.:watermark and latest.:value is distinct from seen.:value
