@@ -5,6 +5,7 @@ etl.user_purchase_day knows which days are loaded, with which min_quantity, and 
 """
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.catalog import USER_PURCHASE
@@ -39,16 +40,28 @@ def exists(source: Cursor) -> bool:
     return bool(existing_columns(source, USER_PURCHASE.name))
 
 
-def folder(date: dt.date, min_quantity: int) -> str:
-    """Where a date's purchases lie on the lake; those with another min_quantity than the usual one by themselves."""
-    where = layout.folder(USER_PURCHASE.name, date)
+def folder(date: dt.date, min_quantity: int, until: str | None = None) -> str:
+    """Where a date's purchases lie on the lake; those with another min_quantity than the usual one by themselves.
+
+    Those of a date under way are all up to an instant.
+    """
+    where = layout.folder(USER_PURCHASE.name, date, until)
     return where if min_quantity == CONTRACT_MIN_QUANTITY else f"{where}/min_quantity={min_quantity}"
 
 
 def extract_days(
-    source: Cursor, warehouse: Cursor, lake: Lake, date: dt.date, bound: str, min_quantity: int, settings: Settings
+    source: Cursor,
+    warehouse: Cursor,
+    lake: Lake,
+    where: str,
+    date: dt.date,
+    bound: str,
+    min_quantity: int,
+    settings: Settings,
 ) -> Metadata:
     """Extracts the purchases of a date, and of the days before it that are not loaded yet, up to the date's bound.
+
+    They are written to the folder `where`.
 
     A date that was loaded beyond its bound, by a later date, is extracted as far.
     """
@@ -61,23 +74,32 @@ def extract_days(
         source,
         lake,
         USER_PURCHASE,
-        folder(date, min_quantity),
+        where,
         date,
         extract.Window(BEGINNING if begin is None else str(begin), to.isoformat(), condition),
         settings,
     )
 
 
-def is_loaded(cursor: Cursor, date: dt.date, min_quantity: int) -> bool:
-    """Whether a date is loaded with this min_quantity, and no review has come since that the metric has not seen."""
-    loaded: bool = postgres.value(cursor, IS_LOADED, {"date": date, "min_quantity": min_quantity, "seen": SEEN})
-    return loaded
+def is_loaded(cursor: Cursor, date: dt.date, min_quantity: int, bound: Callable[[], str]) -> bool:
+    """Whether a date is loaded with this min_quantity, and no review has come since that the metric has not seen.
+
+    A date of which not all is loaded must be loaded up to the bound, which then is asked for.
+    """
+    to = postgres.value(cursor, LOADED_TO, {"date": date, "min_quantity": min_quantity, "seen": SEEN})
+    if to is None:
+        return False
+    to = to.replace(tzinfo=dt.UTC)
+    return bool(to >= instants.end_of(date) or to >= instants.instant(bound()))
 
 
-def behind(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> list[dt.date]:
-    """The dates whose extracts are to be loaded before that of `date`: what a new warehouse finds on an old lake."""
+def behind(cursor: Cursor, lake: Lake, where: str, date: dt.date, min_quantity: int) -> list[dt.date]:
+    """The dates whose extracts are to be loaded before that of `date`, which lies in the folder `where`.
+
+    There are some where a new warehouse finds an old lake.
+    """
     [(begin, _)] = postgres.rows(cursor, WINDOW, {"date": date})
-    found = _found(lake, folder(date, min_quantity))
+    found = _found(lake, where)
     if found.from_watermark == BEGINNING or (begin and dt.date.fromisoformat(found.from_watermark) <= begin):
         return []
     return [
@@ -87,13 +109,15 @@ def behind(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> list
     ]
 
 
-def load(cursor: Cursor, lake: Lake, date: dt.date, min_quantity: int) -> Loaded:
+def load(cursor: Cursor, lake: Lake, where: str, date: dt.date, min_quantity: int) -> Loaded:
     """Replaces the date, and the days before it that are not loaded yet, in stage and in the metric.
+
+    The purchases of the date lie in the folder `where`.
 
     Other days change where reviews have come for them meanwhile. Purchases that cannot be kept go to etl.rejected_row.
     A rerun changes nothing. The caller holds the lock. Raises TooManyRejected.
     """
-    found = _found(lake, folder(date, min_quantity))
+    found = _found(lake, where)
     delta = qualified("delta.user_purchase")
     cursor.execute(sql.SQL("drop table if exists {}").format(delta))
     cursor.execute(create_table("delta", USER_PURCHASE, found.columns))
@@ -158,12 +182,11 @@ select
 from etl.user_purchase_day
 """
 # Reviews of later dates are those dates' own: in a backfill they may be there before this date has ended.
-IS_LOADED = """
-select
-    exists (select from etl.user_purchase_day where day = %(date)s and min_quantity = %(min_quantity)s)
-    and not exists (
-        select from stage.movie_review
-        where review_date <= %(date)s
-        and etl_batch > coalesce((select watermark from etl.watermark where table_name = %(seen)s), 0)
-    )
+LOADED_TO = """
+select max(loaded_to) from etl.user_purchase_day
+where day = %(date)s and min_quantity = %(min_quantity)s and not exists (
+    select from stage.movie_review
+    where review_date <= %(date)s
+    and etl_batch > coalesce((select watermark from etl.watermark where table_name = %(seen)s), 0)
+)
 """

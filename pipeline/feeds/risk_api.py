@@ -1,5 +1,8 @@
 """The risk-score API: one GET that gets its answer in spite of a bad day of the server, and what the answer says."""
 
+import contextlib
+import datetime as dt
+import email.utils
 import json
 import time
 from collections.abc import Callable
@@ -41,8 +44,8 @@ def fetch(
     deadline: float = 60,
     longest: int = LONGEST_ANSWER,
     sleep: Callable[[float], None] = time.sleep,
-) -> bytes:
-    """The answer of the API, which is JSON, as it came.
+) -> tuple[bytes, dt.datetime]:
+    """The answer of the API, which is JSON, as it came, and when it was given, by the API's clock if it tells.
 
     Each attempt has `connect` seconds for the connection, `read` for any single wait and `deadline` for the whole.
     Attempts that may do better the next time are repeated with growing, jittered pauses: no connection, a
@@ -137,6 +140,15 @@ def _reason(error: ValidationError) -> str:
     return f"{name} is not a whole number"
 
 
+def _date(header: str) -> dt.datetime:
+    """The instant that a header tells, but no later than now, which would keep newer answers out; else now."""
+    now = dt.datetime.now(dt.UTC)
+    with contextlib.suppress(ValueError, TypeError):
+        found = email.utils.parsedate_to_datetime(header)
+        return min(found.replace(tzinfo=found.tzinfo or dt.UTC), now)
+    return now
+
+
 def _wait(state: tenacity.RetryCallState) -> float:
     """The pause before the next attempt: the backoff, or longer where the server asks for it."""
     failure = state.outcome.exception() if state.outcome else None
@@ -159,16 +171,16 @@ class _Request:
         """The URL without its secrets."""
         return Url(self.url.scheme, None, self.url.host, self.url.port, self.url.path or "/").url
 
-    def send(self) -> bytes:
+    def send(self) -> tuple[bytes, dt.datetime]:
         """One attempt. Raises Again, or what no further attempt would change."""
-        answer = self._ask()
+        answer, answered_at = self._ask()
         try:
             _json(answer)
         except ValueError:
             raise Again("its answer is not JSON", answered=True) from None
-        return answer
+        return answer, answered_at
 
-    def _ask(self) -> bytes:
+    def _ask(self) -> tuple[bytes, dt.datetime]:
         # The login goes in clear; an embedded service is ours, or it is none.
         problem = listener.problem(str(self.url.host), self.url.port or 0)
         if problem and problem != listener.NOTHING:
@@ -183,7 +195,7 @@ class _Request:
             read=self.read,
             deadline=self.deadline,
         ) as answer:
-            return self._body(answer)
+            return self._body(answer), _date(answer.headers.get("Date", ""))
 
     def _body(self, answer: HTTPResponse) -> bytes:
         if not 200 <= answer.status < 300:

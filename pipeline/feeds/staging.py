@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pipeline.feeds.risk_api import Score
 
 
+SCORE_COLUMNS = ("customer_id", "risk_score", "date", "answered_ts")
+
+
 @dataclass(frozen=True)
 class Part:
     """What a load brings of one date of a feed: its version, the rows that are kept, and those that are not."""
@@ -70,9 +73,10 @@ def fill(cursor: Cursor, feed: str, columns: Sequence[str], source: Readable) ->
         raise
 
 
-def scores_csv(scores: "Iterable[Score]", date: dt.date) -> Readable:
-    """Risk scores of a date as CSV for `fill`, with the columns customer_id, risk_score and date."""
-    lines = ["customer_id,risk_score,date", *(f"{score.customer_id},{score.risk_score},{date}" for score in scores)]
+def scores_csv(scores: "Iterable[Score]", date: dt.date, answered_at: str) -> Readable:
+    """The risk scores of an answer as CSV for `fill`, with the columns SCORE_COLUMNS."""
+    rows = (f"{score.customer_id},{score.risk_score},{date},{answered_at}" for score in scores)
+    lines = [",".join(SCORE_COLUMNS), *rows]
     return io.BytesIO("\n".join(lines).encode())
 
 

@@ -64,6 +64,10 @@ class SourceUnsafe(OceanError):
     """No upper bound can be chosen below which every row of the source is certain to be visible."""
 
 
+class NotBegun(OceanError):
+    """A date cannot be loaded before it has begun."""
+
+
 class SchemaDrift(OceanError):
     """The source's tables changed in a way that the stage cannot follow by itself."""
 

@@ -191,6 +191,8 @@ scalar = either(whole, text)
 
 # The bound of a date, and _SUCCESS of an extract or a repair; earlier versions wrote fewer fields.
 BOUND = fields({"to_watermark": instant}, date=date)
+# _SUCCESS of an answer of the risk-score service.
+ANSWERED = fields({}, status=text, answered_at=instant)
 SUCCESS = fields(
     {"to_watermark": either(instant, local_instant)}, status=like("done"), sha256=mapping(file_name, sha256)
 )

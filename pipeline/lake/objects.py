@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import email.utils
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LOCKED = ("extract/", "repair/")  # what is written once and believed from then on
+UNTIL = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 MOST_DELETED = 1000  # objects in one request, by S3's own limit
 MOST_SKEW = dt.timedelta(minutes=10)  # of the clocks; S3 wants no more than 15
 # Answers after which the same request may do better, besides 429 and every 5xx.
@@ -105,16 +107,25 @@ class Lake:
 
     def dates(self, folder: str) -> list[dt.date]:
         """The dates of all `date=YYYY-MM-DD/` folders below a folder, in order."""
-        prefix = self._key(folder) + "/date="
-        dates: list[dt.date | None] = []
+        dates = map(date_of, self._folders(f"{folder}/date="))
+        return sorted(date for date in dates if date)  # none: a folder of somebody else's
+
+    def untils(self, folder: str, date: dt.date) -> list[str]:
+        """The instants of all `until=YYYYMMDDTHHMMSSZ/` folders of a date below a folder, in order."""
+        return sorted(filter(UNTIL.fullmatch, self._folders(f"{folder}/date={date}/until=")))
+
+    def _folders(self, start: str) -> list[str]:
+        """How the names of the folders go on that begin so."""
+        prefix = self._key(start)
+        names: list[str] = []
         with self.errors():
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=prefix, Delimiter="/"
             )
             for page in pages:
                 found = (entry["Prefix"].removeprefix(prefix) for entry in page.get("CommonPrefixes", []))
-                dates += [date_of(name.removesuffix("/")) for name in found]
-        return sorted(date for date in dates if date)  # none: a folder of somebody else's
+                names += [name.removesuffix("/") for name in found]
+        return names
 
     def objects(self, folder: str) -> list[Object]:
         """All objects below a folder, however deep, ordered by key: one listing.

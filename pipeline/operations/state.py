@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 ERROR, WARN = "error", "warn"
-DONE, FAILED, MISSING, RUNNING, LATER = "done", "failed", "missing", "running", "by later"
+DONE, FAILED, MISSING, RUNNING, LATER, UNDER_WAY = "done", "failed", "missing", "running", "by later", "under way"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pipeline.operations.state import (
     LATER,
     MISSING,
     RUNNING,
+    UNDER_WAY,
     Check,
     Day,
     Queue,
@@ -55,20 +56,22 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
         return Status(findings=[findings.nothing_loaded(now)])
     if migrations := schema.pending(cursor):
         return Status(findings=[findings.outdated(migrations)])
-    loads = {date: inserted for date, inserted in postgres.rows(cursor, LOADS) if date}
+    found = postgres.rows(cursor, LOADS)
+    loads = {date: inserted for date, inserted, is_under_way in found if date and not is_under_way}
+    under_way = {date: inserted for date, inserted, is_under_way in found if is_under_way}
     dates = [dt.date.fromisoformat(date) for (date,) in postgres.rows(cursor, DATES, {"days": days})]
     runs = [Run(*row) for row in postgres.rows(cursor, RUNS, {"from": str(min(dates, default=now.date()))})]
     markers = set(postgres.rows(cursor, MARKERS, {"dates": dates}))
     is_running = postgres.value(cursor, IS_RUNNING)
     status = Status(
-        days=[_day(date, runs, markers, loads, is_running, settings) for date in dates],
+        days=[_day(date, runs, markers, loads, under_way, is_running, settings) for date in dates],
         missing=_missing({*loads, *dates}, now),
         watermarks=_watermarks(cursor),
         queue=queue(cursor),
         rejected=[Rejected(*row) for row in postgres.rows(cursor, REJECTED, {"from": min(dates, default=now.date())})],
         checks=_checks(cursor),
     )
-    status.findings = findings.of(status, loads, now, settings)
+    status.findings = findings.of(status, under_way | loads, now, settings)
     return status
 
 
@@ -87,6 +90,7 @@ def _day(
     runs: list[Run],
     markers: set[tuple[dt.date, str, str]],
     loads: dict[dt.date, dt.datetime],
+    under_way: dict[dt.date, dt.datetime],
     is_running: bool,
     settings: Settings,
 ) -> Day:
@@ -109,6 +113,8 @@ def _day(
         layers["load"] = LATER
     elif layers["load"] == MISSING and own and is_running:
         layers["load"] = RUNNING
+    elif layers["load"] == MISSING and date in under_way:
+        layers["load"] = UNDER_WAY
     written = sum(run.rows for run in own if LAYERS.get(run.task) == 2)
     return Day(date, layers, opened, written, sum(run.seconds for run in own), failed)
 
@@ -123,7 +129,12 @@ def _checks(cursor: Cursor) -> list[Check]:
     return [Check(*row) for row in postgres.rows(cursor, CHECKS)]
 
 
-LOADS = "select load_date, inserted from etl.marker where update_id like 'DailyWarehouseLoad(%%'"
+LOADS = """
+select load_date, max(inserted), update_id like '%% until %%'
+from etl.marker
+where update_id like 'DailyWarehouseLoad(%%'
+group by 1, 3
+"""
 # The newest dates of any run, each found by the index and not by reading the log.
 DATES = """
 with recursive found as (
@@ -150,7 +161,7 @@ select
     case when update_id ~ '^Load(Stage|Dimension|Fact)[(]' then regexp_replace(target_table, '^[a-z]+[.]', '')
     else '' end
 from etl.marker
-where load_date = any(%(dates)s)
+where load_date = any(%(dates)s) and update_id not like 'DailyWarehouseLoad(%% until %%'
 """
 IS_RUNNING = """
 select exists (

@@ -7,7 +7,8 @@ from pipeline.kernel.errors import BadExtract, SourceUnsafe
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake import forms, seals
 from pipeline.lake.objects import Lake
-from pipeline.source.instants import BEGINNING, end_of, instant, latest, to_watermark
+from pipeline.source import clock
+from pipeline.source.instants import BEGINNING, before, end_of, instant, to_watermark
 from pipeline.source.layout import FOLDER
 
 BOUNDS = f"{FOLDER}/bound"
@@ -15,37 +16,50 @@ BOUNDS = f"{FOLDER}/bound"
 PURPOSE = "extract"
 
 
-def choose(cursor: Cursor, lake: Lake, date: dt.date, end: dt.datetime, lag: dt.timedelta) -> str:
-    """Fixes the common `to` of all tables of a date, and returns it.
+def choose(
+    cursor: Cursor, lake: Lake, date: dt.date, end: dt.datetime, lag: dt.timedelta, until: str | None = None
+) -> str:
+    """Fixes the common `to` of all tables of a date, or of a date under way and the instant `until`, and returns it.
 
     It is `end`, but below the start of every transaction of the source that can still commit, and never below the
-    bound of an earlier date nor beyond the end of the date. A rerun finds the bound that was chosen first.
+    bound of an earlier date or instant nor beyond the end of the date. A rerun finds the bound that was chosen first.
 
     Raises SourceUnsafe where the source does not show when its open transactions began.
     """
-    known = _read(lake, date)
+    known = _read(lake, date, until)
     if known is None:
-        floor = latest(lake, BOUNDS, date, lambda day: _read(lake, day)) or BEGINNING
+        floor = _latest(lake, date, until) or BEGINNING
         known = _safe(cursor, min(end, end_of(date)), lag, floor)
-        lake.write(key_of(date), seals.seal({"date": str(date), "to_watermark": known}))
+        lake.write(key_of(date, until), seals.seal({"date": str(date), "to_watermark": known}))
     return known
 
 
-def key_of(date: dt.date) -> str:
-    """Where the bound of a date lies on the lake."""
-    return f"{BOUNDS}/date={date}/bound.json"
+def key_of(date: dt.date, until: str | None = None) -> str:
+    """Where the bound of a date, or of a date under way and an instant, lies on the lake."""
+    return f"{BOUNDS}/date={date}/{f'until={until}/' if until else ''}bound.json"
 
 
-def chosen(lake: Lake, date: dt.date) -> str:
-    """The common `to` of all tables of a date. Raises BadExtract when none was chosen."""
-    known = _read(lake, date)
+def untils(lake: Lake, date: dt.date, until: str | None = None) -> list[str]:
+    """The instants up to which a date was extracted while it was under way, in order; those before `until` alone."""
+    return [each for each in lake.untils(BOUNDS, date) if until is None or each < until]
+
+
+def chosen(lake: Lake, date: dt.date, until: str | None = None) -> str:
+    """The common `to` of all tables of a date or an instant. Raises BadExtract when none was chosen."""
+    known = _read(lake, date, until)
     if known is None:
         raise BadExtract(f"extract the tables of {date}", "no bound was chosen", "run ChooseBound for the date first")
     return known
 
 
-def _read(lake: Lake, date: dt.date) -> str | None:
-    return to_watermark(lake, key_of(date), forms.BOUND, date)
+def _latest(lake: Lake, date: dt.date, until: str | None) -> str | None:
+    """The bound before that of a date or an instant."""
+    earlier = before(lake, BOUNDS, date, untils(lake, date, until))
+    return next((known for day, instant in earlier if (known := _read(lake, day, instant))), None)
+
+
+def _read(lake: Lake, date: dt.date, until: str | None = None) -> str | None:
+    return to_watermark(lake, key_of(date, until), forms.BOUND, date)
 
 
 def _safe(cursor: Cursor, end: dt.datetime, lag: dt.timedelta, floor: str) -> str:
@@ -62,7 +76,7 @@ def _safe(cursor: Cursor, end: dt.datetime, lag: dt.timedelta, floor: str) -> st
             "point OPERATIONAL_URL at the primary",
         )
     # The clock first: a transaction that begins after this reading begins after the bound.
-    now = postgres.value(cursor, "select clock_timestamp()")
+    now = clock.now(cursor)
     hidden = postgres.value(cursor, HIDDEN_TRANSACTIONS)
     if hidden:
         raise SourceUnsafe(

@@ -5,7 +5,7 @@ bound for all tables of a date, below which no row can still appear in the sourc
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.catalog import SourceTable
@@ -18,21 +18,29 @@ from pipeline.lake import forms, seals
 from pipeline.lake.compressed import Sink
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import EARLIEST, END, Column, create_table, read_columns
-from pipeline.source.instants import BEGINNING, latest, to_watermark
+from pipeline.source.instants import BEGINNING, before, to_watermark
 from pipeline.source.layout import METADATA, SUCCESS, Metadata, folder, folders
 
 # What a database says that keeps texts of other encodings than its own, as one of SQL_ASCII may.
 NOT_UTF8 = (postgres.errors.CharacterNotInRepertoire, postgres.errors.UntranslatableCharacter)
 
 
+class NothingNew(Exception):
+    """There is no row in a window that must have one."""
+
+
 @dataclass(frozen=True)
 class Window:
-    """What changed from `begin` until `end`; of that only what `condition` takes, and only rows with one of `keys`."""
+    """What changed from `begin` until `end`; of that only what `condition` takes, and only rows with one of `keys`.
+
+    Of one that may not be empty nothing is written where there is no row.
+    """
 
     begin: str
     end: str
     condition: sql.Composable | None = None
     keys: sql.Composable | None = None
+    may_be_empty: bool = True
 
 
 def extract(
@@ -43,16 +51,27 @@ def extract(
     to: str,
     settings: Settings,
     progress: Callable[[int], None] = lambda _: None,
-) -> Metadata:
+    *,
+    until: str | None = None,
+    untils: Sequence[str] = (),
+) -> Metadata | None:
     """Writes one table's extract up to `to` and returns its metadata; `progress` is told the bytes sent so far.
+
+    Of a date under way it is the extract of the instant `until`; where nothing is new since the last extract, nothing
+    is written, and None returned. `untils` are the instants up to which the date was extracted before.
 
     The caller sees to it that no other process extracts the same table and date. Memory does not grow with the
     table. Before `_SUCCESS` nothing counts, so a rerun after a kill writes the folder again.
 
     Raises SchemaDrift when the source's columns are not what the warehouse needs, BadExtract when its texts are not.
     """
-    begin = latest(lake, folders(table.name), date, lambda day: _end(lake, table.name, day)) or BEGINNING
-    return write(cursor, lake, table, folder(table.name, date), date, Window(begin, to), settings, progress)
+    earlier = before(lake, folders(table.name), date, untils)
+    begin = next((end for day, instant in earlier if (end := _end(lake, table.name, day, instant))), BEGINNING)
+    window = Window(begin, to, may_be_empty=until is None or begin == BEGINNING)
+    try:
+        return write(cursor, lake, table, folder(table.name, date, until), date, window, settings, progress)
+    except NothingNew:
+        return None
 
 
 def write(
@@ -66,7 +85,10 @@ def write(
     progress: Callable[[int], None] = lambda _: None,
     more: Mapping[str, bytes] | None = None,
 ) -> Metadata:
-    """Writes the rows of a window to the folder `where`, as `extract` does, and `more` files beside them."""
+    """Writes the rows of a window to the folder `where`, as `extract` does, and `more` files beside them.
+
+    Raises NothingNew, and has written nothing, where there is no row and the window may not be empty.
+    """
     _speak_utf8(cursor)
     columns = read_columns(cursor, table)
     data = f"data.csv.{settings.compression}"
@@ -74,6 +96,8 @@ def write(
         sink = Sink(upload, progress)
         with sink.compressor(data) as compressor:
             rows = _copy_out(cursor, table, _query(table, columns, window), compressor)
+        if not (rows or window.may_be_empty):
+            raise NothingNew
     found = Metadata(
         table=table.name,
         date=str(date),
@@ -138,6 +162,6 @@ def _query(table: SourceTable, columns: list[Column], window: Window) -> sql.Com
     )
 
 
-def _end(lake: Lake, table: str, date: dt.date) -> str | None:
+def _end(lake: Lake, table: str, date: dt.date, until: str | None) -> str | None:
     """Up to where a finished extract goes."""
-    return to_watermark(lake, f"{folder(table, date)}/{SUCCESS}", forms.SUCCESS, date)
+    return to_watermark(lake, f"{folder(table, date, until)}/{SUCCESS}", forms.SUCCESS, date)

@@ -1,7 +1,7 @@
 """Watermarks as instants: where a window begins and ends, and that it ends no later than its date."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 
 from pipeline.lake import forms, seals
 from pipeline.lake.objects import Lake
@@ -36,12 +36,24 @@ def require_within(lake: Lake, key: str, date: dt.date, to: str) -> None:
         raise seals.foreign(lake, key, f"it says that {date} is extracted up to {to}, which is beyond its end")
 
 
-def latest(lake: Lake, where: str, date: dt.date, find: Callable[[dt.date], str | None]) -> str | None:
-    """What `find` finds for the nearest earlier date; usually that is yesterday, and then nothing is listed."""
+def name_of(instant: dt.datetime) -> str:
+    """How a folder is named after an instant, to the second. The order of names is that of instants.
+
+    >>> name_of(dt.datetime(2026, 11, 19, 8, 30, tzinfo=dt.UTC))
+    '20261119T083000Z'
+    """
+    return f"{instant.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}"
+
+
+def before(lake: Lake, where: str, date: dt.date, untils: Iterable[str]) -> Iterator[tuple[dt.date, str | None]]:
+    """The dates and instants that may have been extracted earlier, the newest first.
+
+    `untils` are those of the date itself. Usually a caller needs yesterday alone, and then nothing is listed.
+    """
+    yield from ((date, until) for until in sorted(untils, reverse=True))
     yesterday = date - dt.timedelta(days=1)
-    found = find(yesterday)
-    if found is None:
-        for day in reversed(lake.dates(where)):
-            if day < yesterday and (found := find(day)) is not None:
-                break
-    return found
+    yield yesterday, None
+    for day in reversed(lake.dates(where)):
+        if day < date:
+            yield day, None
+            yield from ((day, until) for until in reversed(lake.untils(where, day)))

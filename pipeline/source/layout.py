@@ -2,6 +2,7 @@
 
     extract/<schema>.<table>/date=YYYY-MM-DD/
         data.csv.zst  metadata.json  create_delta.sql  create_stage.sql  _SUCCESS (last)
+        until=YYYYMMDDTHHMMSSZ/   the same files, extracted while the date was under way; none where nothing was new
 
 Nothing on the lake is believed because it can be read: `metadata.json` has the hash of the data, `_SUCCESS` those of
 the files beside it, and `_SUCCESS` and the bound of a date have their own.
@@ -70,14 +71,25 @@ def folders(table: str) -> str:
     return f"{FOLDER}/{table}"
 
 
-def folder(table: str, date: dt.date) -> str:
-    """Where the extract of a table and date lies on the lake."""
-    return f"{folders(table)}/date={date}"
+def folder(table: str, date: dt.date, until: str | None = None) -> str:
+    """Where the extract of a table and date, or of a date under way and an instant, lies on the lake."""
+    return f"{folders(table)}/date={date}{f'/until={until}' if until else ''}"
 
 
-def metadata(lake: Lake, table: str, date: dt.date) -> Metadata | None:
+def until_of(folder: str) -> str | None:
+    """The instant of the extract in a folder; None where its date was over."""
+    return folder.partition("/until=")[2] or None
+
+
+def metadata(lake: Lake, table: str, date: dt.date, until: str | None = None) -> Metadata | None:
     """What a finished extract says of itself; None where there is none."""
-    return metadata_in(lake, folder(table, date))
+    return metadata_in(lake, folder(table, date, until))
+
+
+def finished(lake: Lake, table: str) -> list[str]:
+    """The folders of all finished extracts of a table, by one listing."""
+    found = [file.key for file in lake.objects(folders(table))]
+    return [key.removesuffix(f"/{SUCCESS}") for key in found if key.endswith(f"/{SUCCESS}")]
 
 
 def metadata_in(lake: Lake, where: str) -> Metadata | None:

@@ -1,5 +1,6 @@
 """What stage lacks of the lake, in the one order, and its load."""
 
+import datetime as dt
 import itertools
 from collections.abc import Callable, Sequence
 
@@ -8,20 +9,25 @@ from pipeline.kernel import postgres
 from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import Lake
-from pipeline.source.instants import instant
-from pipeline.source.layout import Metadata, folders, metadata
+from pipeline.source.instants import before, instant
+from pipeline.source.layout import Metadata, finished, folder, folders, metadata, metadata_in, missing, until_of
 from pipeline.stage import merge, order, repairs
 
 
-def unloaded(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata, made: Sequence[str]) -> list[Metadata]:
+def unloaded(
+    cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata, made: Sequence[str], *, is_new: bool = True
+) -> list[Metadata]:
     """The extracts and repairs that bring stage up to the end of the extract `found`, in their order.
 
-    Of extracts it is `found`, and before it those that were never loaded: usually `found` begins where stage ends, and
-    nothing is looked for. Of repairs, whose folders are `made`, it is those up to the same bound from the first one on
-    that was never loaded.
-    Raises BadExtract when what lies between stage and `found` is not on the lake.
+    Of extracts it is `found`, unless it is not new and stage holds it, and before it those that were never loaded:
+    usually `found` begins where stage ends, and nothing is looked for. Of repairs, whose folders are `made`, it is
+    those up to the same bound from the first one on that was never loaded. Raises BadExtract when what lies between
+    stage and `found` is not on the lake.
     """
-    return sorted(_extracts(cursor, lake, table, found) + _repairs(cursor, lake, table, found, made), key=order.place)
+    wanted = _repairs(cursor, lake, table, found, made)
+    if is_new or not _is_in_stage(cursor, table, found.to_watermark):
+        wanted += _extracts(cursor, lake, table, found)
+    return sorted(wanted, key=order.place)
 
 
 def load(
@@ -40,22 +46,38 @@ def load(
 
 def all_of(lake: Lake, table: SourceTable) -> list[Metadata]:
     """All extracts and repairs of a table on the lake, in their order."""
-    extracts = [metadata(lake, table.name, date) for date in lake.dates(folders(table.name))]
+    extracts = [metadata_in(lake, folder) for folder in finished(lake, table.name)]
     made = [repairs.metadata(lake, folder) for folder in repairs.folders(lake, table)]
     return sorted([each for each in extracts if each] + made, key=order.place)
 
 
+def newest(lake: Lake, table: SourceTable, date: dt.date, untils: Sequence[str]) -> Metadata:
+    """The newest extract of a table up to the last of the instants of a date under way. Raises BadExtract."""
+    for day, until in before(lake, folders(table.name), date, untils):
+        if found := metadata(lake, table.name, day, until):
+            return found
+    raise missing(lake, folder(table.name, date), "ExtractTable")
+
+
+def note_nothing_new(cursor: Cursor, table: SourceTable, bound: str) -> None:
+    """Has a stage table that holds all extracts hold all up to a bound, since which nothing was new."""
+    query = "update etl.stage_batch set loaded_to = greatest(loaded_to, %s) where table_name = %s"
+    cursor.execute(query, (bound, table.short))
+
+
 def _extracts(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) -> list[Metadata]:
     wanted = [found]
-    if _begins_in_stage(cursor, table, found):
+    if _is_in_stage(cursor, table, found.from_watermark):
         return wanted
-    for day in reversed(lake.dates(folders(table.name))):
-        earlier = metadata(lake, table.name, day) if day < found.day else None
+    where, own = folders(table.name), until_of(found.folder)
+    untils = [each for each in lake.untils(where, found.day) if own is None or each < own]
+    for day, until in before(lake, where, found.day, untils):
+        earlier = metadata(lake, table.name, day, until)
         if earlier is not None:
             if instant(earlier.to_watermark) < instant(wanted[0].from_watermark):
                 break
             wanted.insert(0, earlier)
-            if _begins_in_stage(cursor, table, earlier):
+            if _is_in_stage(cursor, table, earlier.from_watermark):
                 return wanted
     raise BadExtract(
         f"load {table.name} of {found.date}",
@@ -64,10 +86,11 @@ def _extracts(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) -
     )
 
 
-def _begins_in_stage(cursor: Cursor, table: SourceTable, found: Metadata) -> bool:
+def _is_in_stage(cursor: Cursor, table: SourceTable, watermark: str) -> bool:
+    """Whether stage has everything up to a watermark."""
     query = "select coalesce(max(loaded_to), '-infinity') >= %s from etl.stage_batch where table_name = %s"
-    begins: bool = postgres.value(cursor, query, (found.from_watermark, table.short))
-    return begins
+    found: bool = postgres.value(cursor, query, (watermark, table.short))
+    return found
 
 
 def _repairs(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata, made: Sequence[str]) -> list[Metadata]:

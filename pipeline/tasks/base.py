@@ -18,7 +18,7 @@ from pipeline.kernel.config import settings
 from pipeline.kernel.errors import OceanError, printable, reason
 from pipeline.kernel.postgres import Cursor
 from pipeline.kernel.retries import patiently
-from pipeline.tasks.runtime import seam
+from pipeline.tasks.runtime import seam, under_way
 from pipeline.tasks.runtime.targets import Marker
 
 logger = logging.getLogger("luigi-interface")
@@ -142,6 +142,12 @@ def show(task: luigi.Task, message: str, percentage: float | None = None) -> Non
             task.set_progress_percentage(round(percentage))
 
 
+def marker_of(task: DatedTask, target: str, until: str | None) -> Marker:
+    """The marker of what a task loads of its date, to its end or up to an instant."""
+    span = f"{task.date} until {until}" if until else str(task.date)
+    return Marker(f"{task.task_family}({target}, {span})", target, task.date)
+
+
 class MarkedTask(DatedTask):
     """A task that loads a table of the warehouse and writes its marker in the same transaction."""
 
@@ -149,12 +155,25 @@ class MarkedTask(DatedTask):
     layer: str
 
     @cached_property
+    def closing(self) -> Marker:
+        """What says that the date is loaded to its end."""
+        return self.marker_at(None)
+
+    @cached_property
     def marker(self) -> Marker:
-        target = f"{self.layer}.{self.table}"
-        return Marker(f"{self.task_family}({target}, {self.date})", target, self.date)
+        """What says that the date is loaded as far as this command goes: to its end, or up to now."""
+        until = under_way.until(self.date)
+        return self.marker_at(until) if until else self.closing
+
+    def marker_at(self, until: str | None) -> Marker:
+        """What says that the date is loaded to its end, or up to an instant."""
+        return marker_of(self, f"{self.layer}.{self.table}", until)
 
     def output(self) -> Marker:
         return self.marker
+
+    def complete(self) -> bool:
+        return self.closing.exists() or self.marker.exists()
 
     def finish(self, cursor: Cursor, rows: int) -> None:
         """Writes the marker of a load of so many rows. A load of none does not wait for the disk.

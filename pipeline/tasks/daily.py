@@ -22,6 +22,7 @@ from pipeline.tasks.load_risk_scores import LoadRiskScores
 from pipeline.tasks.load_table import FEED_TASKS, LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.load_user_behavior import LoadUserBehavior
 from pipeline.tasks.reconcile_source import ReconcileSource
+from pipeline.tasks.runtime import under_way
 from pipeline.tasks.simulate import knows_opening
 
 
@@ -29,6 +30,8 @@ class DailyWarehouseLoad(MarkedTask):
     """Loads everything that changed up to the end of a date and was not loaded yet, and prints a summary.
 
     Files of vendors that come for a date after it was loaded are picked up when it is run again, or by a later date.
+    A date under way is loaded up to now and is not complete: running it again loads what came since, until a run after
+    its end, or the load of a later date, completes it. A date that has not begun is refused.
 
     luigi --module pipeline DailyWarehouseLoad --date 2026-11-19 --local-scheduler
     """
@@ -44,7 +47,9 @@ class DailyWarehouseLoad(MarkedTask):
 
     def requires(self) -> Iterable[luigi.Task]:
         _check_services()
+        left = [] if settings().from_lake else under_way.left_before(self.date)
         return [
+            *(DailyWarehouseLoad(date, brief=True) for date in left),
             *(LoadStage(self.date, table) for table in SOURCE_TABLES),
             *(LoadFact(self.date, table) for table in FACTS),
             *self._dimensions(),
@@ -74,6 +79,8 @@ class DailyWarehouseLoad(MarkedTask):
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             if not failed:
                 self.marker.touch(cursor)
+            if not failed and self.marker is self.closing:
+                under_way.complete(cursor, self.date)
             show = summary.line if self.brief else summary.of_date
             print(show(cursor, self.date), flush=True)
         if failed:

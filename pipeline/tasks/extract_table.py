@@ -14,8 +14,10 @@ from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.source import bounds, extract, instants, layout
-from pipeline.tasks.base import DatedTask, retried
-from pipeline.tasks.runtime.targets import LakeObject
+from pipeline.tasks.base import DatedTask, marker_of, retried
+from pipeline.tasks.create_warehouse import CreateWarehouse
+from pipeline.tasks.runtime import under_way
+from pipeline.tasks.runtime.targets import LakeObject, Marker
 from pipeline.tasks.simulate import simulated_business
 
 logger = logging.getLogger("luigi-interface")
@@ -24,32 +26,34 @@ logger = logging.getLogger("luigi-interface")
 class ChooseBound(DatedTask):
     """Fixes the one instant up to which all tables of a date are extracted.
 
+    Of a date under way that is now, once more for each command. Dates that were left under way come first.
+
     luigi --module pipeline ChooseBound --date 2026-11-19 --local-scheduler
     """
 
     def requires(self) -> Iterable[luigi.Task]:
-        return simulated_business(self.date)
+        left = [] if settings().from_lake else under_way.left_before(self.date)
+        return [
+            *simulated_business(self.date),
+            *(ExtractTable(date, table) for date in left for table in SOURCE_TABLES),
+        ]
 
     def output(self) -> LakeObject:
-        return LakeObject(bounds.key_of(self.date))
+        return LakeObject(bounds.key_of(self.date, under_way.until(self.date)))
 
     @retried
     def run(self) -> None:
         with locked_source(f"bound {self.date}") as source:
-            end = self._end()
-            bound = bounds.choose(source, lake(), self.date, end, settings().watermark_lag)
+            end, until = self._end(), under_way.until(self.date)
+            bound = bounds.choose(source, lake(), self.date, end, settings().watermark_lag, until)
         self.say(f"up to {bound}")
-        if self._is_over() and instants.instant(bound) < end:
+        if not until and instants.instant(bound) < end:
             logger.warning(
                 "%s is extracted up to %s: a transaction of the source has been open since then. "
                 "What is missing comes with a later date.",
                 self.date,
                 bound,
             )
-
-    def _is_over(self) -> bool:
-        is_over: bool = instants.end_of(self.date) <= dt.datetime.now(dt.UTC)
-        return is_over
 
     def _end(self) -> dt.datetime:
         """The end of the date; where business is simulated, of the last day that is over: the rest is yet to come."""
@@ -78,15 +82,27 @@ class ExtractTable(DatedTask):
     def chain(self) -> Iterable[str]:
         return [self.table]
 
-    def requires(self) -> luigi.Task:
-        return ChooseBound(self.date)
+    def requires(self) -> Iterable[luigi.Task]:
+        return [ChooseBound(self.date), *([CreateWarehouse()] if under_way.until(self.date) else [])]
 
     def complete(self) -> bool:
-        """Whether the extract is there; before its date has a bound it is not, and no table is looked up."""
-        return bool(ChooseBound(self.date).complete() and super().complete())
+        """Whether the extract is there; before its date has a bound it is not, and no table is looked up.
+
+        Of a date under way nothing is there where nothing was new.
+        """
+        if not ChooseBound(self.date).complete():
+            return False
+        if super().complete():
+            return True
+        return bool(under_way.until(self.date)) and (settings().from_lake or self._nothing_new.exists())
+
+    @property
+    def _nothing_new(self) -> Marker:
+        return marker_of(self, f"{self.layer}.{SOURCE_TABLES[self.table].short}", under_way.until(self.date))
 
     def output(self) -> LakeObject:
-        return LakeObject(f"{layout.folder(self.table, self.date)}/{layout.SUCCESS}")
+        folder = layout.folder(self.table, self.date, under_way.until(self.date))
+        return LakeObject(f"{folder}/{layout.SUCCESS}")
 
     @retried
     def run(self) -> None:
@@ -94,19 +110,38 @@ class ExtractTable(DatedTask):
         with locked_source(f"extract {self.table} {self.date}") as source:
             if lake().exists(self.output().key):
                 return
+            until = under_way.until(self.date)
+            bound, untils = _window_of(self.date, until)
             self.found = extract.extract(
-                source, lake(), SOURCE_TABLES[self.table], self.date, _bound(self.date), settings(), self._progress
+                source,
+                lake(),
+                SOURCE_TABLES[self.table],
+                self.date,
+                bound,
+                settings(),
+                self._progress,
+                until=until,
+                untils=untils,
             )
-        self.rows, self.bytes = self.found.rows, self.found.bytes
+        if self.found is None:
+            with postgres.transaction(settings().warehouse_url, "warehouse") as warehouse:
+                self._nothing_new.touch(warehouse)
+        self.rows, self.bytes = (self.found.rows, self.found.bytes) if self.found else (0, 0)
         self.say(f"{self.rows:,} rows, {self.bytes:,} bytes", 100)
 
     def _progress(self, sent: int) -> None:
         self.say(f"{sent:,} bytes so far", every=1)
 
 
+def bound_of(date: dt.date) -> str:
+    """Up to where this command extracts a date, once that was chosen."""
+    return bounds.chosen(lake(), date, under_way.until(date))
+
+
 @cache
-def _bound(date: dt.date) -> str:
-    return bounds.chosen(lake(), date)
+def _window_of(date: dt.date, until: str | None) -> tuple[str, list[str]]:
+    """The bound of all tables, and up to when the date was extracted before while it was under way."""
+    return bounds.chosen(lake(), date, until), bounds.untils(lake(), date, until)
 
 
 @contextmanager

@@ -9,11 +9,13 @@ from pipeline.feeds import staging
 from pipeline.feeds.staging import Part
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
-from pipeline.lake import seals
+from pipeline.kernel.streams import Readable
+from pipeline.lake import forms, seals
 from pipeline.lake.objects import lake
-from pipeline.source import layout
+from pipeline.source import instants, layout
 from pipeline.tasks.base import MarkedTask, WaitingTask, held_back
 from pipeline.tasks.create_warehouse import CreateWarehouse
+from pipeline.tasks.runtime import under_way
 from pipeline.tasks.runtime.targets import LakeObject
 from pipeline.tasks.simulate import simulated_business
 
@@ -38,24 +40,27 @@ class ExtractRiskScores(WaitingTask):
 
     @property
     def folder(self) -> str:
-        """Where the answer lies on the lake."""
-        return layout.folder(SOURCE, self.date)
+        """Where the answer that this command keeps lies on the lake."""
+        return layout.folder(SOURCE, self.date, under_way.until(self.date))
 
     @held_back
     def run(self) -> None:
         # It imports an HTTP client and a validator, which other tasks do without.
         from pipeline.feeds import risk_api
 
-        answer = risk_api.fetch(settings().risk_api_url)
+        answer, answered_at = risk_api.fetch(settings().risk_api_url)
         scores, _ = risk_api.parse(answer)
         lake().write(f"{self.folder}/{ANSWER}", answer)
-        lake().write(f"{self.folder}/{layout.SUCCESS}", json.dumps({"status": "done"}).encode())
+        status = {"status": "done", "answered_at": answered_at.isoformat()}
+        lake().write(f"{self.folder}/{layout.SUCCESS}", json.dumps(status).encode())
         self.rows, self.bytes = len(scores), len(answer)
         self.say(f"{self.rows:,} scores", 100)
 
 
 class LoadRiskScores(MarkedTask):
-    """Loads the risk scores of a date into stage, where those of the newest date win. A failure is held back.
+    """Loads the risk scores of a date into stage, where the newest answer wins, by its own clock.
+
+    A failure is held back. A rebuild loads all answers of the date: those of the loads while it was under way too.
 
     luigi --module pipeline LoadRiskScores --date 2026-11-19 --local-scheduler
     """
@@ -73,23 +78,37 @@ class LoadRiskScores(MarkedTask):
 
     @held_back
     def run(self) -> None:
-        from pipeline.feeds import risk_api
-
-        folder = ExtractRiskScores(self.date).folder
-        is_done = lake().exists(f"{folder}/{layout.SUCCESS}")
-        answer = seals.read_small(lake(), f"{folder}/{ANSWER}", LONGEST) if is_done else None
-        if answer is None:
-            raise layout.missing(lake(), folder, "ExtractRiskScores")
-        scores, rejected = risk_api.parse(answer, f"{folder}/{ANSWER}")
-        part = Part(self.date, "", len(scores), rejected)
-        staging.check_rejected(self.table, part, settings().max_rejected)
+        answers = [self._answer(folder) for folder in self._folders()]
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             locks.lock(cursor, f"stage.{self.table}")
             if self.marker.exists_in(cursor):
                 return
-            staging.fill(
-                cursor, self.table, ("customer_id", "risk_score", "date"), staging.scores_csv(scores, self.date)
-            )
-            self.rows = staging.finish(cursor, self.table, [part])
-            self.finish(cursor, len(scores))
-        self.say(f"{self.rows:,} of {part.rows:,} scores are news, {len(rejected):,} rejected", 100)
+            self.rows = 0
+            for part, scores in answers:
+                staging.fill(cursor, self.table, staging.SCORE_COLUMNS, scores)
+                self.rows += staging.finish(cursor, self.table, [part])
+            rows, rejected = part.rows, len(part.rejected)
+            self.finish(cursor, rows)
+        self.say(f"{self.rows:,} of {rows:,} scores are news, {rejected:,} rejected", 100)
+
+    def _folders(self) -> list[str]:
+        """The answers to load, in their order."""
+        newest = ExtractRiskScores(self.date).folder
+        untils = lake().untils(layout.folders(SOURCE), self.date) if settings().from_lake else []
+        folders = [layout.folder(SOURCE, self.date, until) for until in untils]
+        kept = [each for each in folders if each != newest and lake().exists(f"{each}/{layout.SUCCESS}")]
+        return [*kept, newest]
+
+    def _answer(self, folder: str) -> tuple[Part, Readable]:
+        from pipeline.feeds import risk_api
+
+        status = seals.read(lake(), f"{folder}/{layout.SUCCESS}", forms.ANSWERED)
+        answer = seals.read_small(lake(), f"{folder}/{ANSWER}", LONGEST) if status is not None else None
+        if status is None or answer is None:
+            raise layout.missing(lake(), folder, "ExtractRiskScores")
+        # An earlier version kept no time: it was a load of the date.
+        answered_at = str(status.get("answered_at") or instants.end_of(self.date).isoformat())
+        scores, rejected = risk_api.parse(answer, f"{folder}/{ANSWER}")
+        part = Part(self.date, "", len(scores), rejected)
+        staging.check_rejected(self.table, part, settings().max_rejected)
+        return part, staging.scores_csv(scores, self.date, answered_at)

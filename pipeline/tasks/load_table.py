@@ -10,15 +10,16 @@ from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import layout
+from pipeline.source import bounds, layout
 from pipeline.stage import loads, order, repairs
 from pipeline.star import dwh
 from pipeline.tasks.base import MarkedTask, held_back, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
-from pipeline.tasks.extract_table import ExtractTable
+from pipeline.tasks.extract_table import ExtractTable, bound_of
 from pipeline.tasks.load_feed import LoadFeed, LoadPartnerOrders
 from pipeline.tasks.load_reviews import LoadReviews
 from pipeline.tasks.load_risk_scores import LoadRiskScores
+from pipeline.tasks.runtime import under_way
 
 # What loads the stage table of a vendor's feed.
 FEED_TASKS: dict[str, type[LoadFeed]] = {task.feed.name: task for task in (LoadReviews, LoadPartnerOrders)}
@@ -43,28 +44,39 @@ class LoadStage(MarkedTask):
     def requires(self) -> Iterable[luigi.Task]:
         return [CreateWarehouse(), ExtractTable(self.date, self.table)]
 
+    def _found(self) -> tuple[layout.Metadata, bool]:
+        """The extract to load and whether it is new; of a date under way where nothing was new the one before."""
+        until = under_way.until(self.date)
+        found = ExtractTable(self.date, self.table).found or layout.metadata(lake(), self.table, self.date, until)
+        if found:
+            return found, True
+        if not until:
+            raise layout.missing(lake(), layout.folder(self.table, self.date), "ExtractTable")
+        table = SOURCE_TABLES[self.table]
+        return loads.newest(lake(), table, self.date, bounds.untils(lake(), self.date, until)), False
+
     @retried
     def run(self) -> None:
         table = SOURCE_TABLES[self.table]
-        found = ExtractTable(self.date, self.table).found or layout.metadata(lake(), self.table, self.date)
-        if found is None:
-            raise layout.missing(lake(), layout.folder(self.table, self.date), "ExtractTable")
-
+        found, is_new = self._found()
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # By name, not by table: at the first load there is no table yet.
             locks.lock(cursor, f"stage.{table.short}")
             if self.marker.exists_in(cursor):
                 return
             loaded = []
-            for each in loads.unloaded(cursor, lake(), table, found, _repairs().get(table.name, [])):
+            made = _repairs().get(table.name, [])
+            for each in loads.unloaded(cursor, lake(), table, found, made, is_new=is_new):
 
                 def progress(received: int, each: layout.Metadata = each) -> None:
                     self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
 
                 loaded.append(loads.load(cursor, lake(), table, each, settings().max_rejected, progress))
                 if not order.is_repair(each):
-                    LoadStage(each.day, self.table).marker.touch(cursor)
+                    LoadStage(each.day, self.table).marker_at(layout.until_of(each.folder)).touch(cursor)
             rows = sum(load.rows for load in loaded)
+            if not is_new and not settings().from_lake:
+                loads.note_nothing_new(cursor, table, bound_of(self.date))
             self.finish(cursor, rows)
         self.rows, self.bytes = sum(load.changed for load in loaded), sum(load.bytes for load in loaded)
         rejected = sum(load.rejected for load in loaded)

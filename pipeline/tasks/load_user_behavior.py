@@ -1,5 +1,6 @@
 """Purchases -> lake -> stage -> dwh.user_behavior_metric."""
 
+import functools
 from collections.abc import Iterable
 from functools import cache
 
@@ -10,11 +11,12 @@ from pipeline.feeds import purchases
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.lake.objects import lake
-from pipeline.source import bounds, layout
+from pipeline.source import layout
 from pipeline.tasks.base import DatedTask, held_back
 from pipeline.tasks.create_warehouse import CreateWarehouse
-from pipeline.tasks.extract_table import ChooseBound, locked_source
+from pipeline.tasks.extract_table import ChooseBound, bound_of, locked_source
 from pipeline.tasks.load_reviews import LoadReviews
+from pipeline.tasks.runtime import under_way
 from pipeline.tasks.runtime.targets import LakeObject
 
 
@@ -30,6 +32,11 @@ class _OfPurchases(DatedTask):
         """The quantity above which a purchase counts."""
         return settings().min_quantity if self.min_quantity is None else self.min_quantity
 
+    @property
+    def folder(self) -> str:
+        """Where the purchases that this command extracts lie on the lake."""
+        return purchases.folder(self.date, self.above, under_way.until(self.date))
+
 
 class ExtractPurchases(_OfPurchases):
     """Extracts the purchases of a date, and of the days before it that are not loaded yet.
@@ -43,7 +50,7 @@ class ExtractPurchases(_OfPurchases):
         return [CreateWarehouse(), ChooseBound(self.date)]
 
     def output(self) -> LakeObject:
-        return LakeObject(f"{purchases.folder(self.date, self.above)}/{layout.SUCCESS}")
+        return LakeObject(f"{self.folder}/{layout.SUCCESS}")
 
     @held_back
     def run(self) -> None:
@@ -53,8 +60,10 @@ class ExtractPurchases(_OfPurchases):
         ):
             if lake().exists(self.output().key):
                 return
-            bound = bounds.chosen(lake(), self.date)
-            found = purchases.extract_days(source, warehouse, lake(), self.date, bound, self.above, settings())
+            bound = bound_of(self.date)
+            found = purchases.extract_days(
+                source, warehouse, lake(), self.folder, self.date, bound, self.above, settings()
+            )
         self.rows, self.bytes = found.rows, found.bytes
         self.say(f"{found.rows:,} rows, {found.bytes:,} bytes", 100)
 
@@ -75,10 +84,10 @@ class LoadUserBehavior(_OfPurchases):
     def complete(self) -> bool:
         if not (settings().simulate or _has_purchases()):
             return True
-        if not CreateWarehouse().complete():
+        if not (CreateWarehouse().complete() and ChooseBound(self.date).complete()):
             return False
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            return purchases.is_loaded(cursor, self.date, self.above)
+            return purchases.is_loaded(cursor, self.date, self.above, lambda: bound_of(self.date))
 
     def requires(self) -> Iterable[luigi.Task]:
         return [ExtractPurchases(self.date, min_quantity=self.min_quantity), LoadReviews(self.date)]
@@ -86,13 +95,13 @@ class LoadUserBehavior(_OfPurchases):
     @held_back
     def run(self) -> None:
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            dates = [*purchases.behind(cursor, lake(), self.date, self.above), self.date]
-        for date in dates:
+            earlier = purchases.behind(cursor, lake(), self.folder, self.date, self.above)
+        for task in [*(self.clone(date=date) for date in earlier), self]:
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
                 locks.lock(cursor, f"dwh.{self.table}")
-                if purchases.is_loaded(cursor, date, self.above):
+                if purchases.is_loaded(cursor, task.date, self.above, functools.partial(bound_of, task.date)):
                     continue
-                loaded = purchases.load(cursor, lake(), date, self.above)
+                loaded = purchases.load(cursor, lake(), task.folder, task.date, self.above)
             self.rows = (self.rows or 0) + loaded.metrics
             self.say(
                 f"{loaded.metrics:,} rows of {loaded.days} days; {loaded.purchases:,} purchases, of these "

@@ -12,7 +12,7 @@ from pipeline.kernel.config import settings
 from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import layout
+from pipeline.source import bounds, layout
 from pipeline.stage import loads
 from pipeline.star import dwh, mart, moves, schema, watermarks
 from pipeline.tasks.base import OceanTask, logger, retried, show
@@ -20,7 +20,7 @@ from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad
 from pipeline.tasks.load_risk_scores import SOURCE as RISK_SCORES
 from pipeline.tasks.load_risk_scores import LoadRiskScores
-from pipeline.tasks.runtime import targets
+from pipeline.tasks.runtime import targets, under_way
 
 SCHEMAS = ("delta", "stage", "work", "dwh", "mart", "etl")
 MART = "mart"
@@ -174,13 +174,15 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
 
 
 def _dates() -> list[dt.date]:
-    """The dates of which the lake has the extracts of all tables, in order."""
+    """The dates of which the lake has the extracts of all tables, in order, and after them one that is under way."""
     finished = {found.key for found in lake().objects(layout.FOLDER)}  # one listing, however many dates there are
     dates = [
         date
         for date in lake().dates(layout.folders(next(iter(SOURCE_TABLES))))
         if all(f"{layout.folder(table, date)}/{layout.SUCCESS}" in finished for table in SOURCE_TABLES)
     ]
+    newest = dates[-1] if dates else dt.date.min
+    dates += [date for date in lake().dates(bounds.BOUNDS) if date > newest and under_way.until(date)]
     if not dates:
         raise BadExtract(
             "rebuild the warehouse",

@@ -220,7 +220,7 @@ def test_reviews_of_a_later_date_do_not_make_a_loaded_date_incomplete(world: Wor
         classify(world, 2)
         assert run(world, LoadReviews(shop.date(2))) is None
         with postgres.session(world.warehouse_url, "warehouse") as cursor:
-            assert purchases.is_loaded(cursor, shop.date(1), 2) == (day == 1)
+            assert purchases.is_loaded(cursor, shop.date(1), 2, str) == (day == 1)
 
 
 def test_a_new_warehouse_is_filled_from_the_lake_alone(world: World) -> None:

@@ -123,7 +123,7 @@ Serve = Callable[..., Server]
 
 def test_the_answer_comes_as_it_is(serve: Serve, pauses: Pauses) -> None:
     server = serve(OK)
-    assert risk_api.fetch(server.url(), sleep=pauses) == SCORES
+    assert risk_api.fetch(server.url(), sleep=pauses)[0] == SCORES
     assert (len(server.requests), pauses) == (1, [])
 
 
@@ -150,7 +150,7 @@ def test_the_answer_comes_as_it_is(serve: Serve, pauses: Pauses) -> None:
 )
 def test_what_may_pass_is_tried_again_until_it_has_passed(serve: Serve, pauses: Pauses, bad: Reply) -> None:
     server = serve(bad, bad, OK)
-    assert risk_api.fetch(server.url(), sleep=pauses) == SCORES
+    assert risk_api.fetch(server.url(), sleep=pauses)[0] == SCORES
     assert len(server.requests) == 3
     assert len(pauses) == 2
 
@@ -168,7 +168,7 @@ def test_what_may_pass_is_tried_again_until_it_has_passed(serve: Serve, pauses: 
 )
 def test_a_slow_server_is_given_up_and_tried_again(serve: Serve, pauses: Pauses, slow: Reply) -> None:
     server = serve(slow, OK)
-    assert risk_api.fetch(server.url(), read=0.3, deadline=0.6, sleep=pauses) == SCORES
+    assert risk_api.fetch(server.url(), read=0.3, deadline=0.6, sleep=pauses)[0] == SCORES
     assert len(server.requests) == 2
 
 
@@ -220,7 +220,7 @@ def test_the_server_says_how_long_to_wait_up_to_a_minute(serve: Serve, pauses: P
     date = email.utils.format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1), usegmt=True)
     waits = ["7", "86400", date, "Thu, 01 Jan 1970 00:00:00 GMT", "soon", "-1", "9" * 5000]
     server = serve(*(answer("429 Too Many Requests", b"", f"Retry-After: {wait}") for wait in waits), OK)
-    assert risk_api.fetch(server.url(), attempts=8, sleep=pauses) == SCORES
+    assert risk_api.fetch(server.url(), attempts=8, sleep=pauses)[0] == SCORES
     assert pauses[:3] == [7, 60, 60]
     assert all(0 < pause < 60 for pause in pauses[3:6])
     assert pauses[6] == 60
@@ -237,7 +237,7 @@ def test_a_huge_list_comes_whole(serve: Serve, pauses: Pauses) -> None:
     body = json.dumps(
         [{"customer_id": number, "risk_score": 1 + number % 100} for number in range(1, 200_001)]
     ).encode()
-    scores, rejected = risk_api.parse(risk_api.fetch(serve(answer("200 OK", body)).url(), sleep=pauses))
+    scores, rejected = risk_api.parse(risk_api.fetch(serve(answer("200 OK", body)).url(), sleep=pauses)[0])
     assert (len(scores), rejected) == (200_000, [])
     assert scores[-1] == Score(customer_id=200_000, risk_score=1)
 

@@ -32,11 +32,12 @@ def score(customer_id: int, risk_score: object) -> dict[str, object]:
     return {"customer_id": customer_id, "risk_score": risk_score}
 
 
-def load(world: World, day: int, *entries: dict[str, object]) -> Exception | None:
+def load(world: World, day: int, *entries: dict[str, object], answered_at: str = "") -> Exception | None:
     """Loads an answer of a day into stage and the dimension; what failed is returned."""
     folder = ExtractRiskScores(shop.date(day)).folder
     world.lake.write(f"{folder}/{ANSWER}", json.dumps(entries).encode())
-    world.lake.write(f"{folder}/_SUCCESS", b"{}")
+    status = {"answered_at": answered_at} if answered_at else {}
+    world.lake.write(f"{folder}/_SUCCESS", json.dumps(status).encode())
     failure = run(world, LoadRiskScores(shop.date(day)))
     load_dimensions(world)
     return failure
@@ -63,6 +64,26 @@ def test_an_older_date_that_is_loaded_late_leaves_newer_scores(opened: World) ->
     assert opened.rows(SCORES) == {(KNOWN, 30), (2, 20)}
     assert load(opened, 4, score(KNOWN, 40)) is None
     assert opened.rows(SCORES) == {(KNOWN, 40), (2, 20)}
+
+
+def test_the_newest_answer_wins_by_its_own_clock_whatever_its_date(opened: World) -> None:
+    for day, answered_at, newest in ((3, "10:00", 3), (2, "11:00", 2), (4, "10:30", 2), (5, "11:00", 2)):
+        assert load(opened, day, score(KNOWN, day), answered_at=f"2026-02-01T{answered_at}:00+00:00") is None
+        assert opened.rows(SCORES) == {(KNOWN, newest)}
+
+
+def test_answers_of_a_date_under_way_are_all_kept_and_rebuilt(world: World, api: Api) -> None:
+    asking = world.where(RISK_API_URL=api.url)
+    shop.open_shop(world)
+    add_customer(world, 2, 1)
+    shop.add_order(world, 1, shop.at(1), 1)
+    for hour, answer in ((13, [score(1, 10), score(2, 20)]), (14, [score(1, 11)]), (24.1, [score(1, 12)])):
+        api.answer = answer
+        asking.at(shop.at(1, hour)).load(shop.date(1))
+        assert world.rows(SCORES) == {(1, answer[0]["risk_score"]), (2, 20)}
+    checksum = world.checksum()
+    world.luigi("RebuildWarehouse", "--replace")
+    assert world.checksum() == checksum
 
 
 def test_entries_that_cannot_be_kept_are_rejected_with_their_position(opened: World) -> None:

@@ -125,6 +125,14 @@ def test_a_load_that_failed_is_named_with_its_reason_until_a_later_one_brings_it
     ]
 
 
+def test_a_date_under_way_needs_no_attention(copied: World) -> None:
+    shop.add_order(copied, 2, shop.at(2, 8), 1)
+    copied.at(shop.at(2, 9)).load(NEXT)
+    found = as_json(copied, "--days", "1", expect=OK)
+    assert (found["days"][0]["date"], found["days"][0]["layers"]["load"]) == (str(NEXT), "under way")
+    copied.source("delete from ops.order_lines where order_id = 2; delete from ops.orders where order_id = 2")
+
+
 def test_a_load_that_ended_without_a_word_is_named(copied: World) -> None:
     copied.warehouse("delete from etl.marker where update_id like 'DailyWarehouseLoad(%'")
     [finding] = as_json(copied, expect=ERROR)["findings"]

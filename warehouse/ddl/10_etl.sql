@@ -19,6 +19,8 @@ create table if not exists etl.marker (
     inserted timestamptz not null default now()
 );
 create index if not exists marker_load_date on etl.marker (load_date);
+-- The loads of a date under way tell up to when they went.
+create index if not exists marker_under_way on etl.marker (load_date) where update_id like '% until %';
 comment on table etl.marker is 'One row per finished task: Luigi''s proof that it need not run again.';
 
 -- Numbers the loads of stage tables. A number is drawn while the stage table is locked, so that within one table

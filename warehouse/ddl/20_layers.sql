@@ -38,6 +38,7 @@ create table if not exists stage.risk_score (
     customer_id bigint primary key,
     risk_score integer not null,
     date date not null,
+    answered_ts timestamptz, -- NULL: an earlier version loaded it
     etl_batch bigint not null
 );
 create index if not exists risk_score_etl_batch on stage.risk_score (etl_batch);

@@ -8,6 +8,7 @@ get a process of their own, beside which the worker goes on.
 
 import datetime as dt
 import gc
+import logging
 import os
 from functools import cache
 from types import TracebackType
@@ -19,9 +20,12 @@ from luigi.scheduler import Scheduler
 from luigi.worker import Worker
 
 from pipeline.kernel.errors import ConfigError, OceanError
+from pipeline.tasks.runtime import under_way
 from pipeline.tasks.runtime.command import Command, ObservedScheduler
 from pipeline.tasks.runtime.scheduler import Luigid, end
 from pipeline.tasks.runtime.targets import has_loads
+
+logger = logging.getLogger("luigi-interface")
 
 
 class Factory:
@@ -53,6 +57,7 @@ class OceanWorker(Worker):
 
     def __init__(self, scheduler: Any, worker_processes: int) -> None:
         self._command = Command()
+        under_way.forget()
         super().__init__(scheduler=ObservedScheduler(scheduler, self._command), worker_processes=worker_processes)
 
     def __enter__(self) -> "OceanWorker":
@@ -69,6 +74,14 @@ class OceanWorker(Worker):
             return super().__exit__(kind, error, trace)
         finally:
             self._command.end(error)
+
+    def _log_complete_error(self, task: luigi.Task, tb: str) -> None:
+        """Logs why a task cannot be scheduled: an error of ours says all in the last line of its trace."""
+        kind, _, words = tb.strip().rpartition("\n")[2].partition(": ")
+        if kind.startswith(OceanError.__module__):
+            logger.error("%s is not scheduled: %s", task, words)
+        else:
+            super()._log_complete_error(task, tb)
 
     def _create_task_process(self, task: luigi.Task) -> Any:
         process = super()._create_task_process(task)

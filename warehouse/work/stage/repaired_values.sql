@@ -2,9 +2,9 @@
 -- grain: one row per value of a history column and instant that :history does not hold so, as batch :batch
 -- reads: :history, :seen
 -- rerun: gives nothing, once :history holds the rows
--- Takes the values in :seen, the rows of a repair. A value of an instant that was not known holds from then on. One that
--- took the place of another without saying when, or that a source restored from its backup went back to, holds from the
--- end of the repair (:until) on. What the loads after the repair brought, the batches :later, is passed over.
+-- Takes the values in :seen, the rows of a repair. A value of an instant that was not known holds from then on. One
+-- that took the place of another without saying when, or to which a source that was restored from its backup went back,
+-- holds from the end of the repair (:until) on. The batches :later, loads after the repair, are passed over.
 with
 
 latest as (
@@ -13,7 +13,7 @@ latest as (
         known.:watermark,
         known.:value,
         row_number() over (partition by :key order by known.:watermark desc) as recency
-    from :seen as seen
+    from :seen
     inner join :history as known using (:key) -- noqa: ST07
     where known.:watermark <= :until and not known.etl_batch = any(:later)
 )

@@ -1,0 +1,13 @@
+"""The luigi command with another clock in the place of the source's: python -m support.clocked <instant> <words>."""
+
+import datetime as dt
+import sys
+
+from luigi.cmdline import luigi_run
+
+from pipeline.source import clock
+
+if __name__ == "__main__":
+    instant = dt.datetime.fromisoformat(sys.argv[1])
+    clock.now = lambda cursor: instant
+    luigi_run(sys.argv[2:])
