@@ -41,7 +41,8 @@ def holds(folder: Path) -> list[str]:
         return []
     modules = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
     folders = sorted({path.parent for path in folder.glob("*/*.py")})
-    return [*modules, *(f"{inner.name}/ ({', '.join(holds(inner))})" for inner in folders)]
+    inside = {inner.name: ", ".join(holds(inner)) for inner in folders}
+    return [*modules, *(f"{name}/ ({held})" if held else f"{name}/" for name, held in inside.items())]
 
 
 def picture() -> str:

@@ -8,7 +8,7 @@ from pipeline.tasks.check_warehouse import CheckWarehouse
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
 from pipeline.tasks.extract_table import ChooseBound, ExtractTable
-from pipeline.tasks.load_feed import LoadPartnerOrders
+from pipeline.tasks.load_feed import LoadFeed, LoadPartnerOrders
 from pipeline.tasks.load_mart import LoadMart
 from pipeline.tasks.load_reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
 from pipeline.tasks.load_risk_scores import ExtractRiskScores, LoadRiskScores
@@ -36,6 +36,7 @@ __all__ = [
     "ExtractTable",
     "LoadDimension",
     "LoadFact",
+    "LoadFeed",
     "LoadHistory",
     "LoadMart",
     "LoadPartnerOrders",

@@ -5,6 +5,8 @@ Column types are not written here: they come from the source's own catalogue at 
 
 from dataclasses import dataclass
 
+from pipeline.vendors import declared_feeds
+
 
 @dataclass(frozen=True)
 class SourceTable:
@@ -38,6 +40,8 @@ class Dimension:
     The first of the sources is the one whose rows it holds; columns in `compared` are the same in both, so that source
     and warehouse can be compared. `versions_of` is the source's key where rows are versions (SCD type 2); `key` is then
     the surrogate key.
+    `instants` are columns of feeds, each after its stage table, whose days the dimension must have: its select reads
+    them as `:instants`.
     `counted_by` names the attribute by which the mart counts facts: a change of it moves all facts of the member.
     `reopens` names facts whose rows another version or attribute may move, each with the select of
     `warehouse/work/queue/` that finds these rows before the dimension is written.
@@ -48,6 +52,7 @@ class Dimension:
     sources: tuple[str, ...]
     compared: tuple[str, ...] = ()
     versions_of: tuple[str, ...] = ()
+    instants: tuple[tuple[str, str], ...] = ()
     counted_by: str | None = None
     reopens: tuple[tuple[str, str], ...] = ()
 
@@ -135,13 +140,18 @@ USER_PURCHASE = SourceTable(
     watermark="invoice_date",
 )
 
+# Vendors' feeds by their names: the folders of pipeline/vendors.
+VENDOR_FEEDS = declared_feeds.feeds()
 # Stage tables of what comes from elsewhere than the source, vendors' files and the risk-score service: their keys.
-FEEDS = {"movie_review": ("review_id",), "partner_orders": ("order_id", "item_id"), "risk_score": ("customer_id",)}
+FEEDS = {**{name: feed.key for name, feed in VENDOR_FEEDS.items()}, "risk_score": ("customer_id",)}
+INSTANTS = tuple((name, column) for name, feed in VENDOR_FEEDS.items() for column in feed.instants)
 
 DIMENSIONS = {
     dimension.name: dimension
     for dimension in (
-        Dimension("dim_date", ("date_key",), ("orders", "movie_review", "partner_orders")),
+        Dimension(
+            "dim_date", ("date_key",), ("orders", *dict.fromkeys(name for name, _ in INSTANTS)), instants=INSTANTS
+        ),
         Dimension("dim_customer", ("customer_id",), ("customers", "risk_score"), ("first_name", "last_name")),
         Dimension(
             "dim_address", ("address_id",), ("addresses", "states"), ("street", "city", "country"), counted_by="country"
@@ -207,6 +217,33 @@ FACTS = {
             changed_by=("order_id", "item_id"),
         ),
     )
+}
+
+LAYERS = ("extract", "stage", "dwh")
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What a task moves rows to: a layer, and the table where its parameters do not name that."""
+
+    layer: str
+    table: str = ""
+
+
+# By the family of the task, as the run log has it.
+TASKS = {
+    "ExtractTable": Moves("extract"),
+    "ExtractPurchases": Moves("extract", USER_PURCHASE.short),
+    "ExtractRiskScores": Moves("extract", "risk_score"),
+    "ClassifyReviews": Moves("extract", "movie_review"),
+    "LoadStage": Moves("stage"),
+    "LoadFeed": Moves("stage"),
+    "LoadReviews": Moves("stage", "movie_review"),
+    "LoadPartnerOrders": Moves("stage", "partner_orders"),
+    "LoadRiskScores": Moves("stage", "risk_score"),
+    "LoadDimension": Moves("dwh"),
+    "LoadFact": Moves("dwh"),
+    "LoadUserBehavior": Moves("dwh", "user_behavior_metric"),
 }
 
 

@@ -5,19 +5,30 @@ from collections.abc import Iterator
 
 import luigi
 import pytest
+from support import shop
 from support.checksum import CONTENTS
 from support.loads import create_source
 from support.world import World, Worlds
 
 import pipeline
-from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, Dimension, Fact, SourceTable
+from pipeline.catalog import (
+    DIMENSIONS,
+    FACTS,
+    FEEDS,
+    LAYERS,
+    SOURCE_TABLES,
+    TASKS,
+    VENDOR_FEEDS,
+    Dimension,
+    Fact,
+    Moves,
+    SourceTable,
+)
 from pipeline.generators.copying import COLUMNS
 from pipeline.kernel import sql_files, writes
-from pipeline.operations import summary
-from pipeline.tasks.load_table import FEED_TASKS
+from pipeline.tasks.load_table import feed_task
 
 STAR: list[Dimension | Fact] = [*DIMENSIONS.values(), *FACTS.values()]
-LAYERS = ("extract", "stage", "dwh")
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +81,23 @@ def test_a_fact_says_what_it_waits_for(fact: Fact) -> None:
     assert set(re.findall(r"'(dim_\w+)'", missing)) == set(fact.dimensions)
 
 
-def test_the_summary_and_the_mart_know_the_layer_of_each_task() -> None:
-    layers = {task.task_family: LAYERS.index(task.layer) for task in tasks_of_layers()}
-    assert layers == summary.LAYERS
-    view = sql_files.read("ddl/43_operations")
-    assert {task: int(number) - 1 for task, number in re.findall(r"\('(\w+)', '(\d) \w+'\)", view)} == layers
-    without = {task.task_family for task in tasks_of_layers() if "table" not in dict(task.get_params())}
-    assert set(summary.TABLES) == without
+def test_the_catalogue_knows_what_each_task_moves_rows_to() -> None:
+    named_by_parameter = {"table", "feed"}
+    moves = {
+        task.task_family: Moves(
+            task.layer, "" if named_by_parameter & set(dict(task.get_params())) else task(date=shop.date(1)).table
+        )
+        for task in tasks_of_layers()
+    }
+    assert moves == TASKS
 
 
 def test_each_feed_has_a_key_a_merge_and_a_task_that_loads_it(empty: World) -> None:
     assert {path.removeprefix("work/stage/") for path in sql_files.files("work/stage")} >= set(FEEDS)
     for feed, key in FEEDS.items():
         assert set(key) <= set(columns(empty, f"stage.{feed}"))
-    loaded = {task.table for task in tasks_of_layers() if task.layer == "stage" and isinstance(task.table, str)}
-    assert loaded | set(FEED_TASKS) == set(FEEDS)
+    loaded = {name for name in VENDOR_FEEDS if feed_task(name, shop.date(1)).table == name}
+    assert loaded | {"risk_score"} == set(FEEDS)
 
 
 def test_the_checksum_of_a_warehouse_compares_every_table_of_the_star() -> None:

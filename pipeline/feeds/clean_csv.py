@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.feeds.vendor_fields import Feed, Row
 from pipeline.kernel.streams import Blocks, Writable
+from pipeline.vendors.vendor_fields import Feed, Row
 
 BLOCK = 1 << 18  # bytes that are written at a time
 

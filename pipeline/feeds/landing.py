@@ -9,24 +9,13 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pipeline.feeds.vendor_csv import read_csv
-from pipeline.feeds.vendor_fields import Feed, Field, Row
 from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.rejected import Rejected
 from pipeline.kernel.streams import Readable
 from pipeline.lake.forms import date_of
 from pipeline.lake.objects import Lake, Object
+from pipeline.vendors.vendor_fields import Feed, Row
 
-REVIEWS = Feed("movie_review", (Field("cid", "integer"), Field("review_str", "text", longest=20_000)))
-PARTNER_ORDERS = Feed(
-    "partner_orders",
-    (
-        Field("order_id", "text", is_key=True),
-        Field("customer_id", "integer", required=False),
-        Field("item_id", "text", is_key=True),
-        Field("item_name", "text", required=False),
-        Field("delivered_on", "timestamp", required=False),
-    ),
-)
 CSV_OF_A_DATE = re.compile(r"/date=([0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+\.csv")
 # Names are shown in logs, errors and on pages, and looked for by people.
 FILE_NAME = re.compile(r"[\w .,:()+=@-]+")

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
 from pipeline.feeds.clean_csv import write_csv
-from pipeline.feeds.landing import REVIEWS, Delivery, read
+from pipeline.feeds.landing import Delivery, read
 from pipeline.feeds.review_jobs import classify
 from pipeline.feeds.review_models import Model, trusted
 from pipeline.feeds.staging import Part, check_rejected
@@ -30,6 +30,7 @@ from pipeline.lake import forms, seals
 from pipeline.lake.forms import date_of
 from pipeline.lake.objects import Lake
 from pipeline.spark import Say, engine
+from pipeline.vendors.movie_review import FEED as REVIEWS
 
 STAGE = f"stage/{REVIEWS.name}"
 WORK = f"work/{REVIEWS.name}"

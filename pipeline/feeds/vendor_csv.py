@@ -8,10 +8,10 @@ the right number of columns at once; what it does not take is looked at closely.
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from pipeline.feeds.vendor_fields import END, FIELD, NUL, Feed, Row, utf_8
 from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.rejected import Rejected, storable
 from pipeline.kernel.streams import Readable
+from pipeline.vendors.vendor_fields import END, FIELD, NUL, Feed, Row, utf_8
 
 BOM = b"\xef\xbb\xbf"
 BLOCK = 1 << 18  # bytes that are read at a time

@@ -3,8 +3,9 @@
 import datetime as dt
 
 from pipeline.feeds import landing
+from pipeline.vendors import movie_review, partner_orders
 
-REVIEWS, PARTNER_ORDERS = landing.folder(landing.REVIEWS), landing.folder(landing.PARTNER_ORDERS)
+REVIEWS, PARTNER_ORDERS = landing.folder(movie_review.FEED), landing.folder(partner_orders.FEED)
 
 
 def reviews_key(date: dt.date) -> str:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES
+from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, LAYERS, SOURCE_TABLES, TASKS
 from pipeline.kernel import postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor
@@ -23,15 +23,12 @@ from pipeline.operations.state import (
     Status,
     Watermark,
 )
-from pipeline.operations.summary import LAYERS
+from pipeline.operations.summary import layer_of
 from pipeline.star import schema
 
 # The columns of the table of dates, and whose runs each stands for.
 COLUMNS = {
-    **{
-        name: {task for task, layer in LAYERS.items() if layer == n}
-        for n, name in enumerate(("extract", "stage", "dwh"))
-    },
+    **{layer: {task for task, moves in TASKS.items() if moves.layer == layer} for layer in LAYERS},
     "mart": {"LoadMart"},
     "checks": {"CheckWarehouse"},
     "load": {DAILY},
@@ -115,7 +112,7 @@ def _day(
         layers["load"] = RUNNING
     elif layers["load"] == MISSING and date in under_way:
         layers["load"] = UNDER_WAY
-    written = sum(run.rows for run in own if LAYERS.get(run.task) == 2)
+    written = sum(run.rows for run in own if layer_of(run.task) == "dwh")
     return Day(date, layers, opened, written, sum(run.seconds for run in own), failed)
 
 
@@ -149,8 +146,8 @@ select date from found where date is not null limit %(days)s
 """
 RUNS = """
 select distinct on (date, task, name)
-    (params ->> 'date')::date as date, task, coalesce(params ->> 'table', '') as name, status, finished, error,
-    coalesce(rows, 0), extract(epoch from finished - started)::float
+    (params ->> 'date')::date as date, task, coalesce(params ->> 'table', params ->> 'feed', '') as name, status,
+    finished, error, coalesce(rows, 0), extract(epoch from finished - started)::float
 from etl.task_run
 where params ->> 'date' >= %(from)s
 order by date, task, name, started desc

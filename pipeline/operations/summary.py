@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
+from pipeline.catalog import LAYERS, TASKS
 from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import printable
@@ -12,26 +13,9 @@ from pipeline.operations.outcome import Outcome, Task
 MONTHS = 6
 MOST_NAMED = 8  # tasks in one line
 
-# In which column of the summary the rows of a task stand: extracted, stage or dwh. As the tasks say themselves, which
-# this package does not import: tests/test_catalog.py compares both.
-LAYERS = {
-    **dict.fromkeys(("ExtractTable", "ExtractPurchases", "ExtractRiskScores", "ClassifyReviews"), 0),
-    **dict.fromkeys(("LoadStage", "LoadReviews", "LoadPartnerOrders", "LoadRiskScores"), 1),
-    **dict.fromkeys(("LoadDimension", "LoadFact", "LoadUserBehavior"), 2),
-}
-# What a task that has no parameter `table` loads.
-TABLES = {
-    "ClassifyReviews": "movie_review",
-    "LoadReviews": "movie_review",
-    "LoadPartnerOrders": "partner_orders",
-    "ExtractRiskScores": "risk_score",
-    "LoadRiskScores": "risk_score",
-    "ExtractPurchases": "user_purchase",
-    "LoadUserBehavior": "user_behavior_metric",
-}
 RUNS = """
 select distinct on (task, name)
-    task, split_part(coalesce(params ->> 'table', ''), '.', -1) as name, status, coalesce(rows, 0),
+    task, split_part(coalesce(params ->> 'table', params ->> 'feed', ''), '.', -1) as name, status, coalesce(rows, 0),
     extract(epoch from finished - started)::float
 from etl.task_run
 where params ->> 'date' = %(date)s
@@ -75,6 +59,11 @@ def of_date(cursor: Cursor, date: dt.date) -> str:
             kpis(cursor, date, MONTHS) if settings().mart else "no KPIs: mart = 0 in luigi.cfg",
         ]
     )
+
+
+def layer_of(task: str) -> str:
+    """The layer into which a task moves rows, empty where it moves none."""
+    return TASKS[task].layer if task in TASKS else ""
 
 
 def of_failure(outcome: Outcome) -> str:
@@ -125,7 +114,7 @@ def line(cursor: Cursor, date: dt.date) -> str:
     """The same in one line: rows extracted and written to dwh, seconds of all tasks, and what waits."""
     runs = postgres.rows(cursor, RUNS, {"date": str(date)})
     extracted = sum(rows for task, *_, rows, _ in runs if task == "ExtractTable")
-    written = sum(rows for task, *_, rows, _ in runs if LAYERS.get(task) == 2)
+    written = sum(rows for task, *_, rows, _ in runs if layer_of(task) == "dwh")
     seconds = sum(took for *_, took in runs)
     waiting = sum(count for *_, count in postgres.rows(cursor, QUEUE))
     failed = "".join(f", {name or task} FAILED" for task, name, status, _, _ in runs if status == "failed")
@@ -187,10 +176,10 @@ def _tables(runs: list[tuple[str, str, str, int, float]]) -> str:
     lines: dict[str, list[str]] = {}
     seconds: dict[str, float] = {}
     for task, name, status, rows, took in runs:
-        if task in LAYERS:
-            name = name or TABLES[task]
+        if task in TASKS:
+            name = name or TASKS[task].table
             line = lines.setdefault(name, ["", "", ""])
-            line[LAYERS[task]] = f"{rows:,}" if status == "done" else "failed"
+            line[LAYERS.index(TASKS[task].layer)] = f"{rows:,}" if status == "done" else "failed"
             seconds[name] = seconds.get(name, 0) + took
     return table(
         ["table", "extracted", "stage", "dwh", "seconds"],

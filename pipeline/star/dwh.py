@@ -38,7 +38,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
     if after == newest:
         return NOTHING
     batches = {f"{table}_after": batch for table, batch in after.items()}
-    select = statement(f"work/dimension/{dimension.name}", **batches)
+    select = statement(f"work/dimension/{dimension.name}", instants=_instants(dimension, after), **batches)
     if _is_empty(cursor, dimension):
         written = _insert_all(cursor, dimension, select)
     else:
@@ -90,6 +90,15 @@ def is_waiting(cursor: Cursor, fact: Fact) -> bool:
     query = "select exists (select from etl.reprocessing_queue where fact_table = %s and resolved_ts is null)"
     found: bool = postgres.value(cursor, query, (fact.name,))
     return found
+
+
+def _instants(dimension: Dimension, after: dict[str, int]) -> sql.Composed:
+    """The relation of the instants that feeds have brought after these batches; a day is its midnight (UTC)."""
+    selects: list[sql.Composable] = [sql.SQL("select null::timestamptz as instant where false")]
+    for table, column in dimension.instants:
+        changed = sql.SQL("select {}::timestamptz as instant from {} where etl_batch > {}")
+        selects.append(changed.format(sql.Identifier(column), qualified(f"stage.{table}"), sql.Literal(after[table])))
+    return sql.SQL("({})").format(sql.SQL(" union all ").join(selects))
 
 
 CAN_HEAL = """

@@ -1,23 +1,25 @@
 """The warehouse's own tables: created where there are none, upgraded in place where an earlier version made them.
 
-The files under warehouse/ddl say what the tables are, and create what is missing. What else a table that exists needs
-to become that is a file under warehouse/migrations, with a number; each runs once in a warehouse, in their order.
+The files under warehouse/ddl say what the tables are, and the declarations under pipeline/vendors what the stage tables
+of feeds are; both create what is missing. What else a table that exists needs to become that is a file under
+warehouse/migrations, with a number; each runs once in a warehouse, in their order.
 """
 
 from typing import Any
 
-from pipeline.catalog import DIMENSIONS, FACTS
+from pipeline.catalog import DIMENSIONS, FACTS, LAYERS, TASKS, VENDOR_FEEDS
 from pipeline.kernel import locks, new_columns, postgres, sql_files
 from pipeline.kernel.errors import CannotUpgrade
-from pipeline.kernel.postgres import Cursor
+from pipeline.kernel.postgres import Cursor, sql
 from pipeline.star import watermarks
+from pipeline.vendors import stage_table
 
 MIGRATIONS = "migrations"
 
 
 def version(**variables: Any) -> str:
     """A short hash of all that `create` would run."""
-    return sql_files.digest(MIGRATIONS, "ddl", **variables)
+    return sql_files.digest(MIGRATIONS, "ddl", feeds=_feed_tables(), tasks=TASKS, **variables)
 
 
 def create(cursor: Cursor, **variables: Any) -> list[str]:
@@ -33,11 +35,15 @@ def create(cursor: Cursor, **variables: Any) -> list[str]:
     _wait_for_loads(cursor)
     for path in [] if is_new else migrations:
         cursor.execute(sql_files.statement(path))
+    variables["task_layers"] = _task_layers()
     for path in sql_files.files("ddl"):
         for table in new_columns.add(cursor, sql_files.read(path)):
             if table.startswith("dwh."):  # whose next load fills the column for all rows
                 watermarks.forget(cursor, table.removeprefix("dwh."))
         cursor.execute(sql_files.statement(path, **variables))
+    for ddl in _feed_tables():
+        list(new_columns.add(cursor, ddl))  # NULL in the rows of earlier files
+        cursor.execute(sql.SQL(ddl))
     for path in migrations:
         cursor.execute(
             "insert into etl.migration (number, name, sha256, is_applied) values (%s, %s, %s, %s)",
@@ -64,6 +70,17 @@ def pending(cursor: Cursor) -> list[str]:
                 f"put warehouse/{path}.sql back as it was, and write a new migration for what is to change",
             )
     return list(files.values())
+
+
+def _feed_tables() -> list[str]:
+    """What creates the stage tables of feeds whose rows are kept as they come."""
+    return [stage_table.ddl(feed) for feed in VENDOR_FEEDS.values() if not feed.made_key]
+
+
+def _task_layers() -> sql.Composed:
+    """The layers of the tasks as a relation, each layer with its place before its name."""
+    rows = [(task, f"{LAYERS.index(moves.layer) + 1} {moves.layer}") for task, moves in TASKS.items()]
+    return sql.SQL("(values {})").format(sql.SQL(", ").join(map(sql.Literal, rows)))
 
 
 def _wait_for_loads(cursor: Cursor) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 
 import luigi
 
-from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
+from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, VENDOR_FEEDS
 from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import LoadIncomplete
@@ -15,11 +15,11 @@ from pipeline.operations import summary
 from pipeline.tasks.base import DatedTask, MarkedTask, retried
 from pipeline.tasks.check_warehouse import CheckWarehouse
 from pipeline.tasks.create_warehouse import CreateWarehouse
-from pipeline.tasks.load_feed import LoadFeed
+from pipeline.tasks.load_feed import DeliveredTask
 from pipeline.tasks.load_mart import LoadMart
 from pipeline.tasks.load_reviews import ClassifyReviews
 from pipeline.tasks.load_risk_scores import LoadRiskScores
-from pipeline.tasks.load_table import FEED_TASKS, LoadDimension, LoadFact, LoadStage
+from pipeline.tasks.load_table import LoadDimension, LoadFact, LoadStage, feed_task
 from pipeline.tasks.load_user_behavior import LoadUserBehavior
 from pipeline.tasks.reconcile_source import ReconcileSource
 from pipeline.tasks.runtime import under_way
@@ -59,8 +59,8 @@ class DailyWarehouseLoad(MarkedTask):
             *([] if self.brief else ReconcileSource.due(self.date)),
         ]
 
-    def _feeds(self) -> list[LoadFeed]:
-        return [task(self.date) for task in FEED_TASKS.values()]
+    def _feeds(self) -> list[DeliveredTask]:
+        return [feed_task(name, self.date) for name in VENDOR_FEEDS]
 
     def _dimensions(self) -> list[LoadDimension]:
         return [LoadDimension(self.date, table) for table in DIMENSIONS]

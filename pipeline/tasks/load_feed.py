@@ -3,16 +3,15 @@
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import ClassVar
 
 import luigi
 
+from pipeline.catalog import VENDOR_FEEDS
 from pipeline.feeds import landing, staging
 from pipeline.feeds.clean_csv import CleanCsv
-from pipeline.feeds.landing import PARTNER_ORDERS, Delivery
+from pipeline.feeds.landing import Delivery
 from pipeline.feeds.staging import Part
 from pipeline.feeds.vendor_csv import accepted
-from pipeline.feeds.vendor_fields import Feed, Row
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
@@ -21,6 +20,8 @@ from pipeline.lake.objects import lake
 from pipeline.tasks.base import DatedTask, held_back
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.simulate import simulated_feeds
+from pipeline.vendors import partner_orders
+from pipeline.vendors.vendor_fields import Feed, Row
 
 
 def deliveries(feed: Feed, until: dt.date) -> list[Delivery]:
@@ -38,20 +39,25 @@ def list_again() -> None:
     _listed.cache_clear()
 
 
-class LoadFeed(DatedTask):
+class DeliveredTask(DatedTask):
     """Loads into stage what a vendor delivered up to a date, files that came late or were replaced too.
 
     Complete when all of it is loaded as it is now: there is no marker. A failure is held back. A date with a file whose
     name is not one of a vendor's is an error, once all others are loaded.
     """
 
-    feed: ClassVar[Feed]
+    feed: str
     layer = "stage"
 
     @property
     def table(self) -> str:
         """The stage table."""
-        return self.feed.name
+        return self.feed
+
+    @property
+    def declared(self) -> Feed:
+        """The feed as it is declared."""
+        return VENDOR_FEEDS[self.feed]
 
     def complete(self) -> bool:
         return all(task.complete() for task in self.requires()) and not self.late()
@@ -59,54 +65,66 @@ class LoadFeed(DatedTask):
     def late(self) -> list[Delivery]:
         """What is delivered and not loaded as it is now."""
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            return self._late(staging.versions(cursor, self.feed.name))
+            return self._late(staging.versions(cursor, self.feed))
 
     def _late(self, loaded: dict[dt.date, str]) -> list[Delivery]:
-        found = deliveries(self.feed, self.date)
+        found = deliveries(self.declared, self.date)
         return [each for each in found if loaded.get(each.date, "").split("-")[0] != each.fingerprint]
 
     @held_back
     def run(self) -> None:
         list_again()
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            locks.lock(cursor, f"stage.{self.feed.name}")
-            parts, self.rows = self.load(cursor, staging.versions(cursor, self.feed.name))
+            locks.lock(cursor, f"stage.{self.feed}")
+            parts, self.rows = self.load(cursor, staging.versions(cursor, self.feed))
         rows, rejected = sum(part.rows for part in parts), sum(len(part.rejected) for part in parts)
         self.say(f"{self.rows:,} of {rows:,} rows of {len(parts)} dates are news, {rejected:,} rejected", 100)
-        landing.refuse_others(lake(), deliveries(self.feed, self.date))
+        landing.refuse_others(lake(), deliveries(self.declared, self.date))
 
     def load(self, cursor: Cursor, loaded: dict[dt.date, str]) -> tuple[Sequence[Part], int]:
         """Loads what is not in `loaded`; returns what came of each date, and how many rows of stage changed."""
         raise NotImplementedError
 
 
-class LoadPartnerOrders(LoadFeed):
-    """Loads partners' orders up to a date into stage, all files of each date, each item of an order once.
+class LoadFeed(DeliveredTask):
+    """Loads a feed of CSV up to a date into stage, all files of each date, each key once.
 
-    luigi --module pipeline LoadPartnerOrders --date 2026-11-19 --local-scheduler
+    luigi --module pipeline LoadFeed --feed partner_orders --date 2026-11-19 --local-scheduler
     """
 
-    feed = PARTNER_ORDERS
+    feed = luigi.ChoiceParameter(
+        choices=[name for name, feed in VENDOR_FEEDS.items() if not feed.made_key],
+        description="the feed, a folder of pipeline/vendors",
+    )
 
     def requires(self) -> Iterable[luigi.Task]:
         return [CreateWarehouse(), *simulated_feeds(self.date)]
 
     def load(self, cursor: Cursor, loaded: dict[dt.date, str]) -> tuple[Sequence[Part], int]:
         parts: list[Part] = []
-        columns = [field.name for field in self.feed.fields]
+        columns = [field.name for field in self.declared.fields]
         new = landing.well_named(self._late(loaded))
         if not new:
             return [], 0
-        staging.fill(cursor, self.feed.name, columns, CleanCsv(self.feed, self._rows(new, parts)))
-        return parts, staging.finish(cursor, self.feed.name, parts)
+        staging.fill(cursor, self.feed, columns, CleanCsv(self.declared, self._rows(new, parts)))
+        return parts, staging.finish(cursor, self.feed, parts)
 
     def _rows(self, new: Sequence[Delivery], parts: list[Part]) -> Iterator[Row]:
         for number, delivery in enumerate(new):
             self.say(f"reading {delivery.date}", 100 * number / len(new), every=1)
-            rejected = Rejections(self.feed.name, delivery.date)
+            rejected = Rejections(self.feed, delivery.date)
             count = 0
             for row in accepted(landing.read(lake(), delivery), rejected.append):
                 count += 1
                 yield row
             parts.append(Part(delivery.date, delivery.fingerprint, count, rejected))
-            staging.check_rejected(self.feed.name, parts[-1], settings().max_rejected)
+            staging.check_rejected(self.feed, parts[-1], settings().max_rejected)
+
+
+class LoadPartnerOrders(LoadFeed):
+    """Loads partners' orders up to a date into stage, as LoadFeed does.
+
+    luigi --module pipeline LoadPartnerOrders --date 2026-11-19 --local-scheduler
+    """
+
+    feed = partner_orders.FEED.name  # no parameter

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import luigi
 
 from pipeline.feeds import landing, review_models, reviews, staging
-from pipeline.feeds.landing import REVIEWS, Delivery
+from pipeline.feeds.landing import Delivery
 from pipeline.feeds.staging import Part
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
@@ -19,8 +19,9 @@ from pipeline.lake.objects import Lake, lake
 from pipeline.lake.parquet import ParquetCsv
 from pipeline.tasks.base import OceanTask, WaitingTask, held_back, retried, show
 from pipeline.tasks.create_warehouse import CreateWarehouse
-from pipeline.tasks.load_feed import LoadFeed, deliveries, list_again
+from pipeline.tasks.load_feed import DeliveredTask, deliveries, list_again
 from pipeline.tasks.simulate import simulated_feeds
+from pipeline.vendors.movie_review import FEED as REVIEWS
 
 CLASSIFIERS = ("auto", "keyword", "lexicon", "trained")
 # What the Parquet files hold; the date is in the names of their folders.
@@ -72,13 +73,13 @@ class ClassifyReviews(WaitingTask):
         return None if chosen == "auto" else chosen
 
 
-class LoadReviews(LoadFeed):
+class LoadReviews(DeliveredTask):
     """Loads the reviews up to a date that are classified and not loaded as they are now into stage.
 
     luigi --module pipeline LoadReviews --date 2026-11-19 --local-scheduler
     """
 
-    feed = REVIEWS
+    feed = REVIEWS.name
 
     def requires(self) -> Iterable[luigi.Task]:
         return [CreateWarehouse(), ClassifyReviews(self.date)]
@@ -87,10 +88,10 @@ class LoadReviews(LoadFeed):
         """Whether all that is delivered is classified, and loaded as it was classified last."""
         if not super().complete():
             return False
-        if not deliveries(self.feed, self.date):
+        if not deliveries(self.declared, self.date):
             return True
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            return not self._unloaded(staging.versions(cursor, self.feed.name))
+            return not self._unloaded(staging.versions(cursor, self.feed))
 
     def _unloaded(self, loaded: dict[dt.date, str]) -> dict[dt.date, reviews.Classified]:
         return {
@@ -105,8 +106,8 @@ class LoadReviews(LoadFeed):
             return [], 0
         parts = [reviews.part(lake(), date, found.version) for date, found in done.items()]
         named = [(key, {"review_date": str(date)}) for date, found in done.items() for key in found.files]
-        staging.fill(cursor, self.feed.name, COLUMNS, ParquetCsv(lake(), named, SCHEMA, list(COLUMNS)))
-        return parts, staging.finish(cursor, self.feed.name, parts)
+        staging.fill(cursor, self.feed, COLUMNS, ParquetCsv(lake(), named, SCHEMA, list(COLUMNS)))
+        return parts, staging.finish(cursor, self.feed, parts)
 
 
 class TrainReviewClassifier(OceanTask):

@@ -1,11 +1,12 @@
 """Lake -> stage -> dwh."""
 
+import datetime as dt
 from collections.abc import Iterable
 from functools import cache
 
 import luigi
 
-from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, source_of
+from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES, VENDOR_FEEDS, source_of
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
@@ -16,13 +17,19 @@ from pipeline.star import dwh
 from pipeline.tasks.base import MarkedTask, held_back, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.extract_table import ExtractTable, bound_of
-from pipeline.tasks.load_feed import LoadFeed, LoadPartnerOrders
+from pipeline.tasks.load_feed import DeliveredTask, LoadFeed, LoadPartnerOrders
 from pipeline.tasks.load_reviews import LoadReviews
 from pipeline.tasks.load_risk_scores import LoadRiskScores
 from pipeline.tasks.runtime import under_way
 
-# What loads the stage table of a vendor's feed.
-FEED_TASKS: dict[str, type[LoadFeed]] = {task.feed.name: task for task in (LoadReviews, LoadPartnerOrders)}
+# Feeds that are loaded by a task of their own: one that needs more, and one that had it before there was LoadFeed.
+OWN_TASKS: dict[str, type[DeliveredTask]] = {task.feed: task for task in (LoadReviews, LoadPartnerOrders)}
+
+
+def feed_task(feed: str, date: dt.date) -> DeliveredTask:
+    """What loads the stage table of a vendor's feed."""
+    own = OWN_TASKS.get(feed)
+    return own(date) if own else LoadFeed(date, feed)
 
 
 class LoadStage(MarkedTask):
@@ -164,7 +171,7 @@ class LoadFact(MarkedTask):
     def _stages(self) -> list[luigi.Task]:
         """What loads its stage tables."""
         return [
-            FEED_TASKS[name](self.date) if name in FEED_TASKS else LoadStage(self.date, source_of(name))
+            feed_task(name, self.date) if name in VENDOR_FEEDS else LoadStage(self.date, source_of(name))
             for name in FACTS[self.table].sources
         ]
 
@@ -176,7 +183,7 @@ class LoadFact(MarkedTask):
 
         What reads a vendor's feed has nothing to do where nothing came and nothing waits.
         """
-        feeds = [FEED_TASKS[name](self.date) for name in FACTS[self.table].sources if name in FEED_TASKS]
+        feeds = [feed_task(name, self.date) for name in FACTS[self.table].sources if name in VENDOR_FEEDS]
         if feeds:
             if not all(feed.complete() for feed in feeds):
                 return False

@@ -16,11 +16,12 @@ from support.feeds_world import KNOWN, classify, load_fact, open_queue, open_war
 from support.loads import load_dimensions
 from support.world import World, Worlds
 
-from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS
-from pipeline.feeds.vendor_fields import Feed
 from pipeline.kernel.errors import BadExtract, OceanError
 from pipeline.tasks.load_feed import LoadPartnerOrders
 from pipeline.tasks.load_reviews import LoadReviews
+from pipeline.vendors.movie_review import FEED as REVIEWS
+from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.vendor_fields import Feed
 
 NOW = "26-01-01 08:00:00"
 HEADER = PARTNER_ORDERS.header

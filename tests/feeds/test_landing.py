@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from support.world import World
 
 from pipeline.feeds.clean_csv import CleanCsv, write_csv
-from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS, deliveries, read
+from pipeline.feeds.landing import deliveries, read
 from pipeline.feeds.vendor_csv import LONGEST_RECORD, accepted, read_csv
-from pipeline.feeds.vendor_fields import Feed, Field, Row
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import BadExtract, ServiceDown, ServiceLost
 from pipeline.kernel.postgres import sql
 from pipeline.kernel.rejected import LONGEST, Rejected, storable
 from pipeline.lake.objects import Lake
+from pipeline.vendors.movie_review import FEED as REVIEWS
+from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.vendor_fields import Feed, Field, Row
 
 HEADER = b"cid,review_str\n"
 ENDS = ["\n", "\r\n", "\r"]

@@ -22,9 +22,9 @@ from support.feeds_world import (
 from support.loads import create_warehouse
 from support.world import World
 
-from pipeline.feeds.landing import PARTNER_ORDERS
 from pipeline.kernel.errors import BadExtract, TooManyRejected
 from pipeline.tasks.load_feed import LoadPartnerOrders
+from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
 
 TASK_FAILED = 30
 FACT = "fact_partner_order"

@@ -23,10 +23,10 @@ from support.feeds_world import (
 from support.world import World
 
 from pipeline.feeds import reviews
-from pipeline.feeds.landing import REVIEWS
 from pipeline.kernel.errors import BadExtract, TooManyRejected
 from pipeline.source import bounds
 from pipeline.tasks.load_reviews import LoadReviews
+from pipeline.vendors.movie_review import FEED as REVIEWS
 
 TASK_FAILED = 30
 FACT = "fact_review"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.feeds import landing, review_models
-from pipeline.feeds.landing import REVIEWS, Delivery
+from pipeline.feeds.landing import Delivery
 from pipeline.kernel import postgres
 from pipeline.kernel.config import S3
 from pipeline.kernel.errors import OceanError, StatementLost
@@ -20,6 +20,7 @@ from pipeline.lake.objects import Lake, Object
 from pipeline.lake.parquet import ParquetCsv
 from pipeline.source.layout import Metadata
 from pipeline.stage import intake
+from pipeline.vendors.movie_review import FEED as REVIEWS
 
 TEXT = b"cid,review_str\n1,good\n2,bad\n"
 DATE = dt.date(2026, 1, 1)

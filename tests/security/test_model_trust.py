@@ -23,7 +23,6 @@ from support.loads import create_warehouse
 from support.world import World, Worlds
 
 from pipeline.feeds import review_models, reviews
-from pipeline.feeds.landing import REVIEWS
 from pipeline.kernel import postgres
 from pipeline.kernel.config import S3
 from pipeline.kernel.errors import BadExtract, ConfigError, SparkFailed
@@ -34,6 +33,7 @@ from pipeline.spark import local
 from pipeline.spark.job import Job
 from pipeline.spark.local import LocalEngine
 from pipeline.tasks.load_reviews import ClassifyReviews, TrainReviewClassifier
+from pipeline.vendors.movie_review import FEED as REVIEWS
 
 SPARK = {"OCEAN_SPARK_MASTER": "local[1]", "OCEAN_SPARK_DRIVER_MEMORY": "700m"}
 LABELLED = b"review_str,positive\ngood,true\nbad,false\n"

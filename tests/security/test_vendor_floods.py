@@ -6,11 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.feeds import risk_api, vendor_csv
-from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS
 from pipeline.feeds.vendor_csv import BLOCK, accepted, read_csv
-from pipeline.feeds.vendor_fields import Feed, Row
 from pipeline.kernel.errors import BadAnswer, TooManyRejected
 from pipeline.kernel.rejected import MOST_ROWS, Rejected, Rejections
+from pipeline.vendors.movie_review import FEED as REVIEWS
+from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.vendor_fields import Feed, Row
 
 MIB = 1 << 20
 # What our own texts and lists take of it.

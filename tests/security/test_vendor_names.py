@@ -11,7 +11,6 @@ from support.feeds_world import deliver, deliver_orders, open_warehouse, setting
 from support.world import World, Worlds
 
 import pipeline
-from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS
 from pipeline.feeds.staging import Part, check_rejected
 from pipeline.kernel.errors import BadExtract, LoadIncomplete, printable
 from pipeline.kernel.rejected import Rejected
@@ -22,6 +21,8 @@ from pipeline.operations.summary import of_failure, table
 from pipeline.tasks.base import show
 from pipeline.tasks.load_feed import LoadPartnerOrders
 from pipeline.tasks.load_reviews import ClassifyReviews
+from pipeline.vendors.movie_review import FEED as REVIEWS
+from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
 
 MARKUP = "<img src=x onerror=alert(1)>"
 FORGED = "a\n2026-01-01 00:00:00 ERROR forged\r\x1b[31m\x9b1m\u2028\u202e"

@@ -22,6 +22,7 @@ class Copy:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def write(self, name: str, text: str) -> None:
+        (self.root / name).parent.mkdir(exist_ok=True)
         (self.root / name).write_text(text)
         self.changed.add(name)
 
@@ -149,3 +150,71 @@ def test_a_fact_takes_four_files(worlds: Worlds, first_day: World, copy: Copy) -
     assert world.rows("select order_id, customer_key = -1 from dwh.fact_delivery") == {(1, False)}
     assert world.warehouse("select waiting_rows from mart.queue_depth where fact_table = 'fact_delivery'") == [(0,)]
     assert len(copy.changed) == 4
+
+
+SHIPMENTS = """
+from pipeline.vendors.vendor_fields import Feed, Field
+
+FEED = Feed(
+    "shipments",
+    (
+        Field("shipment_id", "integer", is_key=True),
+        Field("carrier", "text", required=False),
+        Field("shipped_on", "timestamp", required=False),
+    ),
+    says="The carrier's shipments.",
+    instants=("shipped_on",),
+)
+"""
+STAGE_SHIPMENTS = """-- kind: select
+select distinct on (delta.shipment_id)
+    delta.shipment_id,
+    delta.carrier,
+    delta.shipped_on,
+    :batch as etl_batch
+from delta.shipments as delta
+left join stage.shipments as stage using (shipment_id)
+where coalesce(stage.shipped_on, '-infinity') <= coalesce(delta.shipped_on, '-infinity')
+order by delta.shipment_id, delta.shipped_on desc nulls last, delta.carrier
+"""
+
+
+def test_a_csv_feed_takes_a_folder_and_a_sql_file(worlds: Worlds, first_day: World, copy: Copy) -> None:
+    copy.write("pipeline/vendors/shipments/__init__.py", SHIPMENTS)
+    copy.write("warehouse/work/stage/shipments.sql", STAGE_SHIPMENTS)
+    more = {**first_day.more, "OCEAN_MAX_REJECTED": "1"}
+    world = worlds.copy(first_day).where(PYTHONPATH=str(copy.root), **more)
+    first = deliver_shipments(world, 2, "1,Swift,26-01-02 10:00:00", "x,Swift,", "2,,")
+    loaded = world.load(shop.date(2))
+
+    stage = "select shipment_id, carrier, shipped_on::text from stage.shipments"
+    swift = (1, "Swift", "2026-01-02 10:00:00+00")
+    assert world.rows(stage) == {swift, (2, None, None)}
+    rejected = "select source, date, file, line, reason from etl.rejected_row"
+    reason = "shipment_id is not a whole number"
+    assert world.rows(rejected) == {("shipments", shop.date(2), first, 3, reason)}
+    assert ["shipments", "2"] in [line.split()[:2] for line in loaded.splitlines()]
+    assert f"rejected: 1 rows of shipments: {reason}" in loaded
+    assert f"LoadFeed(date={shop.date(2)}, feed=shipments)" in loaded  # as luigid names it
+    runs = "select table_name, status, rows from mart.task_run where task = 'LoadFeed'"
+    assert world.rows(runs) == {("shipments", "done", 2)}
+    assert world.warehouse("select rows_stage from mart.load_day where load_date = %s", (shop.date(2),)) == [(2,)]
+
+    # A file that comes late, for a day before the feed began.
+    deliver_shipments(world, 1, "2,Late,24-02-29 10:00:00", "1,Older,25-12-31 23:00:00")
+    world.load(shop.date(3))
+    assert world.rows(stage) == {swift, (2, "Late", "2024-02-29 10:00:00+00")}
+
+    deliver_shipments(world, 3, header="id")
+    failed = world.load(shop.date(4), expect=30)
+    assert f"First failed LoadFeed({shop.date(4)}, shipments)" in failed
+    assert "shipments could not be loaded" in failed
+    # By the load after the one that brought it, dim_date has the years of what was late.
+    assert world.rows("select min(year), max(year) from dwh.dim_date where date_key <> -1") == {(2024, 2026)}
+    assert len(copy.changed) == 2
+
+
+def deliver_shipments(world: World, day: int, *lines: str, header: str = "shipment_id,carrier,shipped_on") -> str:
+    key = f"landing/shipments/date={shop.date(day)}/a.csv"
+    world.lake.write(key, "\n".join([header, *lines, ""]).encode())
+    return key

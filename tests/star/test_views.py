@@ -116,7 +116,7 @@ def test_operations_show_a_row_also_where_nothing_happened(shop: World) -> None:
 def test_rows_that_moved_are_added_up_by_the_layer_that_received_them(shop: World) -> None:
     layers = {
         "1 extract": ("ExtractTable", "ExtractPurchases", "ExtractRiskScores", "ClassifyReviews"),
-        "2 stage": ("LoadStage", "LoadReviews", "LoadPartnerOrders", "LoadRiskScores"),
+        "2 stage": ("LoadStage", "LoadFeed", "LoadReviews", "LoadPartnerOrders", "LoadRiskScores"),
         "3 dwh": ("LoadDimension", "LoadFact", "LoadUserBehavior"),
         "": ("LoadMart", "CheckWarehouse", "DailyWarehouseLoad"),
     }

@@ -19,13 +19,14 @@ from pyarrow import parquet
 
 from pipeline.catalog import FACTS
 from pipeline.feeds import landing, reviews
-from pipeline.feeds.landing import PARTNER_ORDERS, REVIEWS
-from pipeline.feeds.vendor_fields import Feed
 from pipeline.kernel import config, locks, postgres
 from pipeline.lake.objects import Lake
 from pipeline.spark.job import Job, Say
 from pipeline.star import dwh
 from pipeline.tasks.load_user_behavior import ExtractPurchases, LoadUserBehavior
+from pipeline.vendors.movie_review import FEED as REVIEWS
+from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.vendor_fields import Feed
 from support import shop
 from support.loads import create_warehouse, extract_date, load_dimensions, load_facts, load_stages
 from support.world import World

@@ -6,7 +6,8 @@ comment on schema stage is 'Mirrors the source: the newest row of each key.';
 create schema if not exists work;
 comment on schema work is 'What the newest load of each dwh table changes: rows cleaned and keyed.';
 
--- The tables of what comes from elsewhere than the source are the same in every warehouse.
+-- The tables of what comes from elsewhere than the source are the same in every warehouse. Feeds whose rows are kept as
+-- they come have theirs from the declarations in pipeline/vendors.
 create table if not exists stage.movie_review (
     review_id text primary key,
     cid bigint not null,
@@ -21,18 +22,6 @@ create index if not exists movie_review_cid on stage.movie_review (cid);
 create index if not exists movie_review_review_date on stage.movie_review (review_date);
 comment on table stage.movie_review is
 'Classified reviews; is_deleted: no longer in the files of its date.';
-
-create table if not exists stage.partner_orders (
-    order_id text not null,
-    item_id text not null,
-    customer_id bigint,
-    item_name text,
-    delivered_on timestamptz,
-    etl_batch bigint not null,
-    primary key (order_id, item_id)
-);
-create index if not exists partner_orders_etl_batch on stage.partner_orders (etl_batch);
-comment on table stage.partner_orders is 'Items of partners'' orders: of several rows for one, that delivered last.';
 
 create table if not exists stage.risk_score (
     customer_id bigint primary key,

@@ -2,7 +2,7 @@
 create view mart.task_run as
 select
     task,
-    coalesce(params ->> 'table', '') as table_name,
+    coalesce(params ->> 'table', params ->> 'feed', '') as table_name,
     (params ->> 'date')::date as load_date,
     started,
     finished,
@@ -49,20 +49,8 @@ select
     layer.name as layer,
     sum(step_day.rows) as rows
 from mart.step_day
-inner join (
-    values
-    ('ExtractTable', '1 extract'),
-    ('ExtractPurchases', '1 extract'),
-    ('ExtractRiskScores', '1 extract'),
-    ('ClassifyReviews', '1 extract'),
-    ('LoadStage', '2 stage'),
-    ('LoadReviews', '2 stage'),
-    ('LoadPartnerOrders', '2 stage'),
-    ('LoadRiskScores', '2 stage'),
-    ('LoadDimension', '3 dwh'),
-    ('LoadFact', '3 dwh'),
-    ('LoadUserBehavior', '3 dwh')
-) as layer (task, name) on step_day.task = layer.task
+-- Each task of pipeline/catalog.py that moves rows into a layer, with that layer and its place.
+inner join :task_layers as layer (task, name) on step_day.task = layer.task
 group by step_day.load_date, layer.name;
 
 comment on view mart.layer_rows is 'Rows that each layer received by the date that was loaded.';

@@ -1,10 +1,10 @@
 -- kind: select
 -- grain: one row per day of each calendar year from the first to the last that changed rows touch
--- reads: stage.movie_review, stage.orders, stage.partner_orders
+-- reads: :instants, stage.orders
 -- rerun: gives the same rows
--- Takes the years in which a changed order was placed or delivered, a changed review came or a partner's order was
--- delivered (UTC). Where these lie more than a century apart a year is mistyped, and only the years that rows touch are
--- taken. Changed is what stage has after the batches :orders_after, :movie_review_after and :partner_orders_after.
+-- Takes the years in which a changed order was placed or delivered, and those of the instants that feeds brought (UTC).
+-- Where these lie more than a century apart a year is mistyped, and only the years that rows touch are taken. Changed
+-- is what stage has after the batch :orders_after.
 with
 
 orders as (
@@ -12,13 +12,7 @@ orders as (
     where etl_batch > :orders_after
 ),
 
-feeds as (
-    select review_date::timestamp at time zone 'UTC' as instant from stage.movie_review
-    where etl_batch > :movie_review_after
-    union all
-    select delivered_on from stage.partner_orders
-    where etl_batch > :partner_orders_after
-),
+feeds as (select brought.instant from :instants as brought),
 
 bounds as (
     select

@@ -20,8 +20,9 @@ class Field:
     """One column of a feed: its name and what a value must be.
 
     An `integer` fits bigint; it may have spaces around it, a plus and leading zeros. A `timestamp` is written
-    YY-MM-DD HH:MM:SS, in UTC and in this century. `longest` is the number of characters of a text; one that `is_key`
-    takes no more than LONGEST_KEY bytes as JSON, as the queue of what waits writes it.
+    YY-MM-DD HH:MM:SS, in UTC and in this century. `longest` is the number of characters of a text. Fields that `is_key`
+    are the key of the stage table; such a text takes no more than LONGEST_KEY bytes as JSON, as the queue of what waits
+    writes it.
     """
 
     name: str
@@ -85,10 +86,23 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Feed:
-    """A feed's name and its columns, in the order in which the header must name them."""
+    """A feed's name and its columns, in the order in which the header must name them.
+
+    `says` is what a row of its stage table is. `instants` are the columns of that table whose days dim_date must have.
+    The table is made from the fields, but where a load makes its rows from them: then `made_key` names the key of these
+    rows, a file of warehouse/ddl creates the table, and a task of its own loads it.
+    """
 
     name: str
     fields: tuple[Field, ...]
+    says: str = ""
+    instants: tuple[str, ...] = ()
+    made_key: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The key of its stage table."""
+        return self.made_key or tuple(field.name for field in self.fields if field.is_key)
 
     @property
     def header(self) -> str:

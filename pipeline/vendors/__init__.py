@@ -1,0 +1,1 @@
+"""What vendors deliver as CSV: a folder for each feed, which declares its columns."""
