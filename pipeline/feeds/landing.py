@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import groupby
 
+from pipeline.feeds.unpacking import unpacked
+from pipeline.feeds.unread import LANDING, NO_CSV, NO_DATE, TOO_DEEP, TWIN, Unread, UnreadFiles
 from pipeline.feeds.vendor_csv import read_csv
 from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.rejected import Rejected
@@ -16,7 +17,10 @@ from pipeline.lake.forms import date_of
 from pipeline.lake.objects import Lake, Object
 from pipeline.vendors.vendor_fields import Feed, Row
 
-CSV_OF_A_DATE = re.compile(r"/date=([0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+\.csv")
+DATE = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})")
+# Of files of a date that differ in their ending alone, all but the first in this order are left.
+ENDINGS = (".csv", ".csv.gz", ".csv.zst")
+CSV = re.compile(r"(.+)(\.csv(?:\.gz|\.zst)?)", re.IGNORECASE | re.ASCII | re.DOTALL)
 # Names are shown in logs, errors and on pages, and looked for by people.
 FILE_NAME = re.compile(r"[\w .,:()+=@-]+")
 
@@ -43,24 +47,58 @@ class Delivery:
 
 def folder(feed: Feed) -> str:
     """Where a feed's folders of dates lie on the lake."""
-    return f"landing/{feed.name}"
+    return f"{LANDING}/{feed.name}"
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What lies in the folder of a feed: its deliveries, oldest first, and what is not read."""
+
+    deliveries: list[Delivery]
+    unread: list[Unread]
+
+
+def landed(lake: Lake, feed: Feed) -> Landed:
+    """What there is of a feed: one listing, no file is opened.
+
+    A file counts where it lies directly in the folder of a date, under a name with one of the ENDINGS, in any case.
+    """
+    unread, dates = UnreadFiles(folder(feed)), dict[dt.date, list[Object]]()
+    for file in lake.objects(folder(feed)):
+        path = file.key.removeprefix(f"{folder(feed)}/")
+        day, _, name = path.partition("/")
+        match = DATE.fullmatch(day)
+        date = date_of(match[1]) if match else None
+        if not date:
+            unread.add(NO_DATE, path)
+        elif "/" in name:
+            unread.add(TOO_DEEP, path)
+        elif not CSV.fullmatch(name):
+            unread.add(NO_CSV, path)
+        else:
+            dates.setdefault(date, []).append(file)
+    found = []
+    for date, files in sorted(dates.items()):
+        twins = _twins(files)
+        for file in (file for file in files if file in twins):
+            unread.add(TWIN, file.key.removeprefix(f"{folder(feed)}/"))
+        found.append(Delivery(feed, date, tuple(file for file in files if file not in twins)))
+    return Landed(found, list(unread.values()))
+
+
+def _twins(files: Iterable[Object]) -> set[Object]:
+    """Files that may hold the same as another one of their date: what is called the same, but for the ending."""
+    named: dict[str, list[tuple[int, str, Object]]] = {}
+    for file in files:
+        stem, ending = CSV.fullmatch(file.key).groups()  # type: ignore[union-attr]  # its name was matched
+        place = ENDINGS.index(ending.lower())
+        named.setdefault(stem, []).append((place, "" if ending in ENDINGS else ending, file))
+    return {file for same in named.values() for *_, file in sorted(same, key=lambda each: each[:2])[1:]}
 
 
 def deliveries(lake: Lake, feed: Feed, until: dt.date) -> list[Delivery]:
-    """What there is of a feed up to a date, oldest first: one listing, no file is opened.
-
-    A file counts where it lies directly in the folder of a date and its name ends in `.csv`.
-    """
-    found = []
-    for file in lake.objects(folder(feed)):
-        match = CSV_OF_A_DATE.fullmatch(file.key.removeprefix(folder(feed)))
-        date = date_of(match[1]) if match else None
-        if date and date <= until:
-            found.append((date, file))
-    return [
-        Delivery(feed, date, tuple(file for _, file in files))
-        for date, files in groupby(sorted(found, key=lambda each: each[0]), key=lambda each: each[0])
-    ]
+    """What there is to read of a feed up to a date, oldest first."""
+    return [delivery for delivery in landed(lake, feed).deliveries if delivery.date <= until]
 
 
 def well_named(deliveries: Iterable[Delivery]) -> list[Delivery]:
@@ -81,7 +119,8 @@ def refuse_others(lake: Lake, deliveries: Iterable[Delivery]) -> None:
 def read(lake: Lake, delivery: Delivery) -> Iterator[Row | Rejected]:
     """The rows of all files of a delivery, file by file, and those that cannot be kept. Memory stays flat.
 
-    Raises BadExtract for a file whose header is not the feed's, or that changed since it was listed.
+    Raises BadExtract for a file whose header is not the feed's, that cannot be unpacked, or that changed since it was
+    listed.
     """
     for file in delivery.files:
         if file.size:
@@ -89,7 +128,7 @@ def read(lake: Lake, delivery: Delivery) -> Iterator[Row | Rejected]:
             if body is None:
                 raise _changed(lake, file)
             with closing(body):
-                yield from read_csv(delivery.feed, file.key, _Whole(lake, file, body))
+                yield from read_csv(delivery.feed, file.key, unpacked(file.key, file.size, _Whole(lake, file, body)))
 
 
 class _Whole:

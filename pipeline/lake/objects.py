@@ -144,9 +144,21 @@ class Lake:
                         entry["ETag"],
                     )
                     for entry in page.get("Contents", [])
-                    if not entry["Key"].endswith("/")
+                    if entry["Size"] or not entry["Key"].endswith("/")
                 ]
         return sorted(found, key=lambda entry: entry.key)
+
+    def names(self, folder: str) -> Iterator[str]:
+        """What lies directly below a folder, ordered by name; a folder's name ends in a slash."""
+        prefix = self._key(folder) + "/"
+        with self.errors():
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix, Delimiter="/"
+            )
+            for page in pages:
+                files = [entry["Key"] for entry in page.get("Contents", []) if entry["Key"] != prefix]
+                folders = [entry["Prefix"] for entry in page.get("CommonPrefixes", [])]
+                yield from sorted(name.removeprefix(prefix) for name in files + folders)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Deletes objects; what is not there is as good as deleted."""

@@ -7,7 +7,19 @@ from pipeline.catalog import FEEDS, SOURCE_TABLES
 from pipeline.kernel import postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor
-from pipeline.operations.state import ERROR, MISSING, WARN, Check, Day, Finding, Queue, Rejected, Status, Watermark
+from pipeline.operations.state import (
+    ERROR,
+    MISSING,
+    WARN,
+    Check,
+    Day,
+    Finding,
+    Queue,
+    Rejected,
+    Status,
+    Unread,
+    Watermark,
+)
 
 HOURS_AHEAD = 1  # by which the clocks of source and warehouse may differ
 STAGE_TABLES = {table.short: name for name, table in SOURCE_TABLES.items()}
@@ -23,6 +35,7 @@ def of(status: Status, loads: Mapping[dt.date, dt.datetime], now: dt.datetime, s
         *_failed_checks(status.checks),
         *waits_too_long(status.queue, settings.max_queue_hours),
         *_rejections(status.rejected, max(loads, default=None)),
+        *_unread(status.unread),
     ]
 
 
@@ -116,6 +129,17 @@ def _rejections(rejected: list[Rejected], last: dt.date | None) -> list[Finding]
         Finding(
             WARN, f"{last}: {rows:,} input rows were rejected", "see etl.rejected_row, and fix them at their source"
         )
+    ]
+
+
+def _unread(unread: Iterable[Unread]) -> list[Finding]:
+    return [
+        Finding(
+            WARN,
+            f"{each.files:,} files in {each.folder} are not read, {each.reason}: {each.names}",
+            "have them delivered as docs/feeds.md says, or take them away; the next load looks again",
+        )
+        for each in unread
     ]
 
 

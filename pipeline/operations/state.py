@@ -78,6 +78,16 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """Files in a folder of vendors that no load reads: why, how many, and the first names."""
+
+    folder: str
+    reason: str
+    files: int
+    names: str
+
+
+@dataclass(frozen=True)
 class Check:
     """What the newest run of a check found."""
 
@@ -100,6 +110,7 @@ class Status:
     watermarks: list[Watermark] = field(default_factory=list)
     queue: list[Queue] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 

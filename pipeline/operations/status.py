@@ -21,9 +21,10 @@ from pipeline.operations.state import (
     Rejected,
     Run,
     Status,
+    Unread,
     Watermark,
 )
-from pipeline.operations.summary import layer_of
+from pipeline.operations.summary import UNREAD, layer_of
 from pipeline.star import schema
 
 # The columns of the table of dates, and whose runs each stands for.
@@ -66,6 +67,7 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
         watermarks=_watermarks(cursor),
         queue=queue(cursor),
         rejected=[Rejected(*row) for row in postgres.rows(cursor, REJECTED, {"from": min(dates, default=now.date())})],
+        unread=_unread(cursor),
         checks=_checks(cursor),
     )
     status.findings = findings.of(status, under_way | loads, now, settings)
@@ -118,6 +120,12 @@ def _day(
 
 def _watermarks(cursor: Cursor) -> list[Watermark]:
     return [Watermark(*row) for row in postgres.rows(cursor, WATERMARKS)]
+
+
+def _unread(cursor: Cursor) -> list[Unread]:
+    if postgres.value(cursor, "select to_regclass('etl.unread_file') is null"):
+        return []
+    return [Unread(*row) for row in postgres.rows(cursor, UNREAD)]
 
 
 def _checks(cursor: Cursor) -> list[Check]:

@@ -32,6 +32,7 @@ CONTENTS = {
     "days of customers who buy and review": "select count(*) from dwh.user_behavior_metric",
 }
 WITHOUT_CUSTOMER = "select without_customer from etl.user_purchase_day where day = %(date)s"
+UNREAD = "select folder, reason, files, names from etl.unread_file order by folder, reason"
 REJECTED = "select source, reason, rows from mart.rejected_rows where load_date = %(date)s order by source, reason"
 # unique_customers is left out: it is counted when it is asked for, and a daily run costs what changed.
 KPIS = """
@@ -54,6 +55,7 @@ def of_date(cursor: Cursor, date: dt.date) -> str:
             _steps(runs),
             *_waiting(postgres.rows(cursor, QUEUE)),
             *_rejected(postgres.rows(cursor, REJECTED, {"date": date})),
+            *_unread(postgres.rows(cursor, UNREAD)),
             *_without_customer(postgres.rows(cursor, WITHOUT_CUSTOMER, {"date": date})),
             "",
             kpis(cursor, date, MONTHS) if settings().mart else "no KPIs: mart = 0 in luigi.cfg",
@@ -119,7 +121,9 @@ def line(cursor: Cursor, date: dt.date) -> str:
     waiting = sum(count for *_, count in postgres.rows(cursor, QUEUE))
     failed = "".join(f", {name or task} FAILED" for task, name, status, _, _ in runs if status == "failed")
     moved = f"{extracted:>9,} rows extracted {written:>9,} written"
-    return f"{date} {moved} in {seconds:.1f} s of tasks, {waiting:,} waiting{failed}"
+    unread = sum(files for *_, files, _ in postgres.rows(cursor, UNREAD))
+    not_read = f", {unread:,} files not read" if unread else ""
+    return f"{date} {moved} in {seconds:.1f} s of tasks, {waiting:,} waiting{not_read}{failed}"
 
 
 def contents(cursor: Cursor) -> str:
@@ -202,6 +206,10 @@ def _waiting(queue: list[tuple[str, str, int]]) -> list[str]:
 
 def _rejected(rejected: list[tuple[str, str, int]]) -> list[str]:
     return [f"rejected: {count:,} rows of {source}: {reason}" for source, reason, count in rejected]
+
+
+def _unread(unread: list[tuple[str, str, int, str]]) -> list[str]:
+    return [f"not read: {files:,} in {folder}, {reason}: {names}" for folder, reason, files, names in unread]
 
 
 def _without_customer(days: list[tuple[int]]) -> list[str]:

@@ -7,6 +7,7 @@ from functools import cache
 import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, VENDOR_FEEDS
+from pipeline.feeds import unread
 from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import LoadIncomplete
@@ -15,7 +16,7 @@ from pipeline.operations import summary
 from pipeline.tasks.base import DatedTask, MarkedTask, retried
 from pipeline.tasks.check_warehouse import CheckWarehouse
 from pipeline.tasks.create_warehouse import CreateWarehouse
-from pipeline.tasks.load_feed import DeliveredTask
+from pipeline.tasks.load_feed import DeliveredTask, unread_files
 from pipeline.tasks.load_mart import LoadMart
 from pipeline.tasks.load_reviews import ClassifyReviews
 from pipeline.tasks.load_risk_scores import LoadRiskScores
@@ -76,11 +77,13 @@ class DailyWarehouseLoad(MarkedTask):
             *(dimension.table for dimension in self._dimensions() if not dimension.marker.exists()),
             *(task.table for task in self._others() if not task.complete()),
         ]
+        left = unread_files(self.date)
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             if not failed:
                 self.marker.touch(cursor)
             if not failed and self.marker is self.closing:
                 under_way.complete(cursor, self.date)
+            unread.note(cursor, left)
             show = summary.line if self.brief else summary.of_date
             print(show(cursor, self.date), flush=True)
         if failed:

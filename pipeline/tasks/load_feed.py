@@ -7,10 +7,11 @@ from functools import cache
 import luigi
 
 from pipeline.catalog import VENDOR_FEEDS
-from pipeline.feeds import landing, staging
+from pipeline.feeds import landing, staging, unread
 from pipeline.feeds.clean_csv import CleanCsv
-from pipeline.feeds.landing import Delivery
+from pipeline.feeds.landing import Delivery, Landed
 from pipeline.feeds.staging import Part
+from pipeline.feeds.unread import Unread, UnreadFiles
 from pipeline.feeds.vendor_csv import accepted
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
@@ -26,12 +27,26 @@ from pipeline.vendors.vendor_fields import Feed, Row
 
 def deliveries(feed: Feed, until: dt.date) -> list[Delivery]:
     """What there is of a feed up to a date, by the last listing of this process."""
-    return [delivery for delivery in _listed(feed) if delivery.date <= until]
+    return [delivery for delivery in _listed(feed).deliveries if delivery.date <= until]
+
+
+def unread_files(date: dt.date) -> list[Unread]:
+    """What lies in the folders of vendors, and no load up to a date or today's reads."""
+    feeds = list(VENDOR_FEEDS.values())
+    found = list(unread.of_no_feed(lake(), map(landing.folder, feeds)).values())
+    for feed in feeds:
+        listed, later = _listed(feed), UnreadFiles(landing.folder(feed))
+        for delivery in listed.deliveries:
+            if delivery.date > unread.last_day(date):
+                for file in delivery.files:
+                    later.add(unread.FUTURE, file.key.removeprefix(f"{landing.folder(feed)}/"))
+        found += [*listed.unread, *later.values()]
+    return found
 
 
 @cache
-def _listed(feed: Feed) -> list[Delivery]:
-    return landing.deliveries(lake(), feed, dt.date.max)
+def _listed(feed: Feed) -> Landed:
+    return landing.landed(lake(), feed)
 
 
 def list_again() -> None:

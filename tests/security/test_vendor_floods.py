@@ -1,13 +1,17 @@
 """Small files that are made to fill the memory or the hour: reading stops, and says why. Counted, not timed."""
 
+import gzip
+import io
 import tracemalloc
 from collections.abc import Callable
 
 import pytest
+import zstandard
 
 from pipeline.feeds import risk_api, vendor_csv
+from pipeline.feeds.unpacking import unpacked
 from pipeline.feeds.vendor_csv import BLOCK, accepted, read_csv
-from pipeline.kernel.errors import BadAnswer, TooManyRejected
+from pipeline.kernel.errors import BadAnswer, BadExtract, TooManyRejected
 from pipeline.kernel.rejected import MOST_ROWS, Rejected, Rejections
 from pipeline.vendors.movie_review import FEED as REVIEWS
 from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
@@ -125,3 +129,52 @@ def test_as_many_scores_as_an_answer_may_have_bytes_for_are_read() -> None:
     assert risk_api.LONGEST_ANSWER * 0.9 < len(answer) < risk_api.LONGEST_ANSWER
     scores, rejected = risk_api.parse(answer)
     assert (len(scores), rejected) == (400_000, [])
+
+
+PACKED = [("a.csv.gz", gzip.compress), ("a.csv.zst", zstandard.compress)]
+
+
+def read_packed(name: str, packed: bytes) -> int:
+    """How many rows a compressed file has."""
+    return sum(1 for _ in read_csv(REVIEWS, name, unpacked(name, len(packed), io.BytesIO(packed))))
+
+
+@pytest.mark.parametrize(("name", "compress"), PACKED)
+def test_a_small_file_that_unpacks_to_a_flood_is_refused_before_it_fills_the_memory(
+    name: str, compress: Callable[[bytes], bytes]
+) -> None:
+    packed = compress(b"cid,review_str\n" + b"\0" * (256 * MIB))
+    assert len(packed) < MIB
+
+    def load() -> None:
+        with pytest.raises(BadExtract, match=f"cannot read {name}, because it unpacks to more than 67,108,864 bytes"):
+            read_packed(name, packed)
+
+    assert most_memory(load) < MEMORY
+
+
+@pytest.mark.parametrize(("name", "compress"), PACKED)
+def test_good_rows_without_end_are_refused_before_they_fill_the_disk(
+    name: str, compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.feeds.unpacking.ALWAYS_ALLOWED", MIB)
+    packed = compress(b"cid,review_str\n" + b"1,good\n" * MIB)
+    with pytest.raises(BadExtract, match="because it unpacks to more than"):
+        read_packed(name, packed)
+
+
+@pytest.mark.parametrize(("name", "compress"), PACKED)
+def test_a_file_as_dense_as_csv_is_may_be_of_any_size(
+    name: str, compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.feeds.unpacking.ALWAYS_ALLOWED", 0)
+    packed = compress(b"cid,review_str\n" + b"".join(b"%d,good\n" % (n * 7919 % 10_007) for n in range(100_000)))
+    assert read_packed(name, packed) == 100_000
+
+
+def test_a_file_that_asks_for_much_memory_to_be_unpacked_is_refused() -> None:
+    asking = zstandard.ZstdCompressionParameters(window_log=27, enable_ldm=True)
+    writer = zstandard.ZstdCompressor(compression_params=asking).compressobj()
+    packed = writer.compress(b"cid,review_str\n1,good\n") + writer.flush()
+    with pytest.raises(BadExtract, match=r"cannot be unpacked: .* too much memory"):
+        read_packed("a.csv.zst", packed)

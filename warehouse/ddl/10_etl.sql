@@ -93,6 +93,17 @@ create table if not exists etl.feed_date (
 comment on table etl.feed_date is
 'What was loaded of each date of a vendor''s feed; the version changes when a file comes late or is replaced.';
 
+create table if not exists etl.unread_file (
+    folder text not null,
+    reason text not null,
+    files bigint not null,
+    names text not null,
+    noted_ts timestamptz not null default now(),
+    primary key (folder, reason)
+);
+comment on table etl.unread_file is
+'What the newest load found in the folders of vendors and does not read: how many files, and the first names.';
+
 create table if not exists etl.review_model (
     model text primary key,
     sha256 text not null,
