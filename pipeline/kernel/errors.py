@@ -68,6 +68,10 @@ class NotBegun(OceanError):
     """A date cannot be loaded before it has begun."""
 
 
+class WrongSource(OceanError):
+    """The source is another database than the one that the warehouse was loaded from."""
+
+
 class SchemaDrift(OceanError):
     """The source's tables changed in a way that the stage cannot follow by itself."""
 
@@ -82,6 +86,10 @@ class BadAnswer(OceanError):
 
 class TooManyRejected(OceanError):
     """More rows of an input were rejected than `max_rejected` allows."""
+
+
+class TooManyDeleted(OceanError):
+    """More rows vanished from the source than may be marked as deleted by themselves."""
 
 
 class ChecksFailed(OceanError):

@@ -143,6 +143,12 @@ class Settings:
         environment="OPERATIONAL_URL",
         secret=True,
     )
+    new_source: str = setting(
+        "",
+        str,
+        "The identity of another source that may take the place of the one that the warehouse was loaded from, as the "
+        "error that refuses it says. After the first command that reads it, it is the known one.",
+    )
     simulator_url: str = setting(
         "",
         str,
@@ -248,6 +254,13 @@ class Settings:
         "After how many days a load compares source and warehouse as ReconcileSource --repair does, which is how "
         "deleted rows are found. It reads every source table whole. 0: never by itself.",
     )
+    max_deleted: float = setting(
+        "0.01",
+        float,
+        "The share of a table's rows that comparisons may mark as deleted within reconcile_days. Of more, or of all, "
+        "they mark none and fail: ReconcileSource --repair --allow-deletes marks them.",
+    )
+    max_deleted_rows: int = setting("10", int, "So many rows may be marked in any case, where not all have vanished.")
     risk_api_url: str = setting(
         "",
         str,

@@ -13,7 +13,7 @@ from pipeline.kernel.errors import Undelivered
 from pipeline.kernel.postgres import Cursor
 from pipeline.operations import findings, status, summary
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.state import ERROR, WARN
+from pipeline.operations.state import ERROR, WARN, Deletion
 
 ATTEMPTS = 3
 SECONDS = {"connect": 2, "read": 3, "deadline": 5}  # of each attempt
@@ -49,7 +49,7 @@ def of_warnings(outcome: Outcome, warnings: list[str]) -> Alert:
 
 
 def warnings(cursor: Cursor, seconds: float, settings: Settings) -> list[str]:
-    """What somebody should look at of a load of the last `seconds`: checks, rejected rows, and what waits too long."""
+    """What somebody should look at of a load of the last `seconds`: checks, rejected and deleted rows, what waits."""
     window = {"seconds": seconds}
     return [
         *(
@@ -60,6 +60,7 @@ def warnings(cursor: Cursor, seconds: float, settings: Settings) -> list[str]:
             f"{date}: {count:,} rows of {source} were rejected: {reason}"
             for source, date, reason, count in postgres.rows(cursor, REJECTED, window)
         ),
+        *(str(Deletion(*row)) for row in postgres.rows(cursor, DELETED, window)),
         *(found.what for found in findings.waits_too_long(status.queue(cursor), settings.max_queue_hours)),
     ]
 
@@ -135,4 +136,9 @@ select source, date, reason, count(*) from etl.rejected_row
 where rejected_ts >= now() - make_interval(secs => %(seconds)s)
 group by source, date, reason
 order by source, date, reason
+"""
+DELETED = """
+select load_date, table_name, rows from etl.deletion
+where marked_ts >= now() - make_interval(secs => %(seconds)s)
+order by load_date, table_name
 """

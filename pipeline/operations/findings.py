@@ -13,6 +13,7 @@ from pipeline.operations.state import (
     WARN,
     Check,
     Day,
+    Deletion,
     Finding,
     Queue,
     Rejected,
@@ -23,6 +24,7 @@ from pipeline.operations.state import (
 
 HOURS_AHEAD = 1  # by which the clocks of source and warehouse may differ
 STAGE_TABLES = {table.short: name for name, table in SOURCE_TABLES.items()}
+SHORT = {name: table.short for name, table in SOURCE_TABLES.items()}
 
 
 def of(status: Status, loads: Mapping[dt.date, dt.datetime], now: dt.datetime, settings: Settings) -> list[Finding]:
@@ -36,6 +38,7 @@ def of(status: Status, loads: Mapping[dt.date, dt.datetime], now: dt.datetime, s
         *waits_too_long(status.queue, settings.max_queue_hours),
         *_rejections(status.rejected, max(loads, default=None)),
         *_unread(status.unread),
+        *_deletions(status.deletions, max(loads, default=None)),
     ]
 
 
@@ -140,6 +143,19 @@ def _unread(unread: Iterable[Unread]) -> list[Finding]:
             "have them delivered as docs/feeds.md says, or take them away; the next load looks again",
         )
         for each in unread
+    ]
+
+
+def _deletions(deletions: list[Deletion], last: dt.date | None) -> list[Finding]:
+    """Of the newest load and what was not finished since, as of rejected rows."""
+    return [
+        Finding(
+            WARN,
+            str(each),
+            f"see that the source deleted them on purpose: stage.{SHORT[each.table]} keeps them, with etl_deleted_ts",
+        )
+        for each in deletions
+        if last is None or each.date >= last
     ]
 
 

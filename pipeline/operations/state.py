@@ -88,6 +88,18 @@ class Unread:
 
 
 @dataclass(frozen=True)
+class Deletion:
+    """Rows that a comparison with the source marked as deleted."""
+
+    date: dt.date
+    table: str
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.date}: {self.rows:,} rows of {self.table} were marked as deleted"
+
+
+@dataclass(frozen=True)
 class Check:
     """What the newest run of a check found."""
 
@@ -111,6 +123,7 @@ class Status:
     queue: list[Queue] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
+    deletions: list[Deletion] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 

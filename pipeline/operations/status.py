@@ -17,6 +17,7 @@ from pipeline.operations.state import (
     UNDER_WAY,
     Check,
     Day,
+    Deletion,
     Queue,
     Rejected,
     Run,
@@ -68,6 +69,7 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
         queue=queue(cursor),
         rejected=[Rejected(*row) for row in postgres.rows(cursor, REJECTED, {"from": min(dates, default=now.date())})],
         unread=_unread(cursor),
+        deletions=deletions(cursor, min(dates, default=now.date())),
         checks=_checks(cursor),
     )
     status.findings = findings.of(status, under_way | loads, now, settings)
@@ -77,6 +79,13 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
 def queue(cursor: Cursor) -> list[Queue]:
     """What waits for a dimension, by fact and dimension."""
     return [Queue(*row) for row in postgres.rows(cursor, QUEUE)]
+
+
+def deletions(cursor: Cursor, since: dt.date) -> list[Deletion]:
+    """What was marked as deleted for dates from `since` on."""
+    if postgres.value(cursor, "select to_regclass('etl.deletion') is null"):
+        return []
+    return [Deletion(*row) for row in postgres.rows(cursor, DELETIONS, {"since": since})]
 
 
 def _missing(known: set[dt.date], now: dt.datetime) -> list[dt.date]:
@@ -191,6 +200,12 @@ REJECTED = """
 select source, load_date, reason, rows from mart.rejected_rows
 where load_date >= %(from)s
 order by source, load_date, reason
+"""
+DELETIONS = """
+select load_date, table_name, sum(rows)::bigint from etl.deletion
+where load_date >= %(since)s
+group by load_date, table_name
+order by load_date, table_name
 """
 CHECKS = """
 select distinct on (check_name) check_name, severity, load_date, checked_ts, failures

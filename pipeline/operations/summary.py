@@ -34,6 +34,7 @@ CONTENTS = {
 WITHOUT_CUSTOMER = "select without_customer from etl.user_purchase_day where day = %(date)s"
 UNREAD = "select folder, reason, files, names from etl.unread_file order by folder, reason"
 REJECTED = "select source, reason, rows from mart.rejected_rows where load_date = %(date)s order by source, reason"
+DELETED = "select table_name, sum(rows)::bigint from etl.deletion where load_date = %(date)s group by 1 order by 1"
 # unique_customers is left out: it is counted when it is asked for, and a daily run costs what changed.
 KPIS = """
 select
@@ -43,7 +44,7 @@ from mart.kpi_monthly where month <= %(date)s order by month desc limit %(months
 
 
 def of_date(cursor: Cursor, date: dt.date) -> str:
-    """The summary of a day's load: rows per table and layer, seconds, queue, rejected rows, and the newest KPIs.
+    """The summary of a day's load: rows per table and layer, seconds, queue, rejected and deleted rows, KPIs.
 
     Rows are those the day moved: extracted; new or newer in stage; inserted or updated in dwh.
     """
@@ -56,6 +57,7 @@ def of_date(cursor: Cursor, date: dt.date) -> str:
             *_waiting(postgres.rows(cursor, QUEUE)),
             *_rejected(postgres.rows(cursor, REJECTED, {"date": date})),
             *_unread(postgres.rows(cursor, UNREAD)),
+            *_deleted(postgres.rows(cursor, DELETED, {"date": date})),
             *_without_customer(postgres.rows(cursor, WITHOUT_CUSTOMER, {"date": date})),
             "",
             kpis(cursor, date, MONTHS) if settings().mart else "no KPIs: mart = 0 in luigi.cfg",
@@ -210,6 +212,10 @@ def _rejected(rejected: list[tuple[str, str, int]]) -> list[str]:
 
 def _unread(unread: list[tuple[str, str, int, str]]) -> list[str]:
     return [f"not read: {files:,} in {folder}, {reason}: {names}" for folder, reason, files, names in unread]
+
+
+def _deleted(deleted: list[tuple[str, int]]) -> list[str]:
+    return [f"WARNING: {count:,} rows of {table} were marked as deleted" for table, count in deleted]
 
 
 def _without_customer(days: list[tuple[int]]) -> list[str]:

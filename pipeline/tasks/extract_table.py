@@ -13,7 +13,7 @@ from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import bounds, extract, instants, layout
+from pipeline.source import bounds, extract, identity, instants, layout
 from pipeline.tasks.base import DatedTask, marker_of, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.runtime import under_way
@@ -32,8 +32,10 @@ class ChooseBound(DatedTask):
     """
 
     def requires(self) -> Iterable[luigi.Task]:
+        """The warehouse too, which remembers from the first extract on which database the source is."""
         left = [] if settings().from_lake else under_way.left_before(self.date)
         return [
+            CreateWarehouse(),
             *simulated_business(self.date),
             *(ExtractTable(date, table) for date in left for table in SOURCE_TABLES),
         ]
@@ -82,8 +84,8 @@ class ExtractTable(DatedTask):
     def chain(self) -> Iterable[str]:
         return [self.table]
 
-    def requires(self) -> Iterable[luigi.Task]:
-        return [ChooseBound(self.date), *([CreateWarehouse()] if under_way.until(self.date) else [])]
+    def requires(self) -> luigi.Task:
+        return ChooseBound(self.date)
 
     def complete(self) -> bool:
         """Whether the extract is there; before its date has a bound it is not, and no table is looked up.
@@ -146,10 +148,14 @@ def _window_of(date: dt.date, until: str | None) -> tuple[str, list[str]]:
 
 @contextmanager
 def locked_source(name: str) -> Iterator[Cursor]:
-    """A session in the source while the lock called `name` is held in the warehouse: the source is never locked."""
+    """A session in the source while the lock called `name` is held in the warehouse: the source is never locked.
+
+    Raises WrongSource.
+    """
     with (
         postgres.session(settings().warehouse_url, "warehouse") as warehouse,
         postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source,
     ):
+        identity.require_known(source, warehouse, settings().new_source)
         locks.lock_session(warehouse, name)
         yield source

@@ -12,7 +12,7 @@ from pipeline.kernel.config import settings
 from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import bounds, layout
+from pipeline.source import bounds, identity, layout
 from pipeline.stage import loads
 from pipeline.star import dwh, mart, moves, schema, watermarks
 from pipeline.tasks.base import OceanTask, logger, retried, show
@@ -77,12 +77,14 @@ class RebuildWarehouse(OceanTask):
                     "there is one already",
                     "give --replace to drop it, or name an empty database with WAREHOUSE_URL",
                 )
-            models = review_models.known(cursor)
+            models, source = review_models.known(cursor), identity.known(cursor)
             names = postgres.sql.SQL(", ").join(postgres.sql.Identifier(schema) for schema in SCHEMAS)
             cursor.execute(postgres.sql.SQL("drop schema if exists {} cascade").format(names))
-            # What a model must be is the one thing here that the lake, which may hold others, must not say.
+            # What a model must be, and which source is the right one, the lake, which may hold others, must not say.
             schema.create(cursor, **CreateWarehouse.variables())
             review_models.remember(cursor, models)
+            if source:
+                identity.remember(cursor, source)
 
 
 class RebuildTable(OceanTask):

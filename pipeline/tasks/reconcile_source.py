@@ -13,12 +13,13 @@ from pipeline.kernel.errors import SourceDiffers
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.operations import summary
-from pipeline.source import bounds
+from pipeline.source import bounds, identity
 from pipeline.stage import repairs
 from pipeline.star import dwh, mart, moves, watermarks
 from pipeline.tasks.base import DatedTask, retried
+from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.load_table import LoadStage
-from pipeline.trust import reconcile
+from pipeline.trust import deletions, reconcile
 from pipeline.trust.reconcile import IN_DWH, Difference
 
 HEADER = ["table", "source", "stage", "missing", "changed", "vanished", "dwh: missing", "changed", "more"]
@@ -30,14 +31,16 @@ class ReconcileSource(DatedTask):
     Prints a table, keeps it in etl.reconciliation and the keys in etl.difference, and fails where anything differs.
     Compared is what the load of the date brought; what changed in the source since is left out. With --repair the rows
     that are missing or changed are extracted again, kept on the lake, and loaded into stage and dwh, and those that the
-    source does not have any more are marked there as deleted; then everything is compared once more.
+    source does not have any more are marked there as deleted; then everything is compared once more. Where more than
+    max_deleted of a table would be marked, nothing is repaired and it fails: --allow-deletes marks them all the same.
 
     luigi --module pipeline ReconcileSource --date 2026-11-19 --repair --local-scheduler
 
-    Raises SourceDiffers.
+    Raises SourceDiffers, TooManyDeleted and WrongSource.
     """
 
     repair = luigi.BoolParameter(description="extract the keys that differ again and load them, mark deleted ones")
+    allow_deletes = luigi.BoolParameter(description="with --repair: mark rows as deleted however many they are")
 
     @classmethod
     def due(cls, date: dt.date) -> list[luigi.Task]:
@@ -51,7 +54,7 @@ class ReconcileSource(DatedTask):
             return [cls(date, repair=True)] if reconcile.is_due(cursor, date, days) else []
 
     def requires(self) -> Iterable[luigi.Task]:
-        return [LoadStage(self.date, table) for table in SOURCE_TABLES]
+        return [CreateWarehouse(), *(LoadStage(self.date, table) for table in SOURCE_TABLES)]
 
     def complete(self) -> bool:
         """Never: whoever asks for it wants to know how it is now."""
@@ -59,14 +62,16 @@ class ReconcileSource(DatedTask):
 
     @retried
     def run(self) -> None:
-        found = [self._compare(table, number) for number, table in enumerate(SOURCE_TABLES)]
+        found = self._compare_all()
         if self.repair and not all(difference.is_none for difference in found):
+            if not self.allow_deletes:
+                # Before the first repair: it would lie on the lake, and in every warehouse that is built from it.
+                with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+                    deletions.require_few(cursor, self.date, found, settings())
             for difference in found:
                 self._repair(difference)
             self._load_dwh()
-            found = [self._compare(table, number) for number, table in enumerate(SOURCE_TABLES)]
-        self.rows = sum(difference.source_rows for difference in found)
-        print(f"\nSource and warehouse of {self.date}\n{_report(found)}\n", flush=True)
+            found = self._compare_all()
         differing = [difference.table.name for difference in found if not difference.is_none]
         if differing:
             raise SourceDiffers(
@@ -76,6 +81,12 @@ class ReconcileSource(DatedTask):
                 if self.repair
                 else "run the same command with --repair",
             )
+
+    def _compare_all(self) -> list[Difference]:
+        found = [self._compare(table, number) for number, table in enumerate(SOURCE_TABLES)]
+        self.rows = sum(difference.source_rows for difference in found)
+        print(f"\nSource and warehouse of {self.date}\n{_report(found)}\n", flush=True)
+        return found
 
     def _compare(self, table: str, number: int) -> Difference:
         self.say(f"comparing {table}", 100 * number / len(SOURCE_TABLES))
@@ -92,6 +103,8 @@ class ReconcileSource(DatedTask):
                 self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
                 made = reconcile.extract_again(source, lake(), settings(), self.date, difference, bound)
                 repairs.load(warehouse, lake(), table, made, settings().max_rejected)
+                if difference.vanished:
+                    deletions.note(warehouse, self.date, difference, was_allowed=self.allow_deletes)
         if difference.dwh_missing or difference.dwh_changed:
             # By itself: a load of dwh holds its table when it asks for stage, which a repair may have locked.
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
@@ -116,11 +129,12 @@ class ReconcileSource(DatedTask):
 
 @contextmanager
 def _both(table: SourceTable) -> Iterator[tuple[Cursor, Cursor]]:
-    """Source and warehouse, while no load of the table runs."""
+    """Source and warehouse, while no load of the table runs. Raises WrongSource."""
     with (
         postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source,
         postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
     ):
+        identity.require_known(source, warehouse, settings().new_source)
         locks.lock(warehouse, f"stage.{table.short}")
         yield source, warehouse
 

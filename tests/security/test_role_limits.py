@@ -107,6 +107,7 @@ def test_nothing_but_what_computes_or_tells_is_left_to_everybody(limited: World)
     assert {name for name in left if not telling.fullmatch(name)} == {
         *("array_sample", "array_shuffle", "clock_timestamp", "timeofday", "gen_random_uuid", "current_query"),
         *("nextval", "currval", "lastval", "setval", "pg_sequence_last_value", "txid_status", "pg_jit_available"),
+        "pg_control_system",
         *("pg_partition_tree", "pg_partition_ancestors", "pg_lock_status", "pg_blocking_pids", "pg_prepared_xact"),
         *("pg_notification_queue_usage", "pg_collation_actual_version", "pg_database_collation_actual_version"),
     }

@@ -1,9 +1,15 @@
 """Rows that the source deletes: marked, kept as history, and out of the KPIs; back again when they come back."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 from support.loads import keep_mart
+from support.receivers import webhook
 from support.shop import add_order, at, date, insert, open_shop, update
-from support.world import World
+from support.world import ROOT, World
 
 KPIS = "select sales::float, orders, unique_customers from mart.kpi_monthly"
 
@@ -18,6 +24,20 @@ def loaded(world: World) -> World:
     found = world.where(RISK_API_URL="")
     found.load(date(2))
     assert found.rows(KPIS) == {(60, 2, 2)}
+    return found
+
+
+def findings_of(world: World) -> list[dict[str, str]]:
+    """What needs attention, as `python -m pipeline status --json` says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "status", "--json"],
+        cwd=ROOT,
+        env={**os.environ, **world.environment},
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    found: list[dict[str, str]] = json.loads(done.stdout)["findings"]
     return found
 
 
@@ -89,12 +109,22 @@ def test_a_warehouse_from_the_lake_knows_what_was_deleted(loaded: World) -> None
 
 
 def test_deletions_are_looked_for_every_few_days_by_the_loads_themselves(loaded: World) -> None:
-    weekly = loaded.where(OCEAN_RECONCILE_DAYS="3")
+    weekly = loaded.where(OCEAN_RECONCILE_DAYS="3", OCEAN_MAX_LAG_HOURS="1000000")
     loaded.source("delete from ops.order_lines where order_id = 2")
     update(loaded, "orders", {"order_id": 1}, at(4), order_status_id=2)
     weekly.load(date(4))
     assert loaded.rows("select load_date from etl.reconciliation") == set()
-    weekly.load(date(5))
+    with webhook("/hook") as receiver:
+        output = weekly.where(OCEAN_ALERT_URL=receiver.url).load(date(5))
+    assert "WARNING: 1 rows of ops.order_lines were marked as deleted" in output
+    [alert] = receiver.posts
+    assert (alert["severity"], alert["warnings"]) == (
+        "warn",
+        [f"{date(5)}: 1 rows of ops.order_lines were marked as deleted"],
+    )
+    [finding] = findings_of(weekly)
+    assert (finding["severity"], finding["what"]) == ("warn", alert["warnings"][0])
     assert loaded.rows("select distinct load_date from etl.reconciliation") == {(date(5),)}
     assert loaded.rows("select order_id from dwh.fact_order_line where is_deleted") == {(2,)}
     assert "ReconcileSource" not in weekly.load(date(6))
+    assert findings_of(weekly) == []

@@ -162,6 +162,27 @@ create table if not exists etl.difference (
 comment on table etl.difference is
 'The keys in which source and stage differed, as a JSON array; vanished: from the source.';
 
+create table if not exists etl.deletion (
+    load_date date not null,
+    table_name text not null,
+    marked_ts timestamptz not null default now(),
+    rows bigint not null,
+    was_allowed boolean not null,
+    primary key (load_date, table_name, marked_ts)
+);
+comment on table etl.deletion is
+'Each time that a comparison marked rows as deleted; was_allowed: with --allow-deletes, whatever their number.';
+
+create table if not exists etl.source (
+    is_known boolean primary key default true check (is_known), -- one row at most
+    server text, -- the identifier of the cluster; NULL: the role that extracts may not ask for it
+    database_oid bigint not null,
+    database_name text not null,
+    known_ts timestamptz not null default now()
+);
+comment on table etl.source is
+'The source that the warehouse was loaded from; another one is refused until somebody confirms it.';
+
 create table if not exists etl.task_run (
     task text not null,
     params jsonb not null,

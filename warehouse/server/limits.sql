@@ -19,7 +19,7 @@ declare
         '|pg_[a-z]+_size|pg_get_.+|pg_stat_get_.+|pg_sequence_last_value|pg_partition_(tree|ancestors)'
         '|pg_is_in_recovery|pg_is_wal_replay_paused|pg_(current|last)_wal_.+|pg_last_xact_replay_timestamp'
         '|pg_lock_status|pg_blocking_pids|pg_prepared_xact|pg_xact_.+|txid_status|pg_notification_queue_usage'
-        '|pg_jit_available|pg_(database_)?collation_actual_version'
+        '|pg_jit_available|pg_control_system|pg_(database_)?collation_actual_version'
         ')$';
     for_owner constant text := '^(pg_(try_)?advisory_.+|set_config|pg_export_snapshot|pg_(cancel|terminate)_backend)$';
     database_owner constant regrole := (select datdba from pg_database where datname = current_database());
@@ -65,6 +65,11 @@ begin
         and not has_function_privilege(database_owner, oid, 'execute');
     if missing is not null then
         execute format('grant execute on function %s to %s', missing, database_owner);
+    end if;
+
+    -- By the identifier of its cluster a source is known again. Earlier versions of this file revoked it.
+    if (select pg_has_role(proowner, 'usage') from pg_proc where oid = 'pg_control_system()'::regprocedure) then
+        grant execute on function pg_control_system() to public;
     end if;
 
     if owns_plpgsql then
