@@ -12,6 +12,7 @@ from pipeline.operations.state import (
     MISSING,
     WARN,
     Check,
+    Compared,
     Day,
     Deletion,
     Finding,
@@ -38,6 +39,7 @@ def of(status: Status, loads: Mapping[dt.date, dt.datetime], now: dt.datetime, s
         *waits_too_long(status.queue, settings.max_queue_hours),
         *_rejections(status.rejected, max(loads, default=None)),
         *_unread(status.unread),
+        *_differing(status.differing),
         *_deletions(status.deletions, max(loads, default=None)),
     ]
 
@@ -143,6 +145,19 @@ def _unread(unread: Iterable[Unread]) -> list[Finding]:
             "have them delivered as docs/feeds.md says, or take them away; the next load looks again",
         )
         for each in unread
+    ]
+
+
+def _differing(differing: list[Compared]) -> list[Finding]:
+    if not differing:
+        return []
+    date, tables = differing[0].date, ", ".join(f"{each.rows:,} rows of {each.table}" for each in differing)
+    return [
+        Finding(
+            ERROR,
+            f"{date}: source and warehouse differ in {tables}",
+            f"run .venv/bin/luigi --module pipeline ReconcileSource --date {date} --repair, and do what it says",
+        )
     ]
 
 

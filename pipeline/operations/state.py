@@ -100,6 +100,15 @@ class Deletion:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A source table in which the newest comparison found differences, and how many rows."""
+
+    date: dt.date
+    table: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class Check:
     """What the newest run of a check found."""
 
@@ -123,6 +132,7 @@ class Status:
     queue: list[Queue] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
+    differing: list[Compared] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

@@ -16,6 +16,7 @@ from pipeline.operations.state import (
     RUNNING,
     UNDER_WAY,
     Check,
+    Compared,
     Day,
     Deletion,
     Queue,
@@ -69,7 +70,8 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
         queue=queue(cursor),
         rejected=[Rejected(*row) for row in postgres.rows(cursor, REJECTED, {"from": min(dates, default=now.date())})],
         unread=_unread(cursor),
-        deletions=deletions(cursor, min(dates, default=now.date())),
+        differing=_differing(cursor),
+        deletions=_deletions(cursor, min(dates, default=now.date())),
         checks=_checks(cursor),
     )
     status.findings = findings.of(status, under_way | loads, now, settings)
@@ -81,7 +83,13 @@ def queue(cursor: Cursor) -> list[Queue]:
     return [Queue(*row) for row in postgres.rows(cursor, QUEUE)]
 
 
-def deletions(cursor: Cursor, since: dt.date) -> list[Deletion]:
+def _differing(cursor: Cursor) -> list[Compared]:
+    if postgres.value(cursor, "select to_regclass('etl.reconciliation') is null"):
+        return []
+    return [Compared(*row) for row in postgres.rows(cursor, DIFFERING)]
+
+
+def _deletions(cursor: Cursor, since: dt.date) -> list[Deletion]:
     """What was marked as deleted for dates from `since` on."""
     if postgres.value(cursor, "select to_regclass('etl.deletion') is null"):
         return []
@@ -200,6 +208,14 @@ REJECTED = """
 select source, load_date, reason, rows from mart.rejected_rows
 where load_date >= %(from)s
 order by source, load_date, reason
+"""
+DIFFERING = """
+select load_date, table_name, missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished as rows
+from etl.reconciliation
+where
+    load_date = (select load_date from etl.reconciliation order by compared_ts desc limit 1)
+    and missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished > 0
+order by table_name
 """
 DELETIONS = """
 select load_date, table_name, sum(rows)::bigint from etl.deletion

@@ -22,6 +22,7 @@ from pipeline.tasks.load_table import LoadStage
 from pipeline.trust import deletions, reconcile
 from pipeline.trust.reconcile import IN_DWH, Difference
 
+LUIGI = ".venv/bin/luigi --module pipeline"
 HEADER = ["table", "source", "stage", "missing", "changed", "vanished", "dwh: missing", "changed", "more"]
 
 
@@ -72,15 +73,27 @@ class ReconcileSource(DatedTask):
                 self._repair(difference)
             self._load_dwh()
             found = self._compare_all()
-        differing = [difference.table.name for difference in found if not difference.is_none]
+        differing = [difference for difference in found if not difference.is_none]
         if differing:
             raise SourceDiffers(
                 f"call the warehouse of {self.date} the same as its source",
-                f"{', '.join(differing)} differ (the keys are in etl.difference)",
-                "build what is in dwh alone again with RebuildTable"
-                if self.repair
-                else "run the same command with --repair",
+                f"{', '.join(each.table.name for each in differing)} differ (the keys are in etl.difference)",
+                self._advice(differing),
             )
+
+    def _advice(self, differing: list[Difference]) -> str:
+        """What to do about what is left: of a repair, what it cannot do by itself."""
+        this = f"{LUIGI} ReconcileSource --date {self.date} --repair"
+        if not self.repair:
+            return f"run {this}"
+        if not all(each.is_same_in_stage for each in differing):
+            return f"fix in the source the rows that were rejected (etl.rejected_row says why), then run {this}"
+        targets = [IN_DWH[each.table.short].name for each in differing]
+        facts = [f"{LUIGI} RebuildTable --table {name}" for name in targets if name in FACTS]
+        members = [
+            f"mark the rows of dwh.{name} that stage does not have as deleted" for name in targets if name in DIMENSIONS
+        ]
+        return "; ".join([*([f"run {', then '.join(facts)}"] if facts else []), *members, f"then run {this}"])
 
     def _compare_all(self) -> list[Difference]:
         found = [self._compare(table, number) for number, table in enumerate(SOURCE_TABLES)]

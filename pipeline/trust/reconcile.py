@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact, SourceTable
+from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, Dimension, Fact, SourceTable
 from pipeline.kernel import postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
@@ -58,10 +58,15 @@ class Difference:
         return self.missing + self.changed
 
     @property
+    def is_same_in_stage(self) -> bool:
+        """Whether source and stage hold the same."""
+        return not (self.to_extract or self.vanished)
+
+    @property
     def is_none(self) -> bool:
         """Whether source, stage and dwh hold the same."""
         in_dwh = self.dwh_missing or self.dwh_changed or self.dwh_vanished
-        return not (self.to_extract or self.vanished or in_dwh)
+        return self.is_same_in_stage and not in_dwh
 
 
 def loaded_to(warehouse: Cursor, table: SourceTable) -> str | None:
@@ -72,15 +77,31 @@ def loaded_to(warehouse: Cursor, table: SourceTable) -> str | None:
 
 
 def is_due(warehouse: Cursor, date: dt.date, days: int) -> bool:
-    """Whether a warehouse that was first loaded so many days before a date was not compared since."""
-    due: bool = postgres.value(warehouse, DUE, {"since": date - dt.timedelta(days=days), "date": date})
+    """Whether a warehouse that was first loaded so many days before a date was not found to be right since.
+
+    A comparison that found a difference, or did not come to its end, stays due.
+    """
+    values = {"since": date - dt.timedelta(days=days), "date": date, "tables": len(SOURCE_TABLES)}
+    due: bool = postgres.value(warehouse, DUE, values)
     return due
 
 
 DUE = """
 select
     exists (select from etl.marker where load_date <= %(since)s)
-    and not exists (select from etl.reconciliation where load_date > %(since)s and load_date <= %(date)s)
+    and coalesce(
+        (
+            select count(*) filter (
+                where missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished = 0
+            ) < %(tables)s
+            from etl.reconciliation
+            where load_date > %(since)s and load_date <= %(date)s
+            group by load_date
+            order by max(compared_ts) desc
+            limit 1
+        ),
+        true
+    )
 """
 
 

@@ -126,7 +126,8 @@ def test_a_planted_difference_is_found_and_what_can_be_fixed_is(loaded: World, n
     plant, found, fixed = PLANTED[name]
     before = loaded.checksum()
     plant(loaded)
-    assert "run the same command with --repair" in reconcile(loaded, expect=30)
+    advice = f"run .venv/bin/luigi --module pipeline ReconcileSource --date {DAY} --repair"
+    assert advice in reconcile(loaded, expect=30)
     assert loaded.rows(FOUND) == found
     assert loaded.rows("select table_name from etl.difference") == {
         (table,) for table, missing, changed, vanished, *_ in found if missing + changed + vanished

@@ -1,85 +1,147 @@
-"""A source or a warehouse that was restored from its backup: what lies on the lake brings both together again."""
+"""A source that lost rows fails each load until the comparison comes out even, and what the errors advise does that."""
 
+import json
+import os
+import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
-from support.shop import add_order, at, date, open_shop, update
-from support.world import World, Worlds
+from support import shop
+from support.world import ROOT, World, Worlds
 
-PRICES = "select unit_price::float, valid_from, is_current from dwh.dim_product where product_id = 1"
+FAILED = 30
+DAY = shop.date(4)
+COMMAND = re.compile(r"\.venv/bin/luigi --module pipeline ([A-Z]\w+(?: --?[a-z][\w-]*(?: [\w.-]+)?)*)")
+ORDERS = "select order_id from dwh.fact_order where not is_deleted"
+SAVED = "create table public.saved as select * from ops.order_lines"
+OPERATIONS = ROOT / "docs/operations.md"
+
+
+@pytest.fixture(scope="module")
+def before(worlds: Worlds) -> World:
+    """A shop with three orders and its warehouse, of which a comparison is due on the next date."""
+    world = worlds.new().where(RISK_API_URL="", OCEAN_RECONCILE_DAYS="3", OCEAN_MAX_LAG_HOURS="1000000")
+    shop.open_shop(world)
+    for order in (1, 2, 3):
+        shop.add_order(world, order, shop.at(1), 1)
+    world.load(shop.date(1))
+    world.load(shop.date(3))
+    return world
 
 
 @pytest.fixture
-def loaded(world: World) -> World:
-    """Orders 1 and 2, and a price of 12 since day 2."""
-    open_shop(world)
-    update(world, "products", {"product_id": 1}, at(2, 6), unit_price=12)
-    add_order(world, 1, at(2), 1, 1, price=12)
-    add_order(world, 2, at(2), 1, price=12)
-    found = world.where(RISK_API_URL="")
-    found.load(date(2))
+def world(worlds: Worlds, before: World) -> World:
+    """The same, source and warehouse, to be changed."""
+    found = replace(worlds.copy(before), operational_url=worlds.copy_source(before).operational_url)
+    found.warehouse("delete from etl.source")  # a copy is another database
     return found
 
 
-def reconcile(world: World, day: int, expect: int = 0) -> None:
-    world.luigi("ReconcileSource", "--date", str(date(day)), "--repair", expect=expect)
+def advised(output: str, words: str) -> list[str]:
+    """The commands that the error with these words names."""
+    [line] = {line.strip() for line in output.splitlines() if words in line and line.strip().startswith("cannot")}
+    return COMMAND.findall(line)
 
 
-def restore_source(world: World) -> None:
-    """The source goes back to where there was neither order 2 nor the price of 12."""
-    world.source("delete from ops.order_lines where order_id = 2; delete from ops.orders where order_id = 2")
-    world.source("update ops.products set unit_price = 10, updated_ts = %s where product_id = 1", (at(1, 0),))
+def follow(world: World, command: str, expect: int = 0) -> str:
+    return world.luigi(*command.split(), expect=expect)
 
 
-def test_a_repair_wins_over_newer_rows_of_a_source_that_was_restored_and_loses_to_what_comes_after(
-    loaded: World,
+def status(world: World) -> list[tuple[str, str, str]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "status", "--json"],
+        cwd=ROOT,
+        env={**os.environ, **world.environment},
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    return [(each["severity"], each["what"], each["do"]) for each in json.loads(done.stdout)["findings"]]
+
+
+def documented(section: str) -> list[str]:
+    """The commands in a section of the guide, of the example's date made the tests'."""
+    text = OPERATIONS.read_text().partition(f"\n### {section}\n")[2].partition("\n### ")[0]
+    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    return [command.replace("2026-11-19", str(DAY)) for command in COMMAND.findall(blocks)]
+
+
+def test_a_comparison_that_failed_stays_due_and_the_same_command_fails_until_its_advice_is_followed(
+    world: World,
 ) -> None:
-    restore_source(loaded)
-    reconcile(loaded, 2)
-    assert loaded.rows("select unit_price::float, updated_ts from stage.products") == {(10, at(1, 0))}
-    assert loaded.rows("select order_id, is_deleted from dwh.fact_order") == {(1, False), (2, True)}
-    # When the price went back nobody knows: it holds from the end of what was loaded on.
-    prices = {(12, at(2, 6), False), (10, at(3, 0), True)}
-    assert loaded.rows(f"{PRICES} and valid_from > '1900-01-01'") == prices
-
-    add_order(loaded, 2, at(3), 1, price=11)  # the key is used again
-    update(loaded, "products", {"product_id": 1}, at(3, 6), unit_price=11)
-    loaded.load(date(3))
-    assert loaded.rows("select order_id, order_amount::float, is_deleted from dwh.fact_order where order_id = 2") == {
-        (2, 22, False)
-    }
-    assert loaded.rows(f"{PRICES} and is_current") == {(11, at(3, 6), True)}
-    reconcile(loaded, 3)
-    checksum = loaded.checksum()
-    loaded.luigi("RebuildWarehouse", "--replace")
-    assert loaded.checksum() == checksum
+    world.source("truncate ops.orders cascade")
+    for _ in range(2):
+        output = world.load(DAY, expect=FAILED)
+        assert "all 3 rows of ops.orders vanished" in output
+        assert world.rows(ORDERS) == {(1,), (2,), (3,)}
+    differ = "source and warehouse differ in 3 rows of ops.order_lines, 3 rows of ops.orders"
+    [(severity, _, do)] = [each for each in status(world) if differ in each[1]]
+    assert severity == "error"
+    # What the status names says what else there is to run.
+    [repair] = COMMAND.findall(do)
+    [allowing] = advised(follow(world, repair, expect=FAILED), "vanished from the source")
+    follow(world, allowing)
+    assert world.rows(ORDERS) == set()
+    world.load(DAY)
+    assert [what for severity, what, _ in status(world) if severity == "error"] == []
 
 
-def test_a_restored_warehouse_takes_in_what_was_repaired_since(loaded: World, worlds: Worlds) -> None:
-    backup = replace(loaded, warehouse_url=worlds.copy_warehouse(loaded))
-    loaded.source("delete from ops.order_lines where order_id = 2; delete from ops.orders where order_id = 2")
-    loaded.source("update ops.order_lines set quantity = 9 where order_id = 1")  # without a word
-    reconcile(loaded, 2)
-    update(loaded, "order_lines", {"order_id": 1, "line_number": 2}, at(3), quantity=1)
-    for world in (loaded, backup):
-        world.load(date(3))
-    assert backup.rows("select line_number, quantity, is_deleted from dwh.fact_order_line where order_id = 1") == {
-        (1, 9, False),
-        (2, 1, False),
-    }
-    assert backup.checksum() == loaded.checksum()
+def test_rows_that_are_brought_back_are_in_the_warehouse_again_as_the_guide_says(world: World) -> None:
+    repair, allowing = documented("Restored source")
+    world.source(SAVED)
+    world.source("truncate ops.order_lines")
+    follow(world, repair, expect=FAILED)
+    follow(world, allowing)
+    assert world.rows("select distinct is_deleted from dwh.fact_order_line") == {(True,)}
+    # They were marked by mistake: with the times that they had.
+    world.source("insert into ops.order_lines select * from public.saved")
+    follow(world, repair)
+    assert world.rows("select distinct is_deleted from dwh.fact_order_line") == {(False,)}
+    world.load(DAY)
 
 
-def test_an_upgraded_warehouse_has_the_repairs_that_it_compared_after(loaded: World, worlds: Worlds) -> None:
-    loaded.source("delete from ops.order_lines where order_id = 2; delete from ops.orders where order_id = 2")
-    reconcile(loaded, 2)
-    batches = "select order_id, etl_batch, etl_deleted_ts from stage.orders"
-    before = loaded.rows(batches)
-    knows_it, does_not = (replace(loaded, warehouse_url=worlds.copy_warehouse(loaded)) for _ in range(2))
-    for world in (knows_it, does_not):
-        world.warehouse("drop table etl.stage_load; delete from etl.marker where update_id like 'CreateWarehouse%'")
-    does_not.warehouse("delete from etl.reconciliation; update stage.orders set etl_deleted_ts = null")
-    for world in (knows_it, does_not):
-        world.load(date(3))
-    assert knows_it.rows(batches) == before
-    assert does_not.rows("select order_id, etl_deleted_ts from stage.orders") == {(a, c) for a, _, c in before}
+def test_a_source_that_has_moved_is_confirmed_as_the_guide_says(worlds: Worlds, world: World) -> None:
+    world.luigi("ChooseBound", "--date", str(shop.date(3)))  # done long ago
+    world.load(DAY)
+    moved = replace(world, operational_url=worlds.copy_source(world).operational_url)
+    shop.add_order(moved, 4, shop.at(5), 1)
+    output = moved.load(shop.date(5), expect=FAILED)
+    [identity] = set(re.findall(r"OCEAN_NEW_SOURCE=([\w-]+)", output))
+    [command] = documented("Wrong source")
+    follow(moved.where(OCEAN_NEW_SOURCE=identity), command.replace(str(DAY), str(shop.date(5))))
+    assert moved.rows(ORDERS) == {(1,), (2,), (3,), (4,)}
+    assert moved.warehouse("select count(*) from etl.deletion") == [(0,)]
+
+
+def test_what_is_in_dwh_alone_is_gone_when_the_advice_was_followed(world: World) -> None:
+    world.warehouse(
+        "insert into dwh.fact_order select 99, customer_key, address_key, payment_method_key, order_status_key, "
+        "ordered_date_key, delivered_date_key, ordered_ts, delivered_ts, line_count, order_amount "
+        "from dwh.fact_order where order_id = 1"
+    )
+    world.warehouse(
+        "insert into dwh.dim_supplier select 99, 99, 'Reef', contact_email, country from dwh.dim_supplier limit 1"
+    )
+    [repair] = advised(follow(world, f"ReconcileSource --date {shop.date(3)}", expect=FAILED), "differ")
+    output = follow(world, repair, expect=FAILED)
+    rebuild, again = advised(output, "differ")
+    follow(world, rebuild)
+    assert world.rows(ORDERS) == {(1,), (2,), (3,)}
+    assert "mark the rows of dwh.dim_supplier that stage does not have as deleted" in output
+    text = OPERATIONS.read_text()
+    [statement] = re.findall(r"^update dwh\.dim_supplier set is_deleted = true.*?;", text, re.MULTILINE | re.DOTALL)
+    world.warehouse(statement)
+    follow(world, again)
+
+
+def test_a_row_that_cannot_be_loaded_is_in_the_warehouse_when_the_advice_was_followed(world: World) -> None:
+    world.source("alter table ops.orders alter column ordered_ts drop not null")
+    world.source("update ops.orders set ordered_ts = null where order_id = 2")
+    patient = world.where(OCEAN_MAX_REJECTED="1")
+    [again] = advised(
+        follow(patient, f"ReconcileSource --date {shop.date(3)} --repair", expect=FAILED), "etl.rejected_row"
+    )
+    world.source("update ops.orders set ordered_ts = updated_ts where order_id = 2")
+    follow(patient, again)
