@@ -37,6 +37,9 @@ OPTIONS = (
     f" -c tcp_user_timeout={MILLISECONDS_SILENT}"
 )
 
+# Variables that libpq lets win over OPTIONS.
+OVERRIDING = ("PGTZ", "PGDATESTYLE")
+
 
 def check(url: str, name: str) -> None:
     """Returns when a server listens where `url` points.
@@ -62,6 +65,8 @@ def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool
     busy or starting, or let this command in before.
     """
     _require_ours(url, name)
+    for variable in OVERRIDING:
+        os.environ.pop(variable, None)
     try:
         connection = psycopg2.connect(
             url,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.kernel.declaration import Setting, declared, setting
+from pipeline.kernel.time_zones import time_zone
 
 # Any of these says that S3 is somebody else's: boto3 then finds endpoint and credentials by its own rules.
 OTHER_S3 = (
@@ -202,6 +203,12 @@ class Settings:
         "Seconds by which an extract stays behind the start of the oldest open transaction of the source. Raise it "
         "where the clocks that write updated_ts differ from the database server's.",
         heading="Loads",
+    )
+    source_zone: str = setting(
+        "",
+        time_zone,
+        "The time zone in which the source writes updated_ts and other instants (*_ts) in columns without a zone, such "
+        "as America/New_York. Set it before the first load. Empty: UTC, and the first extract warns of such columns.",
     )
     compression: str = setting("zst", _one_of("zst", "gz"), "Compression of extracts: zst or gz.")
     max_rejected: float = setting(

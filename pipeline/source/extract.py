@@ -17,6 +17,7 @@ from pipeline.kernel.streams import Writable
 from pipeline.lake import forms, seals
 from pipeline.lake.compressed import Sink
 from pipeline.lake.objects import Lake
+from pipeline.source import zones
 from pipeline.source.columns import EARLIEST, END, Column, create_table, read_columns
 from pipeline.source.instants import BEGINNING, before, to_watermark
 from pipeline.source.layout import METADATA, SUCCESS, Metadata, folder, folders
@@ -95,7 +96,7 @@ def write(
     with lake.upload(f"{where}/{data}") as upload:
         sink = Sink(upload, progress)
         with sink.compressor(data) as compressor:
-            rows = _copy_out(cursor, table, _query(table, columns, window), compressor)
+            rows = _copy_out(cursor, table, _query(table, columns, window, settings.source_zone), compressor)
         if not (rows or window.may_be_empty):
             raise NothingNew
     found = Metadata(
@@ -142,18 +143,21 @@ def _speak_utf8(cursor: Cursor) -> None:
         cursor.execute("set client_encoding to 'UTF8'")
 
 
-def _query(table: SourceTable, columns: list[Column], window: Window) -> sql.Composable:
+def _query(table: SourceTable, columns: list[Column], window: Window, zone: str) -> sql.Composable:
     """The query of an extract. Rows whose watermark no window ever covers come along, to be rejected by name."""
     unknown = any(column.name == table.watermark and column.nullable for column in columns)
     return sql.SQL(
         "select {columns} from {table} where (({watermark} >= {begin} and ({watermark} < {to} or {watermark} >= {end}))"
         " or {watermark} < {earliest}{unknown}){condition}{keys}"
     ).format(
-        columns=identifiers(column.name for column in columns),
+        columns=sql.SQL(", ").join(
+            sql.SQL("{} as {}").format(zones.in_utc(table, column, zone), sql.Identifier(column.name))
+            for column in columns
+        ),
         table=qualified(table.name),
         watermark=sql.Identifier(table.watermark),
-        begin=sql.Literal(window.begin),
-        to=sql.Literal(window.end),
+        begin=zones.end(table, columns, window.begin, zone),
+        to=zones.end(table, columns, window.end, zone),
         earliest=sql.Literal(EARLIEST),
         end=sql.Literal(END),
         unknown=sql.SQL(" or {} is null").format(sql.Identifier(table.watermark)) if unknown else sql.SQL(""),

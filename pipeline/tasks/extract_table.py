@@ -13,7 +13,7 @@ from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import bounds, extract, identity, instants, layout
+from pipeline.source import bounds, extract, identity, instants, layout, zones
 from pipeline.tasks.base import DatedTask, marker_of, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.runtime import under_way
@@ -128,6 +128,8 @@ class ExtractTable(DatedTask):
         if self.found is None:
             with postgres.transaction(settings().warehouse_url, "warehouse") as warehouse:
                 self._nothing_new.touch(warehouse)
+        elif words := zones.warning(SOURCE_TABLES[self.table], self.found, settings().source_zone):
+            logger.warning("%s", words)
         self.rows, self.bytes = (self.found.rows, self.found.bytes) if self.found else (0, 0)
         self.say(f"{self.rows:,} rows, {self.bytes:,} bytes", 100)
 

@@ -104,7 +104,7 @@ class ReconcileSource(DatedTask):
     def _compare(self, table: str, number: int) -> Difference:
         self.say(f"comparing {table}", 100 * number / len(SOURCE_TABLES))
         with _both(SOURCE_TABLES[table]) as (source, warehouse):
-            found = reconcile.compare(source, warehouse, SOURCE_TABLES[table])
+            found = reconcile.compare(source, warehouse, SOURCE_TABLES[table], settings().source_zone)
             reconcile.keep(warehouse, self.date, found)
         return found
 

@@ -20,6 +20,7 @@ from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.lake.objects import Lake
+from pipeline.source import zones
 from pipeline.source.columns import BATCH, DELETED, existing_columns, read_columns
 from pipeline.source.extract import Window, write
 from pipeline.source.instants import BEGINNING
@@ -105,15 +106,17 @@ select
 """
 
 
-def compare(source: Cursor, warehouse: Cursor, table: SourceTable) -> Difference:
+def compare(source: Cursor, warehouse: Cursor, table: SourceTable, zone: str = "") -> Difference:
     """The difference between a source table and its stage table. Makes temporary tables in the warehouse.
+
+    `zone` is that of the source's times without one.
 
     Two aggregates over the table on either side; of the buckets that differ, keys and hashes are moved.
     """
     found = Difference(table)
     bound = loaded_to(warehouse, table)
-    _bring_moved(source, warehouse, table, bound)
-    here, there = _Side(source, table, bound), _Side(warehouse, table, bound, stage=True)
+    here, there = _Side(source, table, bound, zone), _Side(warehouse, table, bound, stage=True)
+    here.bring_moved(warehouse)
     shared = [name for name in there.columns if name in here.columns]
     ours, theirs = there.buckets(shared), here.buckets(shared)
     found.source_rows = sum(rows for rows, _ in theirs.values())
@@ -155,12 +158,13 @@ class _Side:
     cursor: Cursor
     table: SourceTable
     bound: str | None
+    zone: str = ""
     stage: bool = False
 
     def __post_init__(self) -> None:
         name = f"stage.{self.table.short}" if self.stage else self.table.name
         found = existing_columns(self.cursor, name) if self.stage else read_columns(self.cursor, self.table)
-        self.columns = [column.name for column in found if column.name not in (BATCH, DELETED)]
+        self.columns = {column.name: column for column in found if column.name not in (BATCH, DELETED)}
         self.name = qualified(name)
 
     def buckets(self, columns: Sequence[str]) -> dict[int, tuple[int, int]]:
@@ -199,33 +203,31 @@ class _Side:
         """Key, bucket and hash of the rows that are compared."""
         key = identifiers(self.table.key)
         moved = sql.SQL("{} is null and ({}) not in (select {} from moved)").format(sql.Identifier(DELETED), key, key)
-        older = sql.SQL("{} < {}").format(sql.Identifier(self.table.watermark), sql.Literal(self.bound))
+        older = sql.SQL("{} < {}").format(sql.Identifier(self.table.watermark), self._end())
         select = statement(
             "reconcile/hashed",
             key=key,
             mask=BUCKETS - 1,
-            columns=identifiers(columns),
+            columns=sql.SQL(", ").join(zones.in_utc(self.table, self.columns[name], self.zone) for name in columns),
             table=self.name,
             compared=moved if self.stage else older,
         )
         return sql.SQL("({}) as hashed").format(select)
 
+    def _end(self) -> sql.Composable:
+        return zones.end(self.table, self.columns.values(), self.bound, self.zone)
 
-def _bring_moved(source: Cursor, warehouse: Cursor, table: SourceTable, bound: str | None) -> None:
-    """The keys that changed in the source since stage was loaded, as temporary table `moved`."""
-    warehouse.execute(
-        sql.SQL(
-            "drop table if exists pg_temp.moved; create temporary table moved as select {} from {} where false"
-        ).format(identifiers(table.key), qualified(f"stage.{table.short}"))
-    )
-    query = statement(
-        "reconcile/moved",
-        key=identifiers(table.key),
-        table=qualified(table.name),
-        watermark=sql.Identifier(table.watermark),
-        bound=bound,
-    )
-    _move(source, query, warehouse, "moved", table.key)
+    def bring_moved(self, warehouse: Cursor) -> None:
+        """The keys that changed in the source since stage was loaded, as temporary table `moved` of the warehouse."""
+        key = identifiers(self.table.key)
+        warehouse.execute(
+            sql.SQL(
+                "drop table if exists pg_temp.moved; create temporary table moved as select {} from {} where false"
+            ).format(key, qualified(f"stage.{self.table.short}"))
+        )
+        watermark = sql.Identifier(self.table.watermark)
+        query = statement("reconcile/moved", key=key, table=self.name, watermark=watermark, bound=self._end())
+        _move(self.cursor, query, warehouse, "moved", self.table.key)
 
 
 def _move(source: Cursor, query: sql.Composable, warehouse: Cursor, table: str, columns: Sequence[str]) -> None:

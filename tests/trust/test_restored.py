@@ -103,7 +103,6 @@ def test_rows_that_are_brought_back_are_in_the_warehouse_again_as_the_guide_says
 
 
 def test_a_source_that_has_moved_is_confirmed_as_the_guide_says(worlds: Worlds, world: World) -> None:
-    world.luigi("ChooseBound", "--date", str(shop.date(3)))  # done long ago
     world.load(DAY)
     moved = replace(world, operational_url=worlds.copy_source(world).operational_url)
     shop.add_order(moved, 4, shop.at(5), 1)
