@@ -1,16 +1,18 @@
 """Rows that can no longer be seen are not deleted rows: only a few are marked before somebody says so."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from support import shop
 from support.feeds_world import run, settings_of
 from support.loads import create_warehouse, load_day
-from support.world import World, Worlds
+from support.world import ROOT, World, Worlds
 
 from pipeline.kernel.errors import TooManyDeleted
 from pipeline.tasks.reconcile_source import ReconcileSource
 
+OWN_DATABASE = ROOT / "docs/own-database.md"
 CUSTOMERS = 1000
 LIMITS = {"OCEAN_MAX_DELETED": "0.02", "OCEAN_MAX_DELETED_ROWS": "5"}
 MARKED = "select count(*) from stage.customers where etl_deleted_ts is not null"
@@ -94,3 +96,25 @@ def test_a_table_that_was_emptied_is_never_marked_by_itself_whatever_the_limits(
     assert copied.warehouse(MARKED) == [(0,)]
     reconcile(copied, allow_deletes=True)
     assert copied.warehouse(MARKED) == [(CUSTOMERS,)]
+
+
+def test_rows_that_a_column_marks_as_deleted_vanish_by_the_view_of_the_guide_and_by_nothing_else(copied: World) -> None:
+    marked = "select supplier_id from stage.suppliers where etl_deleted_ts is not null"
+    copied.source("alter table ops.suppliers add deleted_at timestamptz")
+    copied.source("update ops.suppliers set deleted_at = now(), updated_ts = %s where supplier_id = 2", (shop.at(2),))
+    with settings_of(copied):
+        load_day(copied, shop.date(2))
+    assert copied.warehouse("select supplier_id from stage.suppliers where deleted_at is not null") == [(2,)]
+    reconcile(copied, 2)
+    assert copied.warehouse(marked) == []
+    [statements] = re.findall(r"^```psql\n(.*?)^```", OWN_DATABASE.read_text(), re.MULTILINE | re.DOTALL)
+    copied.source(statements)
+    reconcile(copied, 2)
+    assert copied.warehouse(marked) == [(2,)]
+    assert copied.warehouse("select supplier_id from dwh.dim_supplier where is_deleted") == [(2,)]
+    copied.source(
+        "update ops.supplier_rows set deleted_at = null, updated_ts = %s where supplier_id = 2", (shop.at(3),)
+    )
+    with settings_of(copied):
+        load_day(copied, shop.date(3))
+    assert copied.warehouse(marked) == []
