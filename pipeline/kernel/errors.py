@@ -44,6 +44,10 @@ class DatabaseError(OceanError):
     """PostgreSQL refused a statement."""
 
 
+class RowsHidden(DatabaseError):
+    """A policy would leave out rows of what is to be read whole."""
+
+
 class Transient(OceanError):
     """What may pass by itself: the same work, done again a little later, may well succeed."""
 

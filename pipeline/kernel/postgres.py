@@ -3,7 +3,6 @@
 import io
 import os
 import socket
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -15,7 +14,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from pipeline.kernel import listener
+from pipeline.kernel import listener, shell
 from pipeline.kernel.errors import ServiceDown
 from pipeline.kernel.refusals import address, parameters, refusals, unreachable
 from pipeline.kernel.streams import Readable, Writable
@@ -30,15 +29,28 @@ IDLE, INTERVAL, PROBES = 30, 10, 3
 MILLISECONDS_SILENT = 60_000
 COPY_BYTES = 1 << 18  # psycopg2 asks the source of a COPY for this much at a time
 OUT_BUFFER = 1 << 20  # a COPY out hands over row by row; this many bytes reach the sink at once
-# What each session is set to. A server notices within seconds that its client was killed, and lets go of its locks.
-OPTIONS = (
-    "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c client_connection_check_interval=2s"
-    f" -c tcp_keepalives_idle={IDLE} -c tcp_keepalives_interval={INTERVAL} -c tcp_keepalives_count={PROBES}"
-    f" -c tcp_user_timeout={MILLISECONDS_SILENT}"
-)
-
-# Variables that libpq lets win over OPTIONS.
-OVERRIDING = ("PGTZ", "PGDATESTYLE")
+# What each session is set to, whatever the URL, the shell, the role or the database say. First what decides how values
+# are written and read: the same row must be the same text everywhere.
+SESSION = {
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "client_encoding": "UTF8",
+    "array_nulls": "on",
+    "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
+    # A server notices within seconds that its client was killed, and lets go of its locks.
+    "client_connection_check_interval": "2s",
+    "tcp_keepalives_idle": str(IDLE),
+    "tcp_keepalives_interval": str(INTERVAL),
+    "tcp_keepalives_count": str(PROBES),
+    "tcp_user_timeout": str(MILLISECONDS_SILENT),
+}
+# Loads need all rows. So PostgreSQL refuses to read what a policy would hide a part of.
+ALL_ROWS = {"row_security": "off"}
+READ_WHOLE = ("operational", "warehouse")
 
 
 def check(url: str, name: str) -> None:
@@ -57,29 +69,35 @@ def check(url: str, name: str) -> None:
 
 
 def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool = False) -> Connection:
-    """A connection in UTC; `name` says in errors whose it is, `purpose` (or else `name`) in pg_stat_activity.
+    """A connection, set to SESSION; `name` says in errors whose it is, `purpose` (or else `name`) in pg_stat_activity.
 
-    What the URL sets by `options` holds, but for what OPTIONS sets.
+    What the URL sets by `options` holds, but for what SESSION sets. What the shell says to libpq holds as well, but for
+    an embedded server.
 
     Raises ServiceDown when the server cannot be reached or refuses the login; ServiceLost when that may pass: it is
     busy or starting, or let this command in before.
     """
     _require_ours(url, name)
-    for variable in OVERRIDING:
-        os.environ.pop(variable, None)
+    connection = None
     try:
-        connection = psycopg2.connect(
-            url,
-            connect_timeout=SECONDS_TO_CONNECT,
-            application_name=f"oceanrecords {purpose or name}",
-            keepalives_idle=IDLE,
-            keepalives_interval=INTERVAL,
-            keepalives_count=PROBES,
-            tcp_user_timeout=MILLISECONDS_SILENT,
-            # Of one setting the last counts.
-            options=f"{parameters(url, name).get('options', '')} {OPTIONS}",
-        )
-    except psycopg2.OperationalError as error:
+        with shell.for_libpq(is_embedded=_is_embedded(url, name)):
+            connection = psycopg2.connect(
+                url,
+                connect_timeout=SECONDS_TO_CONNECT,
+                application_name=f"oceanrecords {purpose or name}",
+                client_encoding="UTF8",  # psycopg2 itself decodes by what it asked for
+                keepalives_idle=IDLE,
+                keepalives_interval=INTERVAL,
+                keepalives_count=PROBES,
+                tcp_user_timeout=MILLISECONDS_SILENT,
+                # Said even where it says nothing: else libpq takes PGOPTIONS.
+                options=parameters(url, name).get("options", ""),
+            )
+        connection.autocommit = True
+        _set_up(connection, name)
+    except psycopg2.Error as error:
+        if connection is not None:
+            connection.close()
         raise unreachable(url, name, error, was_reached=url in _reached) from None
     _reached.add(url)
     connection.autocommit = autocommit
@@ -123,9 +141,9 @@ def _connection(url: str, name: str, purpose: str | None = None) -> Iterator[Con
 
     A small day is dozens of tasks of a few milliseconds each, and a new connection takes as long as one of them.
     """
-    key = (url, purpose or name)
-    connection, used = _idle.pop(key, (None, 0.0))
-    if connection is None or (time.monotonic() - used > SECONDS_TRUSTED and not _answers(connection)):
+    key = (url, name, purpose or name)
+    connection = _idle.pop(key, None)
+    if connection is None or not _is_ready_again(connection, name):
         connection = connect(url, name, purpose=purpose, autocommit=True)
     try:
         with refusals(name):
@@ -134,37 +152,43 @@ def _connection(url: str, name: str, purpose: str | None = None) -> Iterator[Con
         connection.close()
         raise
     connection.autocommit = True
-    _idle[key] = connection, time.monotonic()
+    _idle[key] = connection
     while len(_idle) > MOST_IDLE:
-        _idle.pop(next(iter(_idle)))[0].close()
+        _idle.pop(next(iter(_idle))).close()
 
 
 # The servers that let this command in, by URL. One that then does not answer is likely to come back.
 _reached: set[str] = set()
-# Idle connections by URL and purpose, each with the time of its last use, the least recently used first.
-_idle: dict[tuple[str, str], tuple[Connection, float]] = {}
+# Idle connections by URL, name and purpose, the least recently used first.
+_idle: dict[tuple[str, str, str], Connection] = {}
 _inherited: list[Connection] = []
 MOST_IDLE = 4
-SECONDS_TRUSTED = 1  # after this, an idle connection is tried before it is used
 
 
 def _leave_to_parent() -> None:
     """In a forked worker: its parent's connections are neither used nor closed."""
-    _inherited.extend(connection for connection, _ in _idle.values())
+    _inherited.extend(_idle.values())
     _idle.clear()
 
 
 os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def _answers(connection: Connection) -> bool:
-    """Whether a connection that lay idle still answers: its server may have been restarted."""
+def _is_ready_again(connection: Connection, name: str) -> bool:
+    """Whether a connection that lay idle is set up again: it was reset, and its server may have been restarted."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("select")
+        _set_up(connection, name)
     except psycopg2.Error:
+        connection.close()
         return False
     return True
+
+
+def _set_up(connection: Connection, name: str) -> None:
+    """Sets what every session is set to, in one round trip. The connection commits by itself."""
+    wanted = {**SESSION, **(ALL_ROWS if name in READ_WHOLE else {})}
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(f"set {setting} = '{value}'" for setting, value in wanted.items()))
 
 
 def rows(cursor: Cursor, query: str | sql.Composable, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
@@ -216,6 +240,12 @@ class _Raw(io.RawIOBase):
     def write(self, data: Any) -> int:
         self.sink.write(data)
         return len(data)
+
+
+def _is_embedded(url: str, name: str) -> bool:
+    """Whether the server is an embedded one, as those are that are called so before services.json knows their port."""
+    host, port = address(url, name)
+    return name == "embedded" or (port.isdecimal() and listener.service_at(host, int(port)) == "postgresql")
 
 
 def _require_ours(url: str, name: str) -> None:

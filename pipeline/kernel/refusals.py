@@ -12,7 +12,7 @@ import psycopg2.extensions
 
 from pipeline.kernel import config, listener, server_log
 from pipeline.kernel.declaration import declared
-from pipeline.kernel.errors import ConfigError, DatabaseError, ServiceDown, ServiceLost, StatementLost
+from pipeline.kernel.errors import ConfigError, DatabaseError, RowsHidden, ServiceDown, ServiceLost, StatementLost
 from pipeline.kernel.settings import Settings
 
 # SQLSTATEs of what may pass by itself: class 08 is lost connections, 57P01 to 57P03 a server that is restarted.
@@ -21,6 +21,8 @@ MAY_PASS = re.compile("08...|40001|40P01|55P03|57P0[123]|53300")
 WILL_PASS = re.compile(
     "starting up|shutting down|not yet accepting|in recovery mode|too many (clients|connections)|connection slots"
 )
+# The function of PostgreSQL that refuses to leave rows out where row_security is off.
+HIDES_ROWS = "check_enable_rls"
 # Classes of errors whose messages quote the rows they are about: data exceptions, violated constraints.
 QUOTING = ("22", "23")
 
@@ -71,6 +73,13 @@ def unreachable(url: str, name: str, error: Exception, *, was_reached: bool) -> 
 
 def _refused(name: str, error: psycopg2.Error) -> DatabaseError:
     diag, code = error.diag, error.pgcode or ""
+    if diag.source_function == HIDES_ROWS:  # of its message, which may be in any language, only the name is taken
+        table = re.search('"(.+)"', diag.message_primary or "")
+        return RowsHidden(
+            f"read {table[1] if table else 'a table'} in the {name} database",
+            "row-level security hides rows of it from the role",
+            "give the role the attribute BYPASSRLS, or in the table's place a view of a role that sees all rows",
+        )
     where = ".".join(part for part in (diag.schema_name, diag.table_name, diag.column_name) if part)
     words = diag.message_primary if code[:2] not in QUOTING else None
     because = words or type(error).__name__ + (f" in {where}" if where else "")

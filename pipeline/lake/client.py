@@ -44,6 +44,7 @@ def _client(s3: config.S3, seconds_to_connect: float) -> "S3Client":
 
     # What boto3 calls the timeout of a connection also bounds how long a part may be on its way out to a slow network.
     # The two checksum settings: servers other than AWS fail ranged reads with the newer defaults.
+    # No proxy, which botocore would take from the environment, stands before the embedded S3.
     options = Config(
         connect_timeout=seconds_to_connect,
         read_timeout=SECONDS_TO_WAIT,
@@ -51,6 +52,7 @@ def _client(s3: config.S3, seconds_to_connect: float) -> "S3Client":
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         s3={"addressing_style": "path"} if s3.endpoint else {},
+        proxies={} if s3.endpoint else None,
     )
     where: dict[str, Any] = {}
     if s3.endpoint:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from pipeline.kernel import basic_auth
+from pipeline.kernel import basic_auth, shell
 from pipeline.services.access import RISK_USER
 from pipeline.services.luigid_service import CHECKOUT
 from pipeline.services.service import Service, http_request
@@ -23,7 +23,8 @@ class Risk(Service):
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts the service."""
-        return self.spawn([sys.executable, "-m", PROGRAM, str(self.access.path)], cwd=CHECKOUT)
+        command = [sys.executable, "-m", PROGRAM, str(self.access.path)]
+        return self.spawn(command, cwd=CHECKOUT, env=shell.without_servers())
 
     def lets_in(self) -> bool:
         """Whether the service lets us in; one with another services.json has another password."""

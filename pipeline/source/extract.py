@@ -90,7 +90,6 @@ def write(
 
     Raises NothingNew, and has written nothing, where there is no row and the window may not be empty.
     """
-    _speak_utf8(cursor)
     columns = read_columns(cursor, table)
     data = f"data.csv.{settings.compression}"
     with lake.upload(f"{where}/{data}") as upload:
@@ -133,14 +132,6 @@ def _copy_out(cursor: Cursor, table: SourceTable, query: sql.Composable, sink: W
             "it holds a text that cannot be written in UTF-8",
             "fix the text in the source, or give the source a view of that name that does",
         ) from None
-
-
-def _speak_utf8(cursor: Cursor) -> None:
-    """Has the source hand out its texts in UTF-8, whatever its database is encoded in."""
-    cursor.connection.set_client_encoding("UTF8")
-    # psycopg2 takes its word for what was set before, and an idle connection was reset since.
-    if cursor.connection.get_parameter_status("client_encoding") != "UTF8":
-        cursor.execute("set client_encoding to 'UTF8'")
 
 
 def _query(table: SourceTable, columns: list[Column], window: Window, zone: str) -> sql.Composable:

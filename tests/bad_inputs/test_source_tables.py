@@ -12,7 +12,7 @@ from unconstrained import without_constraints
 
 from pipeline.catalog import SOURCE_TABLES, USER_PURCHASE
 from pipeline.kernel import postgres
-from pipeline.kernel.errors import BadExtract, SchemaDrift
+from pipeline.kernel.errors import BadExtract, RowsHidden, SchemaDrift
 from pipeline.source.columns import read_columns
 
 ODD = "\"; drop table ops.orders; --\n,%s 'é"
@@ -149,3 +149,15 @@ def test_a_text_that_is_in_no_known_encoding_is_refused_by_its_table(encoded: Wo
     with pytest.raises(BadExtract, match=r"ops\.suppliers, because it holds a text that cannot be written in UTF-8"):
         load(encoded)
     assert encoded.warehouse("select to_regclass('stage.suppliers') is null") == [(True,)]
+
+
+def test_a_table_of_which_row_level_security_hides_rows_is_refused_by_name(source: World) -> None:
+    """Read as it shows itself, the extract would lack rows for good."""
+    source.source("create policy part on ops.suppliers for select to etl_extract using (supplier_id = 1)")
+    source.source("alter table ops.suppliers enable row level security")
+    try:
+        because = "cannot read suppliers in the operational database, because row-level security hides rows"
+        with settings_of(source), pytest.raises(RowsHidden, match=because):
+            extract_date(source, date(9), ["ops.suppliers"])
+    finally:
+        source.source("alter table ops.suppliers disable row level security; drop policy part on ops.suppliers")

@@ -97,11 +97,16 @@ def test_what_postgresql_refuses_is_told_apart_by_its_code(warehouse_url: str, c
 
 
 def test_a_lost_connection_may_pass(world: World) -> None:
-    with postgres.session(world.warehouse_url, "warehouse"):
-        pass  # a connection that the next one takes without a look
-    kill_sessions(world)
     with pytest.raises(StatementLost), postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-        cursor.execute("select")
+        cursor.execute(f"select {kill_sessions(world)}")
+
+
+def test_a_connection_that_was_lost_while_it_lay_idle_is_made_again(world: World) -> None:
+    with postgres.session(world.warehouse_url, "warehouse"):
+        pass
+    kill_sessions(world)
+    with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
+        assert postgres.value(cursor, "select 1") == 1
 
 
 def test_a_copy_whose_connection_is_lost_may_pass(world: World) -> None:
@@ -203,10 +208,11 @@ def held(world: World, name: str) -> Iterator[None]:
         yield
 
 
-def kill_sessions(world: World) -> None:
-    """Ends all connections of the pipeline to the warehouse."""
+def kill_sessions(world: World) -> int:
+    """Ends all connections of the pipeline to the warehouse; returns how many."""
     with postgres.session(admin_url(world.home), "tests") as cursor:
         cursor.execute(KILL, (database_of(world.warehouse_url),))
+        return int(cursor.rowcount)
 
 
 @contextmanager

@@ -174,6 +174,16 @@ def test_fresh_services_let_in_who_knows_their_secrets(running_home: Path) -> No
     assert risk_scores(access(running_home)["risk_api_url"]) == (200, [])
 
 
+def test_services_start_whatever_the_shell_says_to_all_programs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PGSSLMODE": "require", "PGSERVICE": "nowhere", "PGTZ": "Mars/Olympus"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert {state.state for state in services.up(home)} == {"started"}
+    assert risk_scores(access(home)["risk_api_url"]) == (200, [])  # it asked the shop's database
+    assert {state.state for state in services.up(home)} == {"running"}
+
+
 @pytest.mark.parametrize("url", ["simulator_url", "warehouse_url", "superset_metadata_url"])
 def test_the_owner_of_a_database_creates_what_it_wants_there(running_home: Path, url: str) -> None:
     assert query(running_home, "select has_schema_privilege('public', 'create')", url) == (True,)
