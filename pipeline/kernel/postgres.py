@@ -41,6 +41,9 @@ SESSION = {
     "array_nulls": "on",
     "standard_conforming_strings": "on",
     "quote_all_identifiers": "off",
+    # A session waits, holding its locks, while the load works with the other database or with the lake.
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
     # A server notices within seconds that its client was killed, and lets go of its locks.
     "client_connection_check_interval": "2s",
     "tcp_keepalives_idle": str(IDLE),

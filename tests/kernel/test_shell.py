@@ -29,6 +29,8 @@ DEFAULTS = {
     "array_nulls": "off",
     "standard_conforming_strings": "off",
     "quote_all_identifiers": "on",
+    "idle_in_transaction_session_timeout": "1h",
+    "idle_session_timeout": "1h",
 }
 # The last: how a source's column is called is a text too.
 TEXTS = r"""
@@ -73,13 +75,15 @@ def test_values_are_written_the_same_whatever_shell_role_and_database_say(
     for _ in range(2):  # then the same connection again
         with postgres.session(url, name) as cursor:
             assert postgres.rows(cursor, TEXTS) == [EXPECTED]
-            cursor.execute("set datestyle = German; set timezone = 'Asia/Tokyo'")
+            cursor.execute("set datestyle = German; set timezone = 'Asia/Tokyo'; set idle_session_timeout = '1h'")
         with postgres.transaction(url, name) as cursor:
             assert postgres.rows(cursor, TEXTS) == [EXPECTED]
             cursor.execute("set bytea_output = escape; set client_encoding = LATIN1")
     with postgres.session(url, name) as cursor:
         for setting, wanted in postgres.SESSION.items():
-            assert postgres.value(cursor, f"show {setting}") == wanted or setting.startswith("tcp_")
+            assert postgres.value(cursor, f"show {setting}") == wanted or setting.startswith(("tcp_", "idle_"))
+        assert postgres.value(cursor, "show idle_in_transaction_session_timeout") == "0"
+        assert postgres.value(cursor, "show idle_session_timeout") == "0"
 
 
 def test_what_a_session_is_set_to_takes_one_round_trip(world: World) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support.databases import admin_url, database_of, run
 from support.loads import create_warehouse, extract_date, load_stages
 from support.shop import add_order, at, date, insert, open_shop, update
 from support.world import World
@@ -19,6 +20,8 @@ FOUND = """
 select table_name, missing, changed, vanished, dwh_missing, dwh_changed, dwh_vanished from etl.reconciliation
 where missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished > 0
 """
+
+WAITED_LITTLE = "select clock_timestamp() < state_change + interval '50 ms' from pg_stat_activity where pid = %s"
 
 
 @pytest.fixture
@@ -160,6 +163,30 @@ def test_a_difference_is_found_in_whichever_bucket_its_key_falls(world: World) -
         found = compare(source, warehouse, table)
     assert found.changed == [(key,) for key in keys]
     assert (found.missing, found.vanished) == ([], [])
+
+
+def test_limits_and_formats_that_databases_set_make_no_difference(world: World) -> None:
+    """A comparison waits in its transaction for the other server, and both servers hash what they write."""
+    for role, url, setting in (
+        ("etl_load", world.warehouse_url, "idle_in_transaction_session_timeout = '25ms'"),
+        ("etl_extract", world.operational_url, "bytea_output = escape"),
+    ):
+        run(admin_url(world.home), f"alter role {role} in database {database_of(url)} set {setting}")
+    open_shop(world)
+    world.source("alter table ops.suppliers add logo bytea default '\\x00ff'")
+    create_warehouse(world)
+    table = SOURCE_TABLES["ops.suppliers"]
+    extract_date(world, DAY, [table.name])
+    load_stages(world, DAY, [table.name])
+    with (
+        postgres.session(world.operational_url, "operational") as source,
+        postgres.transaction(world.warehouse_url, "warehouse") as warehouse,
+    ):
+        pid = postgres.value(warehouse, "select pg_backend_pid()")
+        while run(admin_url(world.home), WAITED_LITTLE, (pid,)) == [(True,)]:
+            pass
+        found = compare(source, warehouse, table)
+    assert (found.missing, found.changed, found.vanished) == ([], [], [])
 
 
 def key_in(bucket: int) -> int:
