@@ -19,7 +19,7 @@ import sys
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import encrypt_password, make_dsn, parse_dsn
 
-from pipeline.kernel import limits, postgres
+from pipeline.kernel import limits, logins, postgres
 from pipeline.kernel.errors import ConfigError, OceanError, ServiceDown
 from pipeline.kernel.postgres import qualified, sql
 
@@ -78,6 +78,8 @@ def _parts(name: str, url: str, *needed: str) -> dict[str, str]:
         parts: dict[str, str] = parse_dsn(url)
     except postgres.Error:
         parts = {}
+    if logins.is_cut_database(url, parts.get("host", ""), parts.get("port", "")):
+        raise ConfigError(f"read {name}", "its password may end early", f"correct it; {logins.ESCAPED}")
     if missing := [key for key in needed or ("host", "user", "password", "dbname") if not parts.get(key)]:
         raise ConfigError(
             f"read {name}",

@@ -12,7 +12,7 @@ from typing import Any
 import tenacity
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.kernel import listener
+from pipeline.kernel import listener, logins
 from pipeline.kernel.errors import BadAnswer, ConfigError, ServiceDown
 from pipeline.kernel.http import Again, HTTPResponse, Url, exchange, parsed, said
 from pipeline.kernel.rejected import Rejected, Rejections, storable
@@ -59,7 +59,7 @@ def fetch(
         raise ConfigError(
             "use RISK_API_URL",
             "it is not of the form http://user:password@host:port/path",
-            "correct it; special characters of a user or a password are written %XX",
+            f"correct it; {logins.ESCAPED}",
         )
     request = _Request(parts, connect, read, deadline, longest)
     retrying = tenacity.Retrying(

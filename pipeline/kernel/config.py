@@ -87,7 +87,8 @@ def _value(setting: Setting, otherwise: str = "") -> Any:
         return setting.parse(text)
     except ValueError as error:
         raise ConfigError(
-            f"use the setting {setting.name}" + ("" if setting.is_secret else f" = {text!r}"),
+            # Before an @ there may be a key or a password.
+            f"use the setting {setting.name}" + ("" if setting.is_secret or "@" in text else f" = {text!r}"),
             str(error),
             f"correct {f'{setting.environment}, or' if setting.is_secret else 'it in'} luigi.cfg, [{SECTION}]",
         ) from None

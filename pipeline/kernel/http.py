@@ -17,7 +17,7 @@ from urllib3.exceptions import TimeoutError as SlowServer
 from urllib3.response import HTTPResponse
 from urllib3.util import Url, parse_url
 
-from pipeline.kernel import basic_auth
+from pipeline.kernel import basic_auth, logins
 
 __all__ = ["Again", "HTTPResponse", "Url", "exchange", "parsed", "said"]
 
@@ -31,7 +31,9 @@ class Again(Exception):
 
 
 def parsed(url: str) -> Url | None:
-    """The parts of a URL of HTTP; None for any other text."""
+    """The parts of a URL of HTTP; None for any other text, and where the login may not be what it was meant to be."""
+    if logins.is_cut(url):
+        return None
     try:
         found = parse_url(url)
     except LocationParseError:

@@ -5,12 +5,12 @@ None of them shows a password, or the values of rows that PostgreSQL's own messa
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg2
 import psycopg2.extensions
 
-from pipeline.kernel import config, listener, server_log
+from pipeline.kernel import config, listener, logins, server_log
 from pipeline.kernel.declaration import declared
 from pipeline.kernel.errors import ConfigError, DatabaseError, RowsHidden, ServiceDown, ServiceLost, StatementLost
 from pipeline.kernel.settings import Settings
@@ -38,14 +38,16 @@ def refusals(name: str) -> Iterator[None]:
 
 def parameters(url: str, name: str) -> dict[str, str]:
     """What the URL of a database says, by libpq's names. Raises ConfigError for one that cannot be read."""
-    try:
-        return dict(psycopg2.extensions.parse_dsn(url))
-    except psycopg2.ProgrammingError:  # its message quotes the URL, and with it the password
+    found: dict[str, str] | None = None
+    with suppress(psycopg2.ProgrammingError):  # its message quotes the URL, and with it the password
+        found = dict(psycopg2.extensions.parse_dsn(url))
+    if found is None or logins.is_cut_database(url, found.get("host", ""), found.get("port", "")):
         raise ConfigError(
             f"read the URL of the {name} database",
             "it is not of the form postgresql://user:password@host:port/database",
-            f"correct {_variable(name)}; special characters of a password are written %XX",
-        ) from None
+            f"correct {_variable(name)}; {logins.ESCAPED}",
+        )
+    return found
 
 
 def address(url: str, name: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from pipeline.kernel import config, listener
+from pipeline.kernel.errors import ConfigError
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -63,6 +64,12 @@ def _client(s3: config.S3, seconds_to_connect: float) -> "S3Client":
             "region_name": "us-east-1",
         }
     client = cast("S3Client", _session().create_client("s3", config=options, **where))
+    if "@" in client.meta.endpoint_url:  # which errors show
+        raise ConfigError(
+            "use the endpoint of S3",
+            "there is a user or a password in its URL",
+            "take them out of AWS_ENDPOINT_URL; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, say them",
+        )
 
     def note_answer(response: object, caught_exception: Exception | None, **_: object) -> None:
         # An endpoint that never answered is not tried again: that it is down must be said at once.

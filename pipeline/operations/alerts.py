@@ -72,11 +72,11 @@ def post(url: str, body: bytes) -> None:
     """
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
-    from pipeline.kernel import http
+    from pipeline.kernel import http, logins
 
     where = http.parsed(url)
     if where is None:
-        raise _undelivered("it is no URL of HTTP")
+        raise _undelivered(f"it is no URL of HTTP, in which {logins.ESCAPED}")
 
     def send() -> None:
         with http.exchange("POST", where, headers=JSON, body=body, **SECONDS) as answer:

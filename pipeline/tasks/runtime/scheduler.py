@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.error import HTTPError
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, unquote, urlencode, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 from luigi.configuration import get_config
@@ -21,7 +21,7 @@ from luigi.interface import core
 from luigi.rpc import RemoteScheduler
 from luigi.scheduler import DISABLED, DONE, FAILED, PENDING, UNKNOWN
 
-from pipeline.kernel import basic_auth, config, listener
+from pipeline.kernel import basic_auth, config, listener, logins
 from pipeline.kernel.errors import ConfigError, OceanError, ServiceDown
 from pipeline.kernel.listener import LOOPBACK
 
@@ -175,8 +175,9 @@ class _Fetcher:
 def _address(url: str) -> tuple[str, tuple[str, str] | None]:
     """The URL without what is secret in it, and the login: of the URL, the embedded luigid or the environment."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError("use luigid", "its URL is not of the form http://host:port", "correct --scheduler-url")
+    if parts.scheme not in ("http", "https") or not parts.hostname or logins.is_cut(url) or not _has_port(parts):
+        because = "its URL is not of the form http://user:password@host:port"
+        raise ConfigError("use luigid", because, f"correct --scheduler-url; {logins.ESCAPED}")
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if parts.username:
         return plain, (unquote(parts.username), unquote(parts.password or ""))
@@ -184,6 +185,14 @@ def _address(url: str) -> tuple[str, tuple[str, str] | None]:
         return plain, (config.LUIGID_USER, config.embedded("luigid_password"))
     password = os.environ.get("OCEAN_LUIGID_PASSWORD")
     return plain, (config.LUIGID_USER, password) if password else None
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether the port is a number, or left out."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 def _without(params: Mapping[str, str], names: Any) -> dict[str, str]:
