@@ -44,7 +44,7 @@ def _default_home() -> Path:
 def _lake_url(text: str) -> str:
     if not text.startswith("s3://") or not text[5:].strip("/"):
         raise ValueError("it is not of the form s3://bucket/prefix")
-    if sign := next((sign for sign in "@" if sign in text), ""):
+    if sign := next((sign for sign in "@?#" if sign in text), ""):
         raise ValueError(f"it has the sign {sign}, which is no part of s3://bucket/prefix")
     return text.rstrip("/")
 

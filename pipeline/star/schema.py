@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.catalog import DIMENSIONS, FACTS, LAYERS, TASKS, VENDOR_FEEDS
 from pipeline.kernel import locks, new_columns, postgres, sql_files
-from pipeline.kernel.errors import CannotUpgrade
+from pipeline.kernel.errors import CannotUpgrade, ConfigError
 from pipeline.kernel.postgres import Cursor, sql
 from pipeline.star import watermarks
 from pipeline.vendors import stage_table
@@ -28,8 +28,10 @@ def create(cursor: Cursor, **variables: Any) -> list[str]:
     A new warehouse needs none of them, and all are recorded as not applied. A rerun makes the views again and changes
     nothing else.
 
-    Raises CannotUpgrade where a migration was applied that is not here, or not the same.
+    Raises CannotUpgrade where a migration was applied that is not here, or not the same, and ConfigError in a database
+    that cannot hold every text.
     """
+    _require_utf8(cursor)
     is_new = postgres.value(cursor, "select to_regclass('etl.marker') is null")
     migrations = pending(cursor)
     _wait_for_loads(cursor)
@@ -81,6 +83,17 @@ def _task_layers() -> sql.Composed:
     """The layers of the tasks as a relation, each layer with its place before its name."""
     rows = [(task, f"{LAYERS.index(moves.layer) + 1} {moves.layer}") for task, moves in TASKS.items()]
     return sql.SQL("(values {})").format(sql.SQL(", ").join(map(sql.Literal, rows)))
+
+
+def _require_utf8(cursor: Cursor) -> None:
+    """Returns in a database that holds every text a source may have. In others a load would blame its good extract."""
+    [(database, encoding)] = postgres.rows(cursor, "select current_database(), current_setting('server_encoding')")
+    if encoding != "UTF8":
+        raise ConfigError(
+            f"create the warehouse in the database {database}",
+            f"its encoding is {encoding}, which does not hold every text of the source",
+            "create a database with `encoding 'UTF8' template template0`, and name it in WAREHOUSE_URL",
+        )
 
 
 def _wait_for_loads(cursor: Cursor) -> None:

@@ -45,6 +45,8 @@ def test_a_foreign_source_is_not_simulated_unless_asked_for(monkeypatch: pytest.
     [
         ("LAKE_URL", "http://bucket"),
         ("LAKE_URL", "s3://"),
+        ("LAKE_URL", "s3://bucket/pre#fix"),
+        ("LAKE_URL", "s3://bucket/prefix#"),
         ("OCEAN_SIMULATE", "maybe"),
         ("OCEAN_WATERMARK_LAG", "-1"),
         ("OCEAN_COMPRESSION", "zip"),
@@ -55,6 +57,12 @@ def test_a_foreign_source_is_not_simulated_unless_asked_for(monkeypatch: pytest.
 def test_a_value_that_cannot_be_understood_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=f"cannot use the setting .*{value}"):
+        config.settings()
+
+
+def test_a_lake_of_which_a_part_would_be_cut_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_URL", "s3://bucket/prefix?version=2")
+    with pytest.raises(ConfigError, match=r"because it has the sign \?, which is no part of s3://bucket/prefix"):
         config.settings()
 
 

@@ -1,11 +1,13 @@
 """A warehouse of an earlier version is upgraded in place: it then is what a new one is, and goes on as that does."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import shop
+from support.databases import admin_url, login, run
 from support.loads import create_warehouse, locks_waited_for
 from support.world import World, Worlds
 
@@ -152,3 +154,20 @@ def test_a_migration_that_was_changed_after_it_ran_is_refused(world: World) -> N
 def test_migrations_are_numbered_without_gaps() -> None:
     numbers = [int(path.removeprefix("migrations/")[:4]) for path in sql_files.files("migrations")]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_does_not_hold_every_text_is_refused_before_anything_is_made(
+    worlds: Worlds, encoding: str
+) -> None:
+    """A load would find out at the first text of another script, and blame the extract that holds it."""
+    world = worlds.new()
+    name = f"warehouse_in_{encoding.lower()}"
+    admin = admin_url(world.home)
+    options = f"owner etl_load template template0 encoding '{encoding}' locale_provider libc locale 'C'"
+    run(admin, f"create database {name} {options}")
+    worlds.databases.append(name)
+    found = replace(world, warehouse_url=login(world.home, "warehouse_url", name))
+    said = found.luigi("CreateWarehouse", expect=TASK_FAILED)
+    assert f"cannot create the warehouse in the database {name}, because its encoding is {encoding}, which" in said
+    assert run(found.warehouse_url, "select to_regnamespace('etl') is null") == [(True,)]
