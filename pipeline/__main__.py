@@ -1,14 +1,13 @@
 """The command `python -m pipeline`."""
 
 import argparse
-import datetime as dt
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 from pipeline import services
-from pipeline.kernel import config, postgres
+from pipeline.kernel import clock, config, postgres
 from pipeline.kernel.errors import OceanError, printable
 from pipeline.operations import findings, status, status_text
 from pipeline.operations.state import ERROR, WARN, Finding, Status
@@ -41,7 +40,7 @@ def _warehouse(days: int) -> Status:
     try:
         settings = config.settings()
         with postgres.session(settings.warehouse_url, "warehouse", purpose="status") as cursor:
-            found = status.read(cursor, dt.datetime.now(dt.UTC), days, settings)
+            found = status.read(cursor, clock.now(), days, settings)
             found.findings += findings.prepared(cursor, "warehouse")
             return found
     except OceanError as error:

@@ -7,7 +7,7 @@ import sys
 import luigi
 
 from pipeline import services
-from pipeline.kernel import config, postgres
+from pipeline.kernel import clock, config, postgres
 from pipeline.kernel.errors import OceanError
 from pipeline.operations import summary
 from pipeline.tasks.daily import LoadHistory
@@ -30,7 +30,7 @@ def main() -> int:
     )
     for variable in (*foreign, *(name for name in os.environ if name.startswith("SUPERSET_"))):
         os.environ.pop(variable, None)
-    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    yesterday = clock.today() - dt.timedelta(days=1)
     try:
         opened_on = _opened_on() or _opening(yesterday)
         os.environ["OCEAN_SHOP_OPENED_ON"] = str(opened_on)
@@ -77,7 +77,7 @@ def _say_where() -> None:
     print(
         f"Connection strings are in {home / 'services.json'}; `make status` and `make down` do what they say.\n"
         "Load a day yourself: .venv/bin/luigi --module pipeline DailyWarehouseLoad --date "
-        f"{dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)}"
+        f"{clock.today() - dt.timedelta(days=1)}"
     )
 
 

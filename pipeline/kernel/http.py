@@ -17,7 +17,7 @@ from urllib3.exceptions import TimeoutError as SlowServer
 from urllib3.response import HTTPResponse
 from urllib3.util import Url, parse_url
 
-from pipeline.kernel import basic_auth, logins
+from pipeline.kernel import basic_auth, clock, logins
 
 __all__ = ["Again", "HTTPResponse", "Url", "exchange", "parsed", "said"]
 
@@ -128,4 +128,4 @@ def _retry_after(text: str) -> float:
         at = email.utils.parsedate_to_datetime(text)
     except ValueError:
         return 0
-    return (at.replace(tzinfo=at.tzinfo or dt.UTC) - dt.datetime.now(dt.UTC)).total_seconds()
+    return (at.replace(tzinfo=at.tzinfo or dt.UTC) - clock.now()).total_seconds()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pipeline.kernel import config
+from pipeline.kernel import clock, config
 from pipeline.kernel.errors import ServiceDown, ServiceLost
 from pipeline.kernel.streams import Closable
 from pipeline.lake.client import client_of, was_reached
@@ -187,7 +187,7 @@ class Lake:
         """What a request says to lock the object that it writes; nothing where it is not to be locked."""
         if not self.lock_days or not key.startswith(LOCKED):
             return {}
-        until = dt.datetime.now(dt.UTC) + dt.timedelta(days=self.lock_days)
+        until = clock.now() + dt.timedelta(days=self.lock_days)
         return {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
 
     def _key(self, key: str) -> str:
@@ -224,7 +224,7 @@ def _skew(response: "ClientErrorResponse") -> str:
     """How far the clocks of S3 and of this machine are apart, where S3 for that reason takes no signature of ours."""
     said = response["ResponseMetadata"]["HTTPHeaders"].get("date", "")
     with contextlib.suppress(ValueError, TypeError):  # no date, or one without a zone
-        apart = abs(dt.datetime.now(dt.UTC) - email.utils.parsedate_to_datetime(said))
+        apart = abs(clock.now() - email.utils.parsedate_to_datetime(said))
         if apart > MOST_SKEW:
             return f", and its clock is {str(apart).partition('.')[0]} from the one of this machine, which must be set"
     return ""

@@ -7,7 +7,7 @@ from pipeline.kernel.errors import BadExtract, SourceUnsafe
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake import forms, seals
 from pipeline.lake.objects import Lake
-from pipeline.source import clock
+from pipeline.source import source_clock
 from pipeline.source.instants import BEGINNING, before, end_of, instant, to_watermark
 from pipeline.source.layout import FOLDER
 
@@ -76,7 +76,7 @@ def _safe(cursor: Cursor, end: dt.datetime, lag: dt.timedelta, floor: str) -> st
             "point OPERATIONAL_URL at the primary",
         )
     # The clock first: a transaction that begins after this reading begins after the bound.
-    now = clock.now(cursor)
+    now = source_clock.now(cursor)
     hidden = postgres.value(cursor, HIDDEN_TRANSACTIONS)
     if hidden:
         raise SourceUnsafe(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.catalog import SourceTable
-from pipeline.kernel import postgres
+from pipeline.kernel import clock, postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
@@ -110,7 +110,7 @@ def write(
         rows=rows,
         bytes=sink.bytes,
         sha256=sink.digest,
-        extracted_at=dt.datetime.now(dt.UTC).isoformat(),
+        extracted_at=clock.now().isoformat(),
         condition=window.condition.as_string(cursor) if window.condition else None,
         folder=where,
     )

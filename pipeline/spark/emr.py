@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_attempt, wait_random_exponential
 from tenacity.wait import wait_base
 
-from pipeline.kernel import config
+from pipeline.kernel import clock, config
 from pipeline.kernel.errors import ConfigError, ServiceDown, SparkFailed
 from pipeline.lake import folders
 from pipeline.lake.objects import Lake
@@ -78,7 +78,7 @@ class EmrEngine:
 
     def _own_clusters(self, run: EmrRun) -> list[str]:
         """The clusters that were started for this run, the newest first."""
-        since = dt.datetime.now(dt.UTC) - dt.timedelta(days=DAYS_TO_LOOK_BACK)
+        since = clock.now() - dt.timedelta(days=DAYS_TO_LOOK_BACK)
         found = self._ask(
             lambda: [
                 cluster

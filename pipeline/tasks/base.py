@@ -19,6 +19,7 @@ from pipeline.kernel.errors import OceanError, printable, reason
 from pipeline.kernel.postgres import Cursor
 from pipeline.kernel.retries import patiently
 from pipeline.tasks.runtime import seam, under_way
+from pipeline.tasks.runtime.day_parameter import day_parameter
 from pipeline.tasks.runtime.targets import Marker
 
 logger = logging.getLogger("luigi-interface")
@@ -35,7 +36,7 @@ class OceanTask(luigi.Task):
 class DatedTask(OceanTask):
     """A task of one date (UTC). `rows` and `bytes` are what its run moved, for the run log and the summary."""
 
-    date = luigi.DateParameter(description="the day whose changes are loaded, YYYY-MM-DD (UTC)")
+    date = day_parameter(description="the day whose changes are loaded, YYYY-MM-DD (UTC)")
 
     rows: int | None = None
     bytes: int | None = None

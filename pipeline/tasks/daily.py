@@ -24,6 +24,7 @@ from pipeline.tasks.load_table import LoadDimension, LoadFact, LoadStage, feed_t
 from pipeline.tasks.load_user_behavior import LoadUserBehavior
 from pipeline.tasks.reconcile_source import ReconcileSource
 from pipeline.tasks.runtime import under_way
+from pipeline.tasks.runtime.day_parameter import day_parameter
 from pipeline.tasks.simulate import knows_opening
 
 
@@ -102,7 +103,7 @@ class LoadHistory(DatedTask):
     luigi --module pipeline LoadHistory --start 2024-11-01 --date 2026-11-19 --local-scheduler
     """
 
-    start = luigi.DateParameter(description="the first day of the span, YYYY-MM-DD")
+    start = day_parameter(description="the first day of the span, YYYY-MM-DD")
 
     def requires(self) -> Iterable[luigi.Task]:
         """All reviews at once, so that Spark starts once and not for every date."""

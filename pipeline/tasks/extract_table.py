@@ -9,7 +9,7 @@ from functools import cache
 import luigi
 
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.kernel import locks, postgres
+from pipeline.kernel import clock, locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
@@ -61,7 +61,7 @@ class ChooseBound(DatedTask):
         """The end of the date; where business is simulated, of the last day that is over: the rest is yet to come."""
         end = instants.end_of(self.date)
         if settings().simulate:
-            end = min(end, instants.end_of(dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)))
+            end = min(end, instants.end_of(clock.today() - dt.timedelta(days=1)))
         return end
 
 

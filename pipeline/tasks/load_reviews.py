@@ -20,6 +20,7 @@ from pipeline.lake.parquet import ParquetCsv
 from pipeline.tasks.base import OceanTask, WaitingTask, held_back, retried, show
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.load_feed import DeliveredTask, deliveries, list_again
+from pipeline.tasks.runtime.day_parameter import day_parameter
 from pipeline.tasks.simulate import simulated_feeds
 from pipeline.vendors.movie_review import FEED as REVIEWS
 
@@ -41,7 +42,7 @@ class ClassifyReviews(WaitingTask):
     layer, table = "extract", REVIEWS.name
 
     # Of several dates that are ready at once Luigi runs the newest, which covers all of them.
-    date = luigi.DateParameter(batch_method=max, description="the day whose reviews are classified, YYYY-MM-DD (UTC)")
+    date = day_parameter(batch_method=max, description="the day whose reviews are classified, YYYY-MM-DD (UTC)")
     classifier = luigi.ChoiceParameter(choices=CLASSIFIERS, default="auto", description="what tells good from bad")
 
     def requires(self) -> Iterable[luigi.Task]:

@@ -21,6 +21,7 @@ from pipeline.tasks.daily import DailyWarehouseLoad
 from pipeline.tasks.load_risk_scores import SOURCE as RISK_SCORES
 from pipeline.tasks.load_risk_scores import LoadRiskScores
 from pipeline.tasks.runtime import targets, under_way
+from pipeline.tasks.runtime.day_parameter import day_parameter
 
 SCHEMAS = ("delta", "stage", "work", "dwh", "mart", "etl")
 MART = "mart"
@@ -130,7 +131,7 @@ class ClearDate(OceanTask):
     luigi --module pipeline ClearDate --date 2026-11-19 --downstream --local-scheduler
     """
 
-    date = luigi.DateParameter(description="the date, YYYY-MM-DD")
+    date = day_parameter(description="the date, YYYY-MM-DD")
     downstream = luigi.BoolParameter(description="clear all later dates too")
 
     cleared: int | None = None

@@ -5,7 +5,7 @@ import datetime as dt
 import luigi
 
 from pipeline.generators.drops import partner_orders_key
-from pipeline.kernel import postgres
+from pipeline.kernel import clock, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import SimulationError
 from pipeline.lake.objects import lake
@@ -112,7 +112,7 @@ def knows_opening() -> bool:
 
 
 def _is_over(date: dt.date) -> bool:
-    return date < dt.datetime.now(dt.UTC).date()
+    return date < clock.today()
 
 
 def _require_over(date: dt.date) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, Dimension, Fact, SourceTable
-from pipeline.kernel import postgres
+from pipeline.kernel import clock, postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
@@ -260,7 +260,7 @@ def extract_again(
     source: Cursor, lake: Lake, settings: Settings, date: dt.date, found: Difference, bound: str
 ) -> Metadata:
     """Writes the rows that differ, and the keys that vanished, to the lake as a repair."""
-    at = dt.datetime.now(dt.UTC)
+    at = clock.now()
     for where in repairs.folders(lake, found.table)[-1:]:
         # After the last one, also where its machine had another clock: they are loaded in this order.
         at = max(at, order.made_at(where) + dt.timedelta(microseconds=1))

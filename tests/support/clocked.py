@@ -5,9 +5,9 @@ import sys
 
 from luigi.cmdline import luigi_run
 
-from pipeline.source import clock
+from pipeline.source import source_clock
 
 if __name__ == "__main__":
     instant = dt.datetime.fromisoformat(sys.argv[1])
-    clock.now = lambda cursor: instant
+    source_clock.now = lambda cursor: instant
     luigi_run(sys.argv[2:])

@@ -23,7 +23,7 @@ from luigi.scheduler import RUNNING
 from luigi.task import task_id_str
 from luigi.task_register import Register
 
-from pipeline.kernel import config, errors, postgres
+from pipeline.kernel import clock, config, errors, postgres
 from pipeline.kernel.errors import OceanError, reason, unexpected
 from pipeline.operations import summary
 from pipeline.operations.outcome import DAILY, DONE, Outcome, Task
@@ -174,7 +174,7 @@ def _typed() -> str:
     if program.name != "luigi":
         return ""
     with_path = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
-    return shlex.join([str(with_path), *sys.argv[1:]])
+    return shlex.join([str(with_path), *map(clock.dated, sys.argv[1:])])
 
 
 def _end(outcome: Outcome, *, tell: bool = True) -> None:

@@ -1,6 +1,5 @@
 """Writes etl.task_run: a row for every run of every task, also of those that fail, die or cannot even be scheduled."""
 
-import datetime as dt
 import json
 import logging
 import re
@@ -8,7 +7,7 @@ from collections.abc import Mapping
 
 import luigi
 
-from pipeline.kernel import postgres
+from pipeline.kernel import clock, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import OceanError, TaskDied, Transient
 
@@ -18,7 +17,7 @@ logger = logging.getLogger("luigi-interface")
 @luigi.Task.event_handler(luigi.Event.START)
 def started(task: luigi.Task) -> None:
     """Notes when a task began, to which an earlier run of it in the same process is nothing."""
-    task.started, task.error = dt.datetime.now(dt.UTC), None
+    task.started, task.error = clock.now(), None
 
 
 @luigi.Task.event_handler(luigi.Event.SUCCESS)
@@ -60,7 +59,7 @@ def interrupted(task: luigi.Task) -> None:
 
 def not_scheduled(family: str, params: Mapping[str, str], reason: str) -> None:
     """Records a task of which it could not be found out whether it is done, or what it needs."""
-    _write({"task": family, "params": json.dumps(params), "started": dt.datetime.now(dt.UTC), "error": reason})
+    _write({"task": family, "params": json.dumps(params), "started": clock.now(), "error": reason})
 
 
 def _record(task: luigi.Task, error: Exception | None) -> None:

@@ -12,7 +12,7 @@ from pipeline.kernel.config import settings
 from pipeline.kernel.errors import NotBegun
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import bounds, clock, instants
+from pipeline.source import bounds, instants, source_clock
 from pipeline.tasks.runtime.targets import LakeObject
 
 
@@ -59,7 +59,7 @@ def forget() -> None:
 @cache
 def _now() -> dt.datetime:
     with postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source:
-        return clock.now(source).astimezone(dt.UTC)
+        return source_clock.now(source).astimezone(dt.UTC)
 
 
 LEFT = """
