@@ -1,5 +1,7 @@
 """Packaging of the OceanRecords warehouse: the pipeline, its SQL, and what each part of it needs."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 # Below the next major version of each, which may break us. What is installed is what the lock files say.
@@ -42,6 +44,10 @@ EXTRAS["dev"] = [
     "types-psycopg2",
 ]
 
+# One by one: to setuptools before 62.3 a pattern with ** names no file in a folder of a folder.
+WAREHOUSE = Path(__file__).parent / "warehouse"
+SQL = [path.relative_to(WAREHOUSE).as_posix() for path in sorted(WAREHOUSE.rglob("*.sql"))]
+
 setup(
     name="oceanrecords",
     version="0.1.0",
@@ -49,7 +55,7 @@ setup(
     license="MIT",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline", "pipeline.*", "warehouse"]),
-    package_data={"": ["*.sql"], "warehouse": ["**/*.sql"], "pipeline": ["spark/scripts/*.py"]},
+    package_data={"warehouse": SQL, "pipeline": ["generators/*.sql", "spark/scripts/*.py"]},
     install_requires=[
         "boto3>=1.36,<2",
         "luigi>=3.6,<3.9",
