@@ -18,7 +18,7 @@ from pipeline.__main__ import EXIT_CODES
 from pipeline.kernel import config
 from pipeline.kernel.settings import every_setting
 from pipeline.services.__main__ import COMMANDS, EXIT_NOT_RUNNING
-from pipeline.tasks.runtime import stopping
+from pipeline.tasks.runtime import day_parameter, stopping
 from pipeline.trust import checks
 
 PAGES = [
@@ -88,10 +88,10 @@ def targets() -> set[str]:
 
 
 def exit_codes() -> set[int]:
-    """The exit codes of luigi, where a load ends by itself or is stopped."""
+    """The exit codes of luigi, where a load ends by itself or is stopped, or was typed wrong."""
     found = configparser.RawConfigParser()
     found.read(ROOT / "luigi.cfg")
-    return {0, stopping.EXIT_CODE, *map(int, found["retcode"].values())}
+    return {0, day_parameter.USAGE, stopping.EXIT_CODE, *map(int, found["retcode"].values())}
 
 
 def options(task: str) -> set[str]:
