@@ -142,7 +142,7 @@ def _reason(error: ValidationError) -> str:
 
 def _date(header: str) -> dt.datetime:
     """The instant that a header tells, but no later than now, which would keep newer answers out; else now."""
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     with contextlib.suppress(ValueError, TypeError):
         found = email.utils.parsedate_to_datetime(header)
         return min(found.replace(tzinfo=found.tzinfo or dt.UTC), now)

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pipeline.kernel import clock
 from pipeline.kernel.errors import printable
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import Lake
@@ -62,7 +63,7 @@ def of_no_feed(lake: Lake, folders: Iterable[str]) -> UnreadFiles:
 
 def last_day(date: dt.date) -> dt.date:
     """The last day that a vendor may be at: that of the load, or tomorrow's, which begins earlier in the east."""
-    return max(date, dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1))
+    return max(date, clock.today() + dt.timedelta(days=1))
 
 
 def note(cursor: Cursor, unread: Iterable[Unread]) -> None:
