@@ -56,6 +56,22 @@ class Dimension:
     counted_by: str | None = None
     reopens: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def surrogate(self) -> str:
+        """The column that facts have: `dim_customer` -> `customer_key`."""
+        return f"{self.name.removeprefix('dim_')}_key"
+
+    @property
+    def member(self) -> str:
+        """The column with the source's key, by which facts wait for a row."""
+        [column] = self.versions_of or self.key
+        return column
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether surrogate keys are drawn as rows come; those of days are the days."""
+        return self.member != self.surrogate
+
 
 @dataclass(frozen=True)
 class Fact:

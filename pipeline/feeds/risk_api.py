@@ -12,7 +12,7 @@ from typing import Any
 import tenacity
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.kernel import listener, logins
+from pipeline.kernel import clock, listener, logins
 from pipeline.kernel.errors import BadAnswer, ConfigError, ServiceDown
 from pipeline.kernel.http import Again, HTTPResponse, Url, exchange, parsed, said
 from pipeline.kernel.rejected import Rejected, Rejections, storable

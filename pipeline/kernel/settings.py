@@ -240,6 +240,12 @@ class Settings:
     max_queue_hours: float = setting(
         "24", float, "After how many hours a row in the reprocessing queue needs attention."
     )
+    queue_alarm_days: float = setting(
+        "3",
+        float,
+        "After how many days a row in the reprocessing queue needs attention no more: whoever is to know was told. It "
+        "stays in the queue, and gets its key on the day when the missing row comes.",
+    )
     max_lag_hours: float = setting(
         "36", float, "After how many hours a stage that is behind the clock needs attention."
     )

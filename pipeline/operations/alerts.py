@@ -61,7 +61,7 @@ def warnings(cursor: Cursor, seconds: float, settings: Settings) -> list[str]:
             for source, date, reason, count in postgres.rows(cursor, REJECTED, window)
         ),
         *(str(Deletion(*row)) for row in postgres.rows(cursor, DELETED, window)),
-        *(found.what for found in findings.waits_too_long(status.queue(cursor), settings.max_queue_hours)),
+        *(found.what for found in findings.waits_too_long(status.queue(cursor, settings), settings.max_queue_hours)),
     ]
 
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable, Mapping
 
-from pipeline.catalog import FEEDS, SOURCE_TABLES
+from pipeline.catalog import FACTS, FEEDS, SOURCE_TABLES
 from pipeline.kernel import postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor
@@ -24,6 +24,7 @@ from pipeline.operations.state import (
 )
 
 HOURS_AHEAD = 1  # by which the clocks of source and warehouse may differ
+OF_FEEDS = {name for name, fact in FACTS.items() if set(fact.sources) <= set(FEEDS)}
 STAGE_TABLES = {table.short: name for name, table in SOURCE_TABLES.items()}
 SHORT = {name: table.short for name, table in SOURCE_TABLES.items()}
 
@@ -45,15 +46,19 @@ def of(status: Status, loads: Mapping[dt.date, dt.datetime], now: dt.datetime, s
 
 
 def waits_too_long(waiting: Iterable[Queue], max_hours: float) -> list[Finding]:
-    """What of it has waited for more hours than that."""
+    """What of it has waited for more hours than that, and not for so long that nobody need be told again.
+
+    Vendors name customers whom the shop does not know on any day; the status lists their rows, and calls nobody.
+    """
     return [
         Finding(
             WARN,
-            f"{each.rows:,} rows of {each.fact} wait for {each.dimension}, the oldest for {each.oldest_hours:,.0f} h",
+            f"{each.recent_rows:,} rows of {each.fact} wait for {each.dimension}, the oldest for "
+            f"{each.oldest_recent_hours:,.0f} h",
             f"see that the source has these rows (etl.reprocessing_queue names them); with {each.dimension} they heal",
         )
         for each in waiting
-        if each.oldest_hours > max_hours
+        if each.oldest_recent_hours > max_hours and each.fact not in OF_FEEDS
     ]
 
 

@@ -59,12 +59,17 @@ class Watermark:
 
 @dataclass(frozen=True)
 class Queue:
-    """Rows of a fact that wait for a row of a dimension, and for how many hours the oldest does."""
+    """Rows of a fact that wait for a row of a dimension, and for how many hours the oldest does.
+
+    `recent_rows` are those of them that have not waited for longer than an alarm is of use, with the age of the oldest.
+    """
 
     fact: str
     dimension: str
     rows: int
     oldest_hours: float
+    recent_rows: int
+    oldest_recent_hours: float
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
         days=[_day(date, runs, markers, loads, under_way, is_running, settings) for date in dates],
         missing=_missing({*loads, *dates}, now),
         watermarks=_watermarks(cursor),
-        queue=queue(cursor),
+        queue=queue(cursor, settings),
         rejected=[Rejected(*row) for row in postgres.rows(cursor, REJECTED, {"from": min(dates, default=now.date())})],
         unread=_unread(cursor),
         differing=_differing(cursor),
@@ -78,9 +78,9 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
     return status
 
 
-def queue(cursor: Cursor) -> list[Queue]:
+def queue(cursor: Cursor, settings: Settings) -> list[Queue]:
     """What waits for a dimension, by fact and dimension."""
-    return [Queue(*row) for row in postgres.rows(cursor, QUEUE)]
+    return [Queue(*row) for row in postgres.rows(cursor, QUEUE, {"days": settings.queue_alarm_days})]
 
 
 def _differing(cursor: Cursor) -> list[Compared]:
@@ -198,9 +198,17 @@ order by loaded_to, table_name
 """
 # By dimension too, which mart.queue_depth does not tell.
 QUEUE = """
-select fact_table, dimension, count(*), (extract(epoch from now() - min(queued_ts)) / 3600)::float
-from etl.reprocessing_queue
-where resolved_ts is null
+with
+
+waiting as (
+    select *, queued_ts > now() - make_interval(secs => 86400 * %(days)s) as is_recent from etl.queue_count
+)
+
+select
+    fact_table, dimension, sum(waiting_rows)::bigint, (extract(epoch from now() - min(queued_ts)) / 3600)::float,
+    coalesce(sum(waiting_rows) filter (where is_recent), 0)::bigint,
+    coalesce(extract(epoch from now() - min(queued_ts) filter (where is_recent)) / 3600, 0)::float
+from waiting
 group by fact_table, dimension
 order by fact_table, dimension
 """

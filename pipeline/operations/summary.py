@@ -21,7 +21,7 @@ from etl.task_run
 where params ->> 'date' = %(date)s
 order by task, name, started desc
 """
-QUEUE = "select fact_table, dimension, count(*) from etl.reprocessing_queue where resolved_ts is null group by 1, 2"
+QUEUE = "select fact_table, dimension, sum(waiting_rows)::bigint from etl.queue_count group by 1, 2"
 CONTENTS = {
     "orders": "select count(*) from dwh.fact_order",
     "order lines": "select count(*) from dwh.fact_order_line",

@@ -10,7 +10,7 @@ from pipeline.catalog import Dimension, Fact
 from pipeline.kernel import locks, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
-from pipeline.star import moves, watermarks
+from pipeline.star import moves, queue, watermarks
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
         for fact, reopened in dimension.reopens:
             # The load of the fact has to have ended: one that still runs may hold rows keyed by the old versions.
             locks.lock_tables(cursor, f"dwh.{fact}")
-            _reopen(cursor, fact, statement(f"work/queue/{reopened}"))
+            queue.reopen(cursor, fact, statement(f"work/queue/{reopened}"))
         moves.notice_moves(cursor, dimension)
         written = _write(cursor, dimension)
     watermarks.note(cursor, dimension.name, newest)
@@ -56,13 +56,15 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
 def load_fact(cursor: Cursor, fact: Fact) -> Written:
     """Brings a fact table up to date with stage and dimensions, and the reprocessing queue with it.
 
-    Looks at what changed since it last read stage and at what waits in the queue. A key whose dimension has no row is
-    -1, and the row is queued; once the dimension has it, the key is set and the queue's row closed. A rerun finds
-    nothing to do but to look at the queue again.
+    Looks at what changed since it last read stage, and at rows of the queue whose missing key has come. A key whose
+    dimension has no row is -1, and the row is queued; once the dimension has it, the key is set and the queue's row
+    closed. A rerun finds nothing to do.
     """
     after, newest = watermarks.read(cursor, fact.name, fact.sources)
-    written = _first_load(cursor, fact) if _is_empty(cursor, fact) else _daily_load(cursor, fact, after)
+    arrived = queue.arrivals(cursor, fact)
+    written = _first_load(cursor, fact) if _is_empty(cursor, fact) else _daily_load(cursor, fact, after, arrived)
     watermarks.note(cursor, fact.name, newest)
+    arrived.note(cursor, fact)
     return written
 
 
@@ -73,23 +75,10 @@ def rebuild_fact(cursor: Cursor, fact: Fact) -> int:
     return load_fact(cursor, fact).rows
 
 
-def can_heal(cursor: Cursor, fact: Fact, update_id: str) -> bool:
-    """Whether a dimension for which rows wait in the queue was loaded after the fact's load called `update_id`."""
-    found: bool = postgres.value(cursor, CAN_HEAL, {"fact": fact.name, "update_id": update_id})
-    return found
-
-
 def has_news(cursor: Cursor, target: Dimension | Fact) -> bool:
     """Whether a dimension or fact has not yet read everything that is in its stage tables."""
     after, newest = watermarks.read(cursor, target.name, target.sources)
     return after != newest
-
-
-def is_waiting(cursor: Cursor, fact: Fact) -> bool:
-    """Whether rows of the fact wait in the queue."""
-    query = "select exists (select from etl.reprocessing_queue where fact_table = %s and resolved_ts is null)"
-    found: bool = postgres.value(cursor, query, (fact.name,))
-    return found
 
 
 def _instants(dimension: Dimension, after: dict[str, int]) -> sql.Composed:
@@ -101,16 +90,6 @@ def _instants(dimension: Dimension, after: dict[str, int]) -> sql.Composed:
     return sql.SQL("({})").format(sql.SQL(" union all ").join(selects))
 
 
-CAN_HEAL = """
-select exists (
-    select from etl.reprocessing_queue as queue
-    inner join etl.marker as dimension on dimension.target_table = 'dwh.' || queue.dimension
-    where queue.fact_table = %(fact)s and queue.resolved_ts is null
-    and dimension.inserted > (select inserted from etl.marker where update_id = %(update_id)s)
-)
-"""
-
-
 def _first_load(cursor: Cursor, fact: Fact) -> Written:
     """Fills an empty fact table straight from stage."""
     # With millions of groups sorting beats hashing, all the more as stage lies in the order of its key.
@@ -120,19 +99,21 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     cursor.execute("set local enable_hashagg = on")
     if fact.before:
         moves.ask_for_refill(cursor, f"{fact.name} was filled")
-    _queue(cursor, fact, changed=qualified(f"dwh.{fact.name}"))
+    queue.settle(cursor, fact, qualified(f"dwh.{fact.name}"), queue.every_row(fact))
     return written
 
 
-def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int]) -> Written:
-    changed = statement(f"work/fact/{fact.changed}", fact=fact.name, **{f"{name}_after": after[name] for name in after})
+def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int], arrived: queue.Arrivals) -> Written:
+    writes.temporary(cursor, "due", queue.due(fact, arrived))
+    batches = {f"{table}_after": batch for table, batch in after.items()}
+    changed = statement(f"work/fact/{fact.changed}", due=sql.Identifier("due"), **batches)
     if not writes.temporary(cursor, "changed", changed):
         return NOTHING
     select = statement(f"work/fact/{fact.name}", **{name: _of_changed(fact, name) for name in fact.sources})
     written = write_fact(cursor, fact, select)
     if fact.deleted:
         writes.delete(cursor, f"dwh.{fact.name}", fact.key, statement(f"work/fact/{fact.deleted}"))
-    _queue(cursor, fact, changed=sql.SQL("changed"))
+    queue.settle(cursor, fact, sql.Identifier("changed"), queue.looked_at(fact))
     return written
 
 
@@ -147,20 +128,6 @@ def _of_changed(fact: Fact, table: str) -> sql.Composed:
     return sql.SQL("(select stage_row.* from {} as stage_row inner join changed using ({}))").format(
         qualified(f"stage.{table}"), identifiers(fact.changed_by)
     )
-
-
-def _queue(cursor: Cursor, fact: Fact, changed: sql.Composable) -> None:
-    """Brings the queue to what a fact waits for after its load: every open row was looked at."""
-    writes.temporary(cursor, "missing", statement(f"work/queue/{fact.name}_missing", changed=changed))
-    missing = sql.SQL("select business_key, dimension from missing")
-    for write in ("queue_closed", "queue"):
-        cursor.execute(statement(f"write/{write}", fact=fact.name, select=missing))
-
-
-def _reopen(cursor: Cursor, fact: str, select: sql.Composable) -> None:
-    """Queues rows of a fact that are loaded, so that its next load looks at them again; queued ones stay."""
-    rows = sql.SQL("select {} as fact_table, line.* from ({}) as line").format(sql.Literal(fact), select)
-    writes.insert_missing(cursor, "etl.reprocessing_queue", ("fact_table", "business_key", "dimension"), rows)
 
 
 def _write(cursor: Cursor, target: Dimension | Fact) -> Written:

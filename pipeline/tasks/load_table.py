@@ -13,7 +13,7 @@ from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.source import bounds, layout
 from pipeline.stage import loads, order, repairs
-from pipeline.star import dwh
+from pipeline.star import dwh, queue
 from pipeline.tasks.base import MarkedTask, held_back, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.extract_table import ExtractTable, bound_of
@@ -190,19 +190,19 @@ class LoadFact(MarkedTask):
             with postgres.session(settings().warehouse_url, "warehouse") as cursor:
                 if dwh.has_news(cursor, FACTS[self.table]):
                     return False
-                if not dwh.is_waiting(cursor, FACTS[self.table]):
+                if not queue.is_waiting(cursor, FACTS[self.table]):
                     return True
         if not self.marker.exists() or not all(dimension.complete() for dimension in self._dimensions()):
             return False
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            return not dwh.can_heal(cursor, FACTS[self.table], self.marker.update_id)
+            return not queue.can_heal(cursor, FACTS[self.table])
 
     @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             locks.lock_tables(cursor, f"dwh.{self.table}")
             fact = FACTS[self.table]
-            done = self.marker.exists_in(cursor) and not dwh.can_heal(cursor, fact, self.marker.update_id)
+            done = self.marker.exists_in(cursor) and not queue.can_heal(cursor, fact)
             if done and not dwh.has_news(cursor, fact):
                 return
             written = dwh.load_fact(cursor, fact)

@@ -19,7 +19,6 @@ from pipeline.kernel import postgres
 OK, WARN, ERROR = 0, 1, 2
 TASK_FAILED = 30
 DATE, NEXT = shop.date(1), shop.date(2)
-TODAY = dt.datetime.now(dt.UTC).date()
 # The shop's days are long past.
 PATIENT = {"OCEAN_MAX_LAG_HOURS": "1000000"}
 BREAK = "alter table ops.order_lines rename column line_number to line"
@@ -85,10 +84,11 @@ def test_a_warehouse_in_order_needs_no_attention(loaded: World) -> None:
 
 
 def test_dates_that_are_over_and_were_not_loaded_are_missing(loaded: World) -> None:
+    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
     shown = status(loaded.where(OCEAN_MAX_LAG_HOURS="36"), expect=ERROR)
-    assert f"missing: {NEXT} to {TODAY - dt.timedelta(days=1)}" in shown
+    assert f"missing: {NEXT} to {yesterday}" in shown
     assert "h behind the clock (max_lag_hours is 36)" in shown
-    assert f"DailyWarehouseLoad --date {TODAY - dt.timedelta(days=1)}" in shown
+    assert f"DailyWarehouseLoad --date {yesterday}" in shown
 
 
 def test_a_stage_table_that_is_loaded_up_to_a_time_to_come_is_an_error(copied: World) -> None:
@@ -169,6 +169,26 @@ def test_what_waits_too_long_was_rejected_or_found_by_a_check_needs_attention(co
         (DATE,),
     )
     assert f"error: {DATE}: the check is_blue found 5 rows" in status(copied, expect=ERROR)
+
+
+def test_what_waits_for_longer_than_an_alarm_is_of_use_is_listed_and_calls_nobody(copied: World) -> None:
+    waiting = (
+        "insert into etl.reprocessing_queue (fact_table, business_key, dimension, queued_ts) values (%s, %s, %s, %s)"
+    )
+    days_ago = [dt.datetime.now(dt.UTC) - dt.timedelta(days=days) for days in range(8)]
+    for row in (("fact_order", "1", "dim_customer"), ("fact_review", "R1", "dim_customer")):
+        copied.warehouse(waiting, (*row, days_ago[7]))
+    # What vendors say of strangers comes every day.
+    copied.warehouse(waiting, ("fact_review", "R2", "dim_customer", days_ago[2]))
+    found = as_json(copied, expect=OK)
+    assert [(each["fact"], each["rows"]) for each in found["queue"]] == [("fact_order", 1), ("fact_review", 2)]
+    assert "fact_order for dim_customer" in status(copied, expect=OK)
+    longer = copied.where(**PATIENT, OCEAN_QUEUE_ALARM_DAYS="8")
+    [finding] = as_json(longer, expect=WARN)["findings"]
+    assert finding["what"] == "1 rows of fact_order wait for dim_customer, the oldest for 168 h"
+    copied.warehouse(waiting, ("fact_order", "2", "dim_customer", days_ago[2]))
+    [finding] = as_json(copied, expect=WARN)["findings"]
+    assert finding["what"] == "1 rows of fact_order wait for dim_customer, the oldest for 48 h"
 
 
 def test_an_empty_warehouse_says_what_to_do(world: World) -> None:

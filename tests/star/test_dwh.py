@@ -21,8 +21,8 @@ from support.world import World
 from pipeline.catalog import DIMENSIONS, FACTS
 from pipeline.kernel import locks, postgres
 from pipeline.star import dwh
+from pipeline.star import queue as waiting
 from pipeline.tasks.load_table import LoadDimension, LoadFact
-from pipeline.tasks.runtime.targets import Marker
 
 VERSIONS = """
 select product_id, unit_price::float, to_char(valid_from, 'YYYY-MM-DD HH24'), to_char(valid_to, 'YYYY-MM-DD HH24'),
@@ -191,16 +191,19 @@ def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_t
 
 
 def test_a_dimension_that_ends_after_the_fact_heals_it_whenever_it_began(shop: World) -> None:
-    add_order(shop, 1, at(1), 1)
-    load(shop, 1, "dim_customer")
-    fact, customers = (Marker(name, f"dwh.{name}", date(1)) for name in ("fact_order", "dim_customer"))
+    load(shop, 1)
+    insert(shop, "customers", at(2), customer_id=2, first_name="A", last_name="B", registered_on=date(2))
+    add_order(shop, 1, at(2), 1, customer_id=2)
+    load(shop, 2, "dim_customer")
     with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
-        cursor.execute("select")  # its transaction begins
+        dwh.load_dimension(cursor, DIMENSIONS["dim_customer"])
         with postgres.transaction(shop.warehouse_url, "warehouse") as other:
-            fact.touch(other)
-        customers.touch(cursor)
+            assert not waiting.can_heal(other, FACTS["fact_order"])
+            dwh.load_fact(other, FACTS["fact_order"])
     with postgres.session(shop.warehouse_url, "warehouse") as cursor:
-        assert dwh.can_heal(cursor, FACTS["fact_order"], fact.update_id)
+        assert waiting.can_heal(cursor, FACTS["fact_order"])
+    load_facts(shop)
+    assert queue(shop) == set()
 
 
 def test_a_price_that_comes_back_is_a_version_of_its_own(shop: World) -> None:

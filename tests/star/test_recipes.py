@@ -134,8 +134,10 @@ def test_a_fact_takes_four_files(worlds: Worlds, first_day: World, copy: Copy) -
     copy.write(
         "warehouse/work/queue/fact_delivery_missing.sql",
         "-- kind: select\n"
-        "select\n    order_id::text as business_key,\n    'dim_customer' as dimension\n"
-        "from dwh.fact_delivery\nwhere order_id in (select order_id from :changed) and customer_key = -1\n",
+        "select\n    order_id::text as business_key,\n    'dim_customer' as dimension,\n"
+        "    orders.customer_id::text as dimension_key\n"
+        "from dwh.fact_delivery\ninner join stage.orders using (order_id)\n"
+        "where order_id in (select order_id from :changed) and customer_key = -1\n",
     )
     copy.write(
         "warehouse/work/fact/fact_delivery.sql",

@@ -37,5 +37,6 @@ where
             queue.fact_table = 'fact_order_line'
             and queue.dimension = 'dim_product'
             and queue.business_key = line.order_id || '/' || line.line_number
+            and queue.dimension_key is null
             and queue.resolved_ts is null
     )

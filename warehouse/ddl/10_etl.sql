@@ -62,12 +62,81 @@ create table if not exists etl.reprocessing_queue (
     dimension text not null,
     queued_ts timestamptz not null default now(),
     attempts integer not null default 1,
-    resolved_ts timestamptz
+    resolved_ts timestamptz,
+    dimension_key text -- NULL: the next load of the fact looks at the row, whatever has come
 );
 create unique index if not exists reprocessing_queue_open
 on etl.reprocessing_queue (fact_table, business_key, dimension) where resolved_ts is null;
+-- New members are joined with what waits for them, so a load does not read the rest.
+create index if not exists reprocessing_queue_waits_for
+on etl.reprocessing_queue (fact_table, dimension_key, dimension) where resolved_ts is null;
 comment on table etl.reprocessing_queue is
 'Facts that were loaded with key -1 because a row of the dimension was missing; closed when the key is set.';
+comment on column etl.reprocessing_queue.attempts is 'How many loads have looked at the row.';
+comment on column etl.reprocessing_queue.dimension_key is 'The source''s key of the missing row.';
+
+-- How many rows wait, so that nobody has to count them. All rows that a load queues have the same queued_ts, so there
+-- are as many rows here as loads whose rows still wait. Kept by triggers: rows are closed by hand too.
+create table if not exists etl.queue_count (
+    fact_table text not null,
+    dimension text not null,
+    queued_ts timestamptz not null,
+    waiting_rows bigint not null,
+    primary key (fact_table, dimension, queued_ts)
+);
+comment on table etl.queue_count is
+'How many rows of etl.reprocessing_queue wait, by fact, dimension and since when; triggers of that table keep it.';
+
+create or replace function etl.count_queue() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'TRUNCATE' then
+        delete from etl.queue_count;
+        return null;
+    end if;
+    if tg_op in ('UPDATE', 'DELETE') then
+        update etl.queue_count as total set waiting_rows = total.waiting_rows - closed.waiting_rows
+        from (
+            select fact_table, dimension, queued_ts, count(*) as waiting_rows from before
+            where resolved_ts is null
+            group by fact_table, dimension, queued_ts
+        ) as closed
+        where (total.fact_table, total.dimension, total.queued_ts)
+            = (closed.fact_table, closed.dimension, closed.queued_ts);
+    end if;
+    if tg_op in ('INSERT', 'UPDATE') then
+        insert into etl.queue_count as total (fact_table, dimension, queued_ts, waiting_rows)
+        select fact_table, dimension, queued_ts, count(*) from after
+        where resolved_ts is null
+        group by fact_table, dimension, queued_ts
+        on conflict (fact_table, dimension, queued_ts)
+        do update set waiting_rows = total.waiting_rows + excluded.waiting_rows;
+    end if;
+    if tg_op in ('UPDATE', 'DELETE') then
+        delete from etl.queue_count where waiting_rows = 0;
+    end if;
+    return null;
+end
+$$;
+comment on function etl.count_queue() is 'Keeps etl.queue_count as etl.reprocessing_queue is written.';
+create or replace trigger count_opened after insert on etl.reprocessing_queue
+referencing new table as after for each statement execute function etl.count_queue();
+create or replace trigger count_changed after update on etl.reprocessing_queue
+referencing old table as before new table as after for each statement execute function etl.count_queue();
+create or replace trigger count_deleted after delete on etl.reprocessing_queue
+referencing old table as before for each statement execute function etl.count_queue();
+create or replace trigger count_truncated after truncate on etl.reprocessing_queue
+for each statement execute function etl.count_queue();
+
+-- What waited before there was this table.
+insert into etl.queue_count (fact_table, dimension, queued_ts, waiting_rows)
+select
+    fact_table,
+    dimension,
+    queued_ts,
+    count(*) as waiting_rows
+from etl.reprocessing_queue
+where resolved_ts is null and not exists (select from etl.queue_count)
+group by fact_table, dimension, queued_ts;
 
 create table if not exists etl.rejected_row (
     source text not null,
@@ -79,6 +148,9 @@ create table if not exists etl.rejected_row (
     rejected_ts timestamptz default now() -- NULL: it was rejected before there was this column
 );
 create index if not exists rejected_row_source on etl.rejected_row (source, date);
+-- The summary asks for a date, the alert for what was rejected just now.
+create index if not exists rejected_row_date on etl.rejected_row (date);
+create index if not exists rejected_row_rejected_ts on etl.rejected_row using brin (rejected_ts);
 comment on table etl.rejected_row is 'Input rows that cannot be loaded, kept as they came.';
 
 create table if not exists etl.feed_date (

@@ -76,11 +76,11 @@ comment on column mart.rejected_rows.rows is 'How many there are.';
 create view mart.queue_depth as
 select
     fact.relname::text as fact_table,
-    count(queue.fact_table) as waiting_rows,
+    coalesce(sum(queue.waiting_rows), 0)::bigint as waiting_rows,
     min(queue.queued_ts) as oldest_ts,
     coalesce(extract(epoch from now() - min(queue.queued_ts)) / 3600, 0) as age_hours
 from pg_class as fact
-left join etl.reprocessing_queue as queue on fact.relname = queue.fact_table and queue.resolved_ts is null
+left join etl.queue_count as queue on fact.relname = queue.fact_table
 where fact.relnamespace = 'dwh'::regnamespace and fact.relkind = 'r' and fact.relname like 'fact\_%'
 group by fact.relname;
 

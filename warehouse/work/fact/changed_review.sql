@@ -1,8 +1,9 @@
 -- kind: select
--- grain: one row per review that the fact table :fact looks at in this load
--- reads: etl.reprocessing_queue, stage.movie_review
+-- grain: one row per review that a fact table looks at in this load
+-- reads: :due, stage.movie_review
 -- rerun: gives the same rows
--- Takes reviews that changed (stage batch after :movie_review_after), and those that wait in the queue for a dimension.
+-- Takes reviews that changed (stage batch after :movie_review_after), and those in :due, which the queue has for the
+-- fact and whose turn it is.
 select review_id from stage.movie_review where etl_batch > :movie_review_after
 union
-select business_key as review_id from etl.reprocessing_queue where fact_table = :fact and resolved_ts is null
+select due.business_key as review_id from :due as due

@@ -1,5 +1,5 @@
 -- kind: select
--- grain: one row per order line and dimension whose row is missing
+-- grain: one row per order line and dimension whose row is missing, with the key of that row
 -- reads: :changed, dwh.dim_product, dwh.fact_order_line, stage.order_lines, stage.orders
 -- rerun: gives the same rows
 -- Looks at the orders in :changed. Where the order is not there yet, it is what the line waits for.
@@ -20,7 +20,8 @@ dim_product as (select * from dwh.dim_product)
 
 select
     fact_order_line.order_id || '/' || fact_order_line.line_number as business_key,
-    lookup.dimension
+    lookup.dimension,
+    lookup.dimension_key
 from fact_order_line
 inner join order_lines
     on fact_order_line.order_id = order_lines.order_id and fact_order_line.line_number = order_lines.line_number
@@ -29,17 +30,23 @@ left join dim_product on fact_order_line.product_key = dim_product.product_key
 cross join
     lateral (
         values
-        ('fact_order', orders.order_id is null),
-        ('dim_date', orders.order_id is not null and fact_order_line.ordered_date_key = -1),
+        ('fact_order', fact_order_line.order_id::text, orders.order_id is null),
+        (
+            'dim_date',
+            to_char(orders.ordered_ts at time zone 'UTC', 'YYYYMMDD')::bigint::text,
+            orders.order_id is not null and fact_order_line.ordered_date_key = -1
+        ),
         (
             'dim_product',
+            order_lines.product_id::text,
             orders.order_id is not null and fact_order_line.product_key = -1 and order_lines.product_id is not null
         ),
         (
             'dim_supplier',
+            dim_product.supplier_id::text,
             fact_order_line.product_key <> -1
             and fact_order_line.supplier_key = -1
             and dim_product.supplier_id is not null
         )
-    ) as lookup (dimension, is_missing)
+    ) as lookup (dimension, dimension_key, is_missing)
 where lookup.is_missing

@@ -1,5 +1,5 @@
 -- kind: select
--- grain: one row per item of a partner's order and dimension whose row is missing
+-- grain: one row per item of a partner's order and dimension whose row is missing, with the key of that row
 -- reads: :changed, dwh.fact_partner_order, stage.partner_orders
 -- rerun: gives the same rows
 -- Looks at the items in :changed. What the partner leaves empty is unknown for good and not missing.
@@ -15,14 +15,23 @@ partner_orders as (select * from stage.partner_orders)
 
 select
     jsonb_build_array(partner_orders.order_id, partner_orders.item_id)::text as business_key,
-    lookup.dimension
+    lookup.dimension,
+    lookup.dimension_key
 from fact_partner_order
 inner join partner_orders
     on fact_partner_order.order_id = partner_orders.order_id and fact_partner_order.item_id = partner_orders.item_id
 cross join
     lateral (
         values
-        ('dim_customer', fact_partner_order.customer_key = -1 and partner_orders.customer_id is not null),
-        ('dim_date', fact_partner_order.delivered_date_key = -1 and partner_orders.delivered_on is not null)
-    ) as lookup (dimension, is_missing)
+        (
+            'dim_customer',
+            partner_orders.customer_id::text,
+            fact_partner_order.customer_key = -1 and partner_orders.customer_id is not null
+        ),
+        (
+            'dim_date',
+            to_char(partner_orders.delivered_on at time zone 'UTC', 'YYYYMMDD')::bigint::text,
+            fact_partner_order.delivered_date_key = -1 and partner_orders.delivered_on is not null
+        )
+    ) as lookup (dimension, dimension_key, is_missing)
 where lookup.is_missing

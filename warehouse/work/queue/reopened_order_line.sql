@@ -1,9 +1,10 @@
 -- kind: select
--- grain: one row per loaded order line and dimension whose row may be another one once work.dim_product is written
--- reads: dwh.dim_product, dwh.fact_order_line, work.dim_product
+-- grain: one row per order line and dimension whose row may be another one once work.dim_product is written
+-- reads: dwh.dim_product, dwh.fact_order_line, etl.reprocessing_queue, work.dim_product
 -- rerun: gives the same rows, until dwh.dim_product is written
 -- Finds the order lines that the load of fact_order_line has to look at again: those of a product ordered on the days
--- of a new or moved version, and all lines of a product whose supplier changed.
+-- of a new or moved version, those that wait for a version of such a product, and all lines of a product whose supplier
+-- changed.
 with
 
 versions as (select * from work.dim_product),
@@ -47,7 +48,14 @@ where
             between to_char(spliced.valid_from at time zone 'UTC', 'YYYYMMDD')::bigint
             and to_char(spliced.valid_to at time zone 'UTC', 'YYYYMMDD')::bigint
     )
-union all
+union
+select
+    queue.business_key,
+    queue.dimension
+from spliced
+inner join etl.reprocessing_queue as queue on spliced.product_id::text = queue.dimension_key
+where queue.fact_table = 'fact_order_line' and queue.dimension = 'dim_product' and queue.resolved_ts is null
+union
 select
     line.order_id || '/' || line.line_number as business_key,
     'dim_supplier' as dimension

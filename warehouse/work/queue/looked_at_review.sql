@@ -1,0 +1,7 @@
+-- kind: select
+-- grain: one row per review in :changed
+-- reads: :changed
+-- rerun: gives the same rows
+-- Gives the keys that the queue has for reviews.
+select changed.review_id as business_key
+from :changed as changed
