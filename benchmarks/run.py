@@ -86,14 +86,14 @@ def _measure(home: Path, orders: int, workers: int) -> None:
 
     note("simulate a year", _watched(home, lambda: business(LAST)), rows)
     tomorrow = LAST + dt.timedelta(days=1)
-    load = {date: (lambda date=date: _load(date, scale, workers)) for date in (LAST, tomorrow)}
+    loads = {date: (lambda date=date: load(date, scale, workers)) for date in (LAST, tomorrow)}
     _settle()
-    note("initial load", _watched(home, load[LAST]), _extracted(LAST))
+    note("initial load", _watched(home, loads[LAST]), _extracted(LAST))
     steps = _steps(LAST)
     business(tomorrow)
     _settle()
-    note("the next day", _watched(home, load[tomorrow]), _extracted(tomorrow))
-    note("the same day again", _watched(home, load[tomorrow]), 0)
+    note("the next day", _watched(home, loads[tomorrow]), _extracted(tomorrow))
+    note("the same day again", _watched(home, loads[tomorrow]), 0)
     header = ["step", "seconds", "rows", "rows/s", "our MiB", "PostgreSQL MiB", "S3 MB"]
     print(f"\n{_count('ops.orders'):,} orders, {_count('ops.order_lines'):,} lines, {workers} workers")
     print(summary.table(header, lines))
@@ -101,7 +101,8 @@ def _measure(home: Path, orders: int, workers: int) -> None:
     print(summary.table(["step", "seconds", "rows", "rows/s", "bytes"], steps), flush=True)
 
 
-def _load(date: dt.date, scale: float, workers: int) -> None:
+def load(date: dt.date, scale: float, workers: int) -> None:
+    """The load of a date, as a command of its own."""
     luigi = str(Path(sys.executable).parent / "luigi")
     job = f"--module pipeline DailyWarehouseLoad --date {date} --local-scheduler --workers {workers}"
     subprocess.run(
