@@ -4,14 +4,11 @@ config.py reads them, reference.py writes them into luigi.cfg and docs/configura
 """
 
 import datetime as dt
-import os
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.kernel.declaration import Setting, declared, setting
-from pipeline.kernel.time_zones import time_zone
+from pipeline.kernel.setting_values import flag, home, http_url, lake_url, one_of, optional_date, seconds, time_zone
 
 # Any of these says that S3 is somebody else's: boto3 then finds endpoint and credentials by its own rules.
 OTHER_S3 = (
@@ -23,61 +20,6 @@ OTHER_S3 = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
-
-
-def _home(text: str) -> Path:
-    return Path(text or _default_home()).expanduser().absolute()
-
-
-def _default_home() -> Path:
-    """The folder of the user's own in which embedded services keep their state.
-
-    The server of the embedded PostgreSQL does not run as root, so root's state must lie where another
-    user may enter; root's home folder usually is no such place.
-    """
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
-    if os.geteuid() == 0 and Path.home().exists() and not Path.home().stat().st_mode & 0o001:
-        data = Path("/var/lib")
-    return data / "oceanrecords"
-
-
-def _lake_url(text: str) -> str:
-    if not text.startswith("s3://") or not text[5:].strip("/"):
-        raise ValueError("it is not of the form s3://bucket/prefix")
-    if sign := next((sign for sign in "@?#" if sign in text), ""):
-        raise ValueError(f"it has the sign {sign}, which is no part of s3://bucket/prefix")
-    return text.rstrip("/")
-
-
-def _http_url(text: str) -> str:
-    if text and not re.fullmatch(r"https?://[^\s/]+\S*", text):
-        raise ValueError("it is not of the form https://host/path")
-    return text
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("0", "1", "true", "false"):
-        raise ValueError("it is neither 0 nor 1")
-    return text.lower() in ("1", "true")
-
-
-def _seconds(text: str) -> dt.timedelta:
-    if float(text) < 0:
-        raise ValueError("it is below 0")
-    return dt.timedelta(seconds=float(text))
-
-
-def _optional_date(text: str) -> dt.date | None:
-    return dt.date.fromisoformat(text) if text else None
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"it is none of {', '.join(choices)}")
-        return text
-
-    return parse
 
 
 @dataclass(frozen=True)
@@ -96,7 +38,7 @@ class Spark:
 
     engine: str = setting(
         "local",
-        _one_of("local", "emr"),
+        one_of("local", "emr"),
         "Where Spark runs: local, which is spark_master below, or emr.",
         name="spark_engine",
         environment="SPARK_ENGINE",
@@ -133,7 +75,7 @@ class Settings:
 
     home: Path = setting(
         "",
-        _home,
+        home,
         "Where embedded services keep data, logs and passwords. Empty: oceanrecords/ in $XDG_DATA_HOME or "
         "~/.local/share; as root, where others may not enter root's home, /var/lib/oceanrecords.",
         heading="Source, warehouse and lake",
@@ -168,7 +110,7 @@ class Settings:
     )
     lake_url: str = setting(
         "s3://ocean-lake",
-        _lake_url,
+        lake_url,
         "Where extracts and feeds lie, s3://bucket/prefix. Endpoint and credentials are what boto3 makes of its "
         f"environment where any of these is set: {', '.join(OTHER_S3)}. With none of them it is the embedded S3.",
         environment="LAKE_URL",
@@ -182,26 +124,26 @@ class Settings:
     )
     s3: S3
     from_lake: bool = setting(
-        "0", _flag, "Load what lies on the lake alone, 0 or 1: neither the source nor the risk-score service is asked."
+        "0", flag, "Load what lies on the lake alone, 0 or 1: neither the source nor the risk-score service is asked."
     )
     simulate: bool = setting(
         "",
-        _flag,
+        flag,
         "Simulate the business of a day that is over before it is extracted, 0 or 1. Empty: 1 on the embedded source, "
         "0 on any other.",
         heading="The simulated shop",
     )
     simulate_feeds: bool = setting(
-        "1", _flag, "With it, drop its vendors' reviews and partner orders on the lake, 0 or 1."
+        "1", flag, "With it, drop its vendors' reviews and partner orders on the lake, 0 or 1."
     )
     shop_seed: int = setting("42", int, "The simulated shop is the same for the same seed, scale and opening.")
     shop_scale: float = setting("1", float, "Its size: 1 is about 150 orders a day when it opens.")
     shop_opened_on: dt.date | None = setting(
-        "", _optional_date, "The day the shop opens, YYYY-MM-DD. Empty: the first day that is simulated."
+        "", optional_date, "The day the shop opens, YYYY-MM-DD. Empty: the first day that is simulated."
     )
     watermark_lag: dt.timedelta = setting(
         "1",
-        _seconds,
+        seconds,
         "Seconds by which an extract stays behind the start of the oldest open transaction of the source. Raise it "
         "where the clocks that write updated_ts differ from the database server's.",
         heading="Loads",
@@ -212,7 +154,7 @@ class Settings:
         "The time zone in which the source writes updated_ts and other instants (*_ts) in columns without a zone, such "
         "as America/New_York. Set it before the first load. Empty: UTC, and the first extract warns of such columns.",
     )
-    compression: str = setting("zst", _one_of("zst", "gz"), "Compression of extracts: zst or gz.")
+    compression: str = setting("zst", one_of("zst", "gz"), "Compression of extracts: zst or gz.")
     max_rejected: float = setting(
         "0.01",
         float,
@@ -226,7 +168,7 @@ class Settings:
     )
     mart: bool = setting(
         "1",
-        _flag,
+        flag,
         "Keep the aggregates behind KPIs and dashboards, 0 or 1. They may be switched on again at any time: the next "
         "load catches up.",
     )
@@ -251,7 +193,7 @@ class Settings:
     )
     alert_url: str = setting(
         "",
-        _http_url,
+        http_url,
         "Where an alert is posted to when a daily load failed, or brought what somebody should look at: JSON by HTTP "
         "POST, with a field `text` as chat services want it. Empty: nowhere. A URL with a secret in it belongs in the "
         "environment. Section [email] of luigi.cfg sends the same by e-mail.",
@@ -293,7 +235,7 @@ class Settings:
     )
     review_classifier: str = setting(
         "auto",
-        _one_of("auto", "keyword", "lexicon", "trained"),
+        one_of("auto", "keyword", "lexicon", "trained"),
         "What says whether a review is positive: keyword, lexicon, trained, or auto (trained where a model exists, "
         "else lexicon).",
     )

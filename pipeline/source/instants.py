@@ -55,5 +55,6 @@ def before(lake: Lake, where: str, date: dt.date, untils: Iterable[str]) -> Iter
     yield yesterday, None
     for day in reversed(lake.dates(where)):
         if day < date:
-            yield day, None
+            if day != yesterday:
+                yield day, None
             yield from ((day, until) for until in reversed(lake.untils(where, day)))

@@ -210,7 +210,7 @@ def test_a_service_that_is_down_is_named_with_the_fix(
     host = f"127.0.0.1:{closed_port()}"
     down = {name: text.format(host=host, secret=SECRET) for name, text in environment.items()}
     output = fail(single.where(**down))
-    [message] = [line for line in output.splitlines() if "pipeline.kernel.errors.ServiceDown: cannot" in line]
+    [message] = [line for line in output.splitlines() if " is not scheduled: cannot " in line]
     assert service in message
     assert host in message
     assert "`make up`" in message

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 from support.feeds_world import classify, deliver_orders, deliver_reviews
-from support.loads import let_extraction_read
 from support.shop import add_order, at, date, open_shop, update
 from support.world import World, Worlds
 
@@ -15,13 +14,6 @@ LOADED = "select order_id from dwh.fact_order"
 DAY = date(3)
 MINUTES = range(10)
 KILLED = (3, 6)
-PURCHASES = """
-create schema retail;
-create table retail.user_purchase (
-    invoice_date timestamp, customer_id int, quantity int, unit_price numeric,
-    invoice_number text, stock_code text, detail text, country text
-)
-"""
 
 
 @pytest.fixture
@@ -29,8 +21,6 @@ def open_world(world: World) -> World:
     """A shop whose second day is loaded."""
     open_shop(world)
     add_order(world, 1, at(2), 1)
-    world.source(PURCHASES)
-    let_extraction_read(world)
     deliver_reviews(world, 2, (1, "a good film"))
     classify(world, 2)
     found = world.where(RISK_API_URL="", OCEAN_WATERMARK_LAG="0", OCEAN_RECONCILE_DAYS="0")
@@ -51,7 +41,7 @@ def trade(world: World, number: int) -> None:
     if number == 2:  # of two prices a load of the whole date sees the last one alone
         update(world, "products", {"product_id": 1}, before, unit_price=20 + number)
     if number in (1, 8):
-        world.source("insert into retail.user_purchase values (%s, 1, 5, 2)", (before.replace(tzinfo=None),))
+        update(world, "order_lines", {"order_id": 10 + number, "line_number": 1}, before, quantity=3)  # a purchase
     if number == 5:
         deliver_orders(world, 3, "P1,1,I1,Song,26-01-03 10:00:00")
 
@@ -92,6 +82,7 @@ def test_loads_through_the_day_make_the_warehouse_that_one_load_of_the_date_make
     assert open_world.at(at(4, 0.1)).load(DAY)
     once.load(DAY)
     assert open_world.checksum() == once.checksum()
+    assert open_world.rows("select insert_date, review_count from dwh.user_behavior_metric") == {(DAY, 1)}
     # A table without new rows wrote nothing; the closing extract lies where it always does.
     assert {"", "/until=20260103T090000Z", "/until=20260103T090900Z"} < set(folders(open_world, "ops.orders"))
     assert folders(open_world, "ops.suppliers") == [""]

@@ -76,12 +76,12 @@ class OceanWorker(Worker):
             self._command.end(error)
 
     def _log_complete_error(self, task: luigi.Task, tb: str) -> None:
-        """Logs why a task cannot be scheduled: an error of ours says all in the last line of its trace."""
-        kind, _, words = tb.strip().rpartition("\n")[2].partition(": ")
-        if kind.startswith(OceanError.__module__):
-            logger.error("%s is not scheduled: %s", task, words)
-        else:
+        if not _log_ours(task, tb):
             super()._log_complete_error(task, tb)
+
+    def _log_dependency_error(self, task: luigi.Task, tb: str) -> None:
+        if not _log_ours(task, tb):
+            super()._log_dependency_error(task, tb)
 
     def _create_task_process(self, task: luigi.Task) -> Any:
         process = super()._create_task_process(task)
@@ -90,6 +90,15 @@ class OceanWorker(Worker):
         process.use_multiprocessing = process.use_multiprocessing and not in_worker
         self._command.note_start(task)
         return process
+
+
+def _log_ours(task: luigi.Task, trace: str) -> bool:
+    """Logs why a task is not scheduled, if that is an error of ours, which says all in the last line of its trace."""
+    kind, _, words = trace.strip().rpartition("\n")[2].partition(": ")
+    is_ours = kind.startswith(OceanError.__module__)
+    if is_ours:
+        logger.error("%s is not scheduled: %s", task, words)
+    return is_ours
 
 
 @cache

@@ -1,0 +1,78 @@
+"""What the text of a setting means, for each kind of setting."""
+
+import datetime as dt
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from zoneinfo import available_timezones
+
+
+def home(text: str) -> Path:
+    """The folder of the embedded services: the one that is named, or the user's own."""
+    return Path(text or _default_home()).expanduser().absolute()
+
+
+def _default_home() -> Path:
+    """The folder of the user's own in which embedded services keep their state.
+
+    The server of the embedded PostgreSQL does not run as root, so root's state must lie where another
+    user may enter; root's home folder usually is no such place.
+    """
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    if os.geteuid() == 0 and Path.home().exists() and not Path.home().stat().st_mode & 0o001:
+        data = Path("/var/lib")
+    return data / "oceanrecords"
+
+
+def lake_url(text: str) -> str:
+    """A place on S3, without a slash at its end. Raises ValueError."""
+    if not text.startswith("s3://") or not text[5:].strip("/"):
+        raise ValueError("it is not of the form s3://bucket/prefix")
+    if sign := next((sign for sign in "@?#" if sign in text), ""):
+        raise ValueError(f"it has the sign {sign}, which is no part of s3://bucket/prefix")
+    return text.rstrip("/")
+
+
+def http_url(text: str) -> str:
+    """An HTTP URL, or nothing. Raises ValueError."""
+    if text and not re.fullmatch(r"https?://[^\s/]+\S*", text):
+        raise ValueError("it is not of the form https://host/path")
+    return text
+
+
+def flag(text: str) -> bool:
+    """Whether something is on. Raises ValueError."""
+    if text.lower() not in ("0", "1", "true", "false"):
+        raise ValueError("it is neither 0 nor 1")
+    return text.lower() in ("1", "true")
+
+
+def seconds(text: str) -> dt.timedelta:
+    """A span of time. Raises ValueError."""
+    if float(text) < 0:
+        raise ValueError("it is below 0")
+    return dt.timedelta(seconds=float(text))
+
+
+def optional_date(text: str) -> dt.date | None:
+    """A date, or None. Raises ValueError."""
+    return dt.date.fromisoformat(text) if text else None
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """What takes one of these texts alone, and raises ValueError for any other."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"it is none of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def time_zone(text: str) -> str:
+    """The name of a zone of the IANA's database, or nothing. Raises ValueError for any other text."""
+    if text not in ("", "UTC") and text not in available_timezones():
+        raise ValueError("it is not the name of a time zone such as Europe/Lisbon")
+    return text
