@@ -132,6 +132,33 @@ def add(cursor: Cursor, table: str, key: Sequence[str], measures: Sequence[str],
     )
 
 
+def moved(cursor: Cursor) -> int | None:
+    """A count of the rows of the warehouse that this session writes; None where the server does not count.
+
+    What a transaction wrote, by whatever statement, is the difference of two calls in it: the count may begin with rows
+    of the transactions before. Notes of loads are left out, and so is what lies in delta and work.
+    """
+    found: int | None = postgres.value(cursor, MOVED, {"schemas": list(MOVED_IN), "notes": list(NOTES)})
+    return found
+
+
+MOVED_IN = ("stage", "dwh", "mart", "etl")
+# What a load that is run again notes again: that it was done, what it has read, that something was looked at.
+NOTES = ("etl.marker", "etl.watermark", "etl.stage_batch", "etl.stage_load", "mart.data_version")
+MOVED = """
+select
+    case when current_setting('track_counts')::boolean then
+        coalesce(sum(
+            pg_stat_get_xact_tuples_inserted(pg_class.oid)
+            + pg_stat_get_xact_tuples_updated(pg_class.oid)
+            + pg_stat_get_xact_tuples_deleted(pg_class.oid)
+        ), 0)::bigint
+    end
+from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid
+where nspname = any(%(schemas)s) and relkind = 'r' and nspname || '.' || relname <> all(%(notes)s)
+"""
+
+
 def _same_key(key: Iterable[str], left: str, right: str) -> sql.Composed:
     """The condition that two relations have the same key."""
     return sql.SQL(" and ").join(

@@ -4,7 +4,7 @@ Each function works in the caller's transaction, after `locks.lock_tables`. The 
 warehouse/work/.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.catalog import Dimension, Fact
 from pipeline.kernel import locks, postgres, writes
@@ -15,15 +15,16 @@ from pipeline.star import moves, queue, watermarks
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of dwh that a load inserted and updated."""
+    """Rows of dwh that a load inserted, updated and deleted."""
 
     inserted: int
     updated: int
+    deleted: int = 0
 
     @property
     def rows(self) -> int:
         """All rows written."""
-        return self.inserted + self.updated
+        return self.inserted + self.updated + self.deleted
 
 
 NOTHING = Written(0, 0)
@@ -112,7 +113,8 @@ def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int], arrived: queu
     select = statement(f"work/fact/{fact.name}", **{name: _of_changed(fact, name) for name in fact.sources})
     written = write_fact(cursor, fact, select)
     if fact.deleted:
-        writes.delete(cursor, f"dwh.{fact.name}", fact.key, statement(f"work/fact/{fact.deleted}"))
+        gone = statement(f"work/fact/{fact.deleted}")
+        written = replace(written, deleted=writes.delete(cursor, f"dwh.{fact.name}", fact.key, gone))
     queue.settle(cursor, fact, sql.Identifier("changed"), queue.looked_at(fact))
     return written
 

@@ -6,7 +6,7 @@ import functools
 import html
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ import luigi
 from luigi.rpc import RPCError
 
 from pipeline.catalog import SOURCE_TABLES
+from pipeline.kernel import postgres, writes
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import OceanError, printable, reason
 from pipeline.kernel.postgres import Cursor
@@ -176,11 +177,14 @@ class MarkedTask(DatedTask):
     def complete(self) -> bool:
         return self.closing.exists() or self.marker.exists()
 
-    def finish(self, cursor: Cursor, rows: int) -> None:
-        """Writes the marker of a load of so many rows. A load of none does not wait for the disk.
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """The transaction of a load. One that wrote no row but its notes does not wait for the disk.
 
         Should the server crash at once it is forgotten, and finds nothing to do when it is run again.
         """
-        self.marker.touch(cursor)
-        if not rows:
-            cursor.execute("set local synchronous_commit = off")
+        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+            before = writes.moved(cursor)
+            yield cursor
+            if before is not None and writes.moved(cursor) == before:
+                cursor.execute("set local synchronous_commit = off")

@@ -37,7 +37,7 @@ class LoadMart(MarkedTask):
 
     @retried
     def run(self) -> None:
-        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+        with self.transaction() as cursor:
             self.rows = mart.keep(cursor, self.say)
-            self.finish(cursor, self.rows)
+            self.marker.touch(cursor)
         self.say(f"{self.rows:,} orders counted", 100)

@@ -7,7 +7,7 @@ import luigi
 
 from pipeline.feeds import staging
 from pipeline.feeds.staging import Part
-from pipeline.kernel import locks, postgres
+from pipeline.kernel import locks
 from pipeline.kernel.config import settings
 from pipeline.kernel.streams import Readable
 from pipeline.lake import forms, seals
@@ -79,7 +79,7 @@ class LoadRiskScores(MarkedTask):
     @held_back
     def run(self) -> None:
         answers = [self._answer(folder) for folder in self._folders()]
-        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+        with self.transaction() as cursor:
             locks.lock(cursor, f"stage.{self.table}")
             if self.marker.exists_in(cursor):
                 return
@@ -88,7 +88,7 @@ class LoadRiskScores(MarkedTask):
                 staging.fill(cursor, self.table, staging.SCORE_COLUMNS, scores)
                 self.rows += staging.finish(cursor, self.table, [part])
             rows, rejected = part.rows, len(part.rejected)
-            self.finish(cursor, rows)
+            self.marker.touch(cursor)
         self.say(f"{self.rows:,} of {rows:,} scores are news, {rejected:,} rejected", 100)
 
     def _folders(self) -> list[str]:

@@ -66,7 +66,7 @@ class LoadStage(MarkedTask):
     def run(self) -> None:
         table = SOURCE_TABLES[self.table]
         found, is_new = self._found()
-        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+        with self.transaction() as cursor:
             # By name, not by table: at the first load there is no table yet.
             locks.lock(cursor, f"stage.{table.short}")
             if self.marker.exists_in(cursor):
@@ -84,7 +84,7 @@ class LoadStage(MarkedTask):
             rows = sum(load.rows for load in loaded)
             if not is_new and not settings().from_lake:
                 loads.note_nothing_new(cursor, table, bound_of(self.date))
-            self.finish(cursor, rows)
+            self.marker.touch(cursor)
         self.rows, self.bytes = sum(load.changed for load in loaded), sum(load.bytes for load in loaded)
         rejected = sum(load.rejected for load in loaded)
         self.say(f"{self.rows:,} of {rows:,} rows newer, {rejected:,} rejected", 100)
@@ -132,12 +132,12 @@ class LoadDimension(MarkedTask):
 
     @held_back
     def run(self) -> None:
-        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+        with self.transaction() as cursor:
             locks.lock_tables(cursor, f"dwh.{self.table}")
             if self._is_done(cursor):
                 return
             written = dwh.load_dimension(cursor, DIMENSIONS[self.table])
-            self.finish(cursor, written.rows)
+            self.marker.touch(cursor)
         self.rows = written.rows
         self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated", 100)
 
@@ -199,13 +199,13 @@ class LoadFact(MarkedTask):
 
     @retried
     def run(self) -> None:
-        with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+        with self.transaction() as cursor:
             locks.lock_tables(cursor, f"dwh.{self.table}")
             fact = FACTS[self.table]
             done = self.marker.exists_in(cursor) and not queue.can_heal(cursor, fact)
             if done and not dwh.has_news(cursor, fact):
                 return
             written = dwh.load_fact(cursor, fact)
-            self.finish(cursor, written.rows)
+            self.marker.touch(cursor)
         self.rows = written.rows
-        self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated", 100)
+        self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated, {written.deleted:,} deleted", 100)
