@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Callable
 from typing import IO, Any, cast
 
@@ -11,6 +12,8 @@ from pipeline.kernel.errors import ServiceDown
 from pipeline.kernel.streams import Readable, Writable
 
 Progress = Callable[[int], None]
+# What a decompressor raises for bytes that no compressor wrote.
+CANNOT_UNPACK = (zstandard.ZstdError, zlib.error, gzip.BadGzipFile, EOFError)
 
 
 class _Counted:

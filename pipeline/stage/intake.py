@@ -1,9 +1,12 @@
 """The rows of an extract as they came, in a table of its own columns; those that cannot be kept are taken out again."""
 
+import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from typing import Any
 
 from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres
@@ -11,12 +14,15 @@ from pipeline.kernel import sql_files as files
 from pipeline.kernel.errors import BadExtract, TooManyRejected
 from pipeline.kernel.postgres import Cursor, sql
 from pipeline.kernel.rejected import LONGEST
-from pipeline.lake.compressed import Source
+from pipeline.kernel.streams import Readable
+from pipeline.lake.compressed import CANNOT_UNPACK, Source
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import Fault
 from pipeline.source.layout import Metadata
 
 CSV = "format csv, header match, encoding 'UTF8'"
+LONGEST_HEADER = 1 << 20  # more than PostgreSQL's 1,600 columns need
+OTHER_BYTES = "its bytes are not those that were written"
 
 
 def any_faulty(cursor: Cursor, rows: sql.Composable, found: Sequence[Fault]) -> bool:
@@ -41,7 +47,7 @@ def reject(
         "reason": sql.SQL("case {} end").format(cases),
         "source": table.name,
         "date": found.date,
-        "file": f"{found.folder}/{found.data}",
+        "file": data_of(found),
         "longest": LONGEST,
     }
     return Counter(dict(postgres.rows(cursor, files.statement("write/rejected_row", **variables))))
@@ -69,15 +75,10 @@ def copy(
 
     Raises BadExtract, before anything commits, when it is not what was written.
     """
-    key = f"{found.folder}/{found.data}"
-
-    def bad(because: str) -> BadExtract:
-        do = "fix the source if it is like that there, delete the folder of that date on the lake and rerun"
-        return BadExtract(f"load {lake.url}/{key}", because, do)
-
+    key = data_of(found)
     body = lake.open(key)
     if body is None:
-        raise bad("the file is not there")
+        raise _bad(lake, found, "the file is not there")
     columns = [column.name for column in found.columns]
     with closing(body):
         source = Source(body, progress)
@@ -89,14 +90,66 @@ def copy(
             # Either PostgreSQL refuses a row, or the bytes are not those that were written: only then blame the lake.
             source.drain()
             if source.digest != found.sha256:
-                raise bad("its bytes are not those that were written") from error
+                raise _bad(lake, found, OTHER_BYTES) from error
             line = line_in(error.diag.context or "", target.strings[-1])
             if line and isinstance(error, postgres.errors.DataError):
-                raise bad(f"PostgreSQL does not take its line {line} ({type(error).__name__})") from error
+                raise _bad(lake, found, f"PostgreSQL does not take its line {line} ({type(error).__name__})") from error
             raise
         source.drain()
     if (rows, source.bytes, source.digest) != (found.rows, found.bytes, found.sha256):
-        raise bad(f"its {rows} rows in {source.bytes} bytes are not those of its metadata")
+        raise _bad(lake, found, f"its {rows} rows in {source.bytes} bytes are not those of its metadata")
+
+
+def data_of(found: Metadata) -> str:
+    """The key of an extract's data."""
+    return f"{found.folder}/{found.data}"
+
+
+def check(lake: Lake, found: Metadata, size: int | None) -> None:
+    """Returns where the data of an extract, of which a listing says the size, is what was written; memory stays flat.
+
+    It is read to its end, and its first line is compared with the columns. Raises BadExtract.
+    """
+    body = lake.open(data_of(found)) if size == found.bytes else None
+    if body is None:
+        because = "the file is not there" if size is None else f"it has {size} bytes, not {found.bytes}"
+        raise _bad(lake, found, because)
+    with closing(body):
+        source = Source(body, lambda _: None)
+        header = _header(source, found)
+        source.drain()
+    if source.digest != found.sha256:
+        raise _bad(lake, found, OTHER_BYTES)
+    if header != [column.name for column in found.columns]:
+        raise _bad(lake, found, "its first line does not name the columns of its metadata")
+
+
+def _header(source: Source, found: Metadata) -> list[str]:
+    """The names in the first line of an extract's data; none where it cannot be unpacked."""
+    with suppress(*CANNOT_UNPACK, UnicodeDecodeError, csv.Error):
+        plain = io.TextIOWrapper(io.BufferedReader(_Plain(source.decompressor(found.data))), "utf-8", newline="")
+        return next(csv.reader(io.StringIO(plain.read(LONGEST_HEADER), newline="")), [])
+    return []
+
+
+class _Plain(io.RawIOBase):
+    """Lets a plain source stand behind io.BufferedReader."""
+
+    def __init__(self, source: Readable) -> None:
+        self.source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.source.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _bad(lake: Lake, found: Metadata, because: str) -> BadExtract:
+    do = "fix the source if it is like that there, delete the folder of that date on the lake and rerun"
+    return BadExtract(f"load {lake.url}/{data_of(found)}", because, do)
 
 
 def line_in(context: str, table: str) -> str | None:

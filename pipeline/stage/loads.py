@@ -9,7 +9,8 @@ from pipeline.kernel import postgres
 from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import Lake
-from pipeline.source.instants import before, instant
+from pipeline.source.columns import Column, fits, follow
+from pipeline.source.instants import BEGINNING, before, instant
 from pipeline.source.layout import Metadata, finished, folder, folders, metadata, metadata_in, missing, until_of
 from pipeline.stage import merge, order, repairs
 
@@ -51,6 +52,25 @@ def all_of(lake: Lake, table: SourceTable) -> list[Metadata]:
     return sorted([each for each in extracts if each] + made, key=order.place)
 
 
+def check_order(lake: Lake, table: SourceTable, found: Sequence[Metadata]) -> None:
+    """Returns where these extracts and repairs, which are in their order, make a new stage table without a gap.
+
+    Raises BadExtract where a window is missing, SchemaDrift where the types of one cannot follow those before it.
+    """
+    end, known = BEGINNING, dict[str, Column]()
+    for each in found:
+        if not order.is_repair(each):
+            if instant(each.from_watermark) > instant(end):
+                raise _gap(lake, table, each, f"what was extracted before ends at {end}")
+            end = max(end, each.to_watermark, key=instant)
+        follow(f"stage.{table.short}", list(known.values()), each.columns, add=True)
+        known |= {
+            column.name: column
+            for column in each.columns
+            if column.name not in known or not fits(column.type, known[column.name].type)
+        }
+
+
 def newest(lake: Lake, table: SourceTable, date: dt.date, untils: Sequence[str]) -> Metadata:
     """The newest extract of a table up to the last of the instants of a date under way. Raises BadExtract."""
     for day, until in before(lake, folders(table.name), date, untils):
@@ -79,9 +99,13 @@ def _extracts(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) -
             wanted.insert(0, earlier)
             if _is_in_stage(cursor, table, earlier.from_watermark):
                 return wanted
-    raise BadExtract(
+    raise _gap(lake, table, wanted[0], "stage ends before")
+
+
+def _gap(lake: Lake, table: SourceTable, found: Metadata, before: str) -> BadExtract:
+    return BadExtract(
         f"load {table.name} of {found.date}",
-        f"it begins at {wanted[0].from_watermark}, stage ends before, and no extract on {lake.url} lies between",
+        f"it begins at {found.from_watermark}, {before}, and no extract on {lake.url} lies between",
         "bring the missing folders back, or set LAKE_URL to an empty place to extract everything again",
     )
 

@@ -49,10 +49,17 @@ def load(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata, max_re
     """Loads a repair. A rerun changes nothing. Raises what `merge.Load` raises."""
     one = merge.Load(cursor, lake, table, found, max_rejected)
     loaded = one.run()
-    text = beside(lake, found.folder, DELETED_KEYS) or b"[]"
-    keys = seals.parse(lake, f"{found.folder}/{DELETED_KEYS}", text, forms.deleted_keys(len(table.key)))
+    keys = deleted_keys(lake, table, found)
     deleted = mark_deleted(one, keys) if keys else 0
     return replace(loaded, rows=loaded.rows + deleted, changed=loaded.changed + deleted)
+
+
+def deleted_keys(lake: Lake, table: SourceTable, found: Metadata) -> list[list[Any]]:
+    """The keys that a repair did not find in the source. Raises BadExtract."""
+    text = beside(lake, found.folder, DELETED_KEYS) or b"[]"
+    key = f"{found.folder}/{DELETED_KEYS}"
+    keys: list[list[Any]] = seals.parse(lake, key, text, forms.deleted_keys(len(table.key)))
+    return keys
 
 
 def mark_deleted(load: merge.Load, keys: list[list[Any]]) -> int:

@@ -78,7 +78,7 @@ class LoadRiskScores(MarkedTask):
 
     @held_back
     def run(self) -> None:
-        answers = [self._answer(folder) for folder in self._folders()]
+        answers = [self.answer(folder) for folder in self._folders()]
         with self.transaction() as cursor:
             locks.lock(cursor, f"stage.{self.table}")
             if self.marker.exists_in(cursor):
@@ -99,7 +99,8 @@ class LoadRiskScores(MarkedTask):
         kept = [each for each in folders if each != newest and lake().exists(f"{each}/{layout.SUCCESS}")]
         return [*kept, newest]
 
-    def _answer(self, folder: str) -> tuple[Part, Readable]:
+    def answer(self, folder: str) -> tuple[Part, Readable]:
+        """What the answer in a folder brings. Raises BadExtract, BadAnswer, TooManyRejected."""
         from pipeline.feeds import risk_api
 
         status = seals.read(lake(), f"{folder}/{layout.SUCCESS}", forms.ANSWERED)

@@ -1,6 +1,7 @@
 """Doing loads over: of a date, of a table, or of everything from the lake."""
 
 import datetime as dt
+import functools
 import os
 
 import luigi
@@ -15,6 +16,7 @@ from pipeline.lake.objects import lake
 from pipeline.source import bounds, identity, layout
 from pipeline.stage import loads
 from pipeline.star import dwh, mart, moves, schema, watermarks
+from pipeline.tasks import rebuild_check
 from pipeline.tasks.base import OceanTask, logger, retried, show
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad
@@ -31,12 +33,17 @@ class RebuildWarehouse(OceanTask):
     """Builds the warehouse from the lake alone, up to the newest date of which the lake has all extracts.
 
     Neither the source nor the risk-score service is asked. The result is the warehouse that the loads of these dates
-    made, but for surrogate keys and the run log. With --replace what is there is dropped first, in the transaction
-    before; readers see an empty warehouse until the first facts are in. A rerun after a failure needs --replace too.
+    made, but for surrogate keys and the run log. First all that is to be loaded is read: one error names what cannot
+    be loaded, and nothing is dropped. With --replace what is there is then dropped, in one transaction; readers see an
+    empty warehouse until the first facts are in. A rerun after a failure needs --replace too.
+
+    The new warehouse is not built beside the old one: statements name their schemas, and each task commits by itself.
+    Where readers must not wait, build into an empty database that WAREHOUSE_URL names, which then replaces the other.
 
     luigi --module pipeline RebuildWarehouse --replace --local-scheduler
 
-    Raises WarehouseNotEmpty without --replace, and BadExtract when the lake has nothing to build from.
+    Raises WarehouseNotEmpty without --replace, and BadExtract when the lake has nothing to build from, or what it has
+    cannot be loaded.
     """
 
     replace = luigi.BoolParameter(description="drop the warehouse that is there")
@@ -49,7 +56,10 @@ class RebuildWarehouse(OceanTask):
     def run(self) -> None:
         os.environ["OCEAN_FROM_LAKE"] = "1"
         config.settings.cache_clear()
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            self._may_build(cursor)
         dates = _dates()
+        rebuild_check.check(dates, functools.partial(show, self))
         self._empty()
         newest = dates[-1]
         show(self, f"loading up to {newest}")
@@ -70,14 +80,8 @@ class RebuildWarehouse(OceanTask):
 
     def _empty(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            if postgres.value(cursor, "select to_regclass('etl.marker') is null"):
+            if self._may_build(cursor):
                 return
-            if not self.replace:
-                raise WarehouseNotEmpty(
-                    "rebuild the warehouse",
-                    "there is one already",
-                    "give --replace to drop it, or name an empty database with WAREHOUSE_URL",
-                )
             models, source = review_models.known(cursor), identity.known(cursor)
             names = postgres.sql.SQL(", ").join(postgres.sql.Identifier(schema) for schema in SCHEMAS)
             cursor.execute(postgres.sql.SQL("drop schema if exists {} cascade").format(names))
@@ -86,6 +90,17 @@ class RebuildWarehouse(OceanTask):
             review_models.remember(cursor, models)
             if source:
                 identity.remember(cursor, source)
+
+    def _may_build(self, cursor: Cursor) -> bool:
+        """Whether there is no warehouse. Raises WarehouseNotEmpty for one that may not be replaced."""
+        is_empty: bool = postgres.value(cursor, "select to_regclass('etl.marker') is null")
+        if not (is_empty or self.replace):
+            raise WarehouseNotEmpty(
+                "rebuild the warehouse",
+                "there is one already",
+                "give --replace to drop it, or name an empty database with WAREHOUSE_URL",
+            )
+        return is_empty
 
 
 class RebuildTable(OceanTask):

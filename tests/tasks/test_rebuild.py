@@ -8,6 +8,8 @@ from support.loads import keep_mart
 from support.shop import add_order, at, date, open_shop, update
 from support.world import World
 
+from pipeline.catalog import SOURCE_TABLES
+
 GONE = {"OPERATIONAL_URL": "postgresql://nobody@127.0.0.1:1/none", "RISK_API_URL": "http://127.0.0.1:1/scores"}
 DAYS = (2, 3)
 
@@ -65,6 +67,49 @@ def test_a_lake_without_extracts_leaves_the_warehouse_as_it_is(loaded: World) ->
     elsewhere = loaded.where(**GONE, LAKE_URL=f"{loaded.lake_url}/nothing")
     assert "has an extract of every table" in elsewhere.luigi("RebuildWarehouse", "--replace", expect=30)
     assert loaded.checksum() == checksum
+
+
+def test_what_cannot_be_loaded_is_named_at_once_before_anything_is_dropped(loaded: World) -> None:
+    loaded.source("delete from ops.order_lines where order_id = 3 and line_number = 2")
+    loaded.where(RISK_API_URL="").luigi("ReconcileSource", "--date", str(date(3)), "--repair")
+    checksum = loaded.checksum()
+    lake, (two, three) = loaded.lake, (f"date={date(day)}" for day in DAYS)
+    [repair] = [file.key for file in lake.objects("repair/ops.order_lines") if file.key.endswith("deleted.json")]
+    [parquet] = [file.key for file in lake.objects(f"stage/movie_review/{two}") if file.key.endswith(".parquet")]
+    orders, purchases = (f"extract/{name}/{two}/data.csv.zst" for name in ("ops.orders", "retail.user_purchase"))
+    lake.write(orders, bytes(reversed(lake.read(orders) or b"")))
+    lake.write(purchases, lake.read(purchases) + b"\0")  # type: ignore[operator]
+    lake.write(f"extract/ops.customers/{two}/metadata.json", b"{}")
+    lake.write(f"extract/api.risk_score/{two}/answer.json", b"<html>")
+    lake.write(parquet, b"PAR1")
+    lake.write(repair, b"[]")
+    lake.delete(
+        [
+            f"extract/ops.suppliers/{three}/data.csv.zst",
+            *(file.key for file in lake.objects(f"extract/ops.states/{two}")),
+        ]
+    )
+    output = loaded.where(**GONE).luigi("RebuildWarehouse", "--replace", expect=30)
+    for problem in (
+        f"{orders}, because its bytes are not those that were written",
+        f"{purchases}, because it has",
+        f"extract/ops.customers/{two}/metadata.json, because it is not what an extract writes there",
+        "read the risk scores, because the answer is not a JSON list",
+        f"{parquet}, because it is not the Parquet",
+        f"{repair}, because it is not what an extract writes there",
+        f"extract/ops.suppliers/{three}/data.csv.zst, because the file is not there",
+        f"cannot load ops.states of {date(3)}, because it begins at",
+    ):
+        assert problem in output
+    assert "(8 errors)" in output
+    assert loaded.checksum() == checksum
+
+    for table in SOURCE_TABLES:
+        lake.delete([f"extract/{table}/{three}/data.csv.zst"])
+    output = loaded.where(**GONE).luigi("RebuildWarehouse", "--replace", expect=30)
+    assert "; and 9 more; nothing was dropped" in output
+    assert loaded.checksum() == checksum
+    assert "Did not run any tasks" in loaded.load(date(3))
 
 
 def test_a_date_that_is_cleared_is_loaded_again_and_fixes_what_was_wrong(loaded: World) -> None:
