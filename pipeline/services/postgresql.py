@@ -29,6 +29,8 @@ from pipeline.services.state_folder import make_folder, write_secret
 logger = logging.getLogger("luigi-interface")
 
 MEGABYTE = 1 << 20
+RECOVERY_FAILED = "startup process failure"  # as a postmaster writes, which then gives up
+SERIOUS = re.compile(r"(?:FATAL|PANIC):  .*")
 
 
 class PostgreSQL(Service):
@@ -89,6 +91,7 @@ class PostgreSQL(Service):
         try:
             self._settle_owner()
             roles.create(self.access, self._owner_url)
+            self._require_logins()
         except DatabaseError as error:
             _, because, _ = error.args
             raise ServiceFailed("create the databases of postgresql", because, f"see {self.log}") from None
@@ -107,6 +110,24 @@ class PostgreSQL(Service):
         """Whether the server's owner can log in."""
         return listener.foreign(self.port, self.users) is None and self._known_password() is not None
 
+    def refuses(self) -> str | None:
+        """What the server says to its owner; None where it says nothing, or that this passes."""
+        if listener.foreign(self.port, self.users) is not None:
+            return None
+        return _refusal_for_good(self._owner_url())
+
+    def may_start_again(self) -> bool:
+        """Whether it was the recovery that failed, which the next start begins from where it was. Its log is kept."""
+        log = self.log.read_text(errors="replace")
+        if RECOVERY_FAILED not in log:
+            return False
+        kept = self.log.with_suffix(".log.unrecovered")
+        shutil.copy2(self.log, kept)
+        reasons = [line for line in SERIOUS.findall(log) if not WILL_PASS.search(line)]
+        reason = " ".join(reasons[-1].split()) if reasons else "it does not say why"
+        logger.warning("postgresql did not recover (%s), its log is kept as %s; it is started again", reason, kept)
+        return True
+
     def lets_in(self) -> bool:
         """Whether each role can log in to its databases, and the owner's password is settled."""
         return not self.next_password.exists() and all(_refusal(self.access.url(name)) is None for name in LOGINS)
@@ -115,6 +136,16 @@ class PostgreSQL(Service):
         """As for every service; the owner's password becomes new too."""
         super().renew()
         write_secret(self.next_password, secrets.token_urlsafe(24))
+
+    def _require_logins(self) -> None:
+        """Returns where the server lets each role in. Raises ServiceFailed."""
+        for name in LOGINS:
+            if refusal := _refusal_for_good(self.access.url(name)):
+                raise ServiceFailed(
+                    f"log in to postgresql as {name} of services.json says",
+                    refusal,
+                    f"correct {self.data / 'pg_hba.conf'} or what else keeps the role out, and run `make up` again",
+                )
 
     def _known_password(self) -> Path | None:
         """The file whose password the server takes from its owner, if it takes one."""
@@ -226,4 +257,11 @@ def _refusal(url: str) -> str | None:
         postgres.connect(url, "embedded").close()
         return None
     except ServiceDown as error:
-        return str(error)
+        _, because, _ = error.args
+        return str(because)
+
+
+def _refusal_for_good(url: str) -> str | None:
+    """The same where the server itself says it, and would not say otherwise a little later."""
+    refusal = _refusal(url)
+    return refusal if refusal and "FATAL" in refusal and not WILL_PASS.search(refusal) else None

@@ -21,7 +21,8 @@ from pipeline.services.state_folder import make_folder
 HOST = "127.0.0.1"
 SECONDS_TO_START = 300  # the recovery of a database after a crash included
 POLL_SECONDS = 0.02
-PORT_ATTEMPTS = 3
+SECONDS_REFUSED = 5  # before it is believed that a server that runs lets nobody in, whatever it is waited
+START_ATTEMPTS = 3
 LOG_LINES_IN_ERROR = 10
 
 
@@ -57,6 +58,14 @@ class Service(ABC):
     def has_started(self) -> bool:
         """Whether a server that was launched is ready for what `start` still has to do."""
         return self.answers()
+
+    def refuses(self) -> str | None:
+        """Why a server that was launched and is not ready lets us in no sooner for being waited for, as it says."""
+        return None
+
+    def may_start_again(self) -> bool:
+        """Whether a server that ended while it started may do better the next time; `self.log` says how it ended."""
+        return False
 
     @property
     def port(self) -> int:
@@ -107,10 +116,12 @@ class Service(ABC):
     def start(self) -> None:
         """Starts the server, at another port when the one of services.json is taken, and waits for it.
 
+        One that may do better the next time is started again.
+
         Raises ServiceFailed with the end of the log when it ends or does not answer.
         """
         make_folder(self.folder)
-        for _ in range(PORT_ATTEMPTS):
+        for _ in range(START_ATTEMPTS):
             if not _is_free(self.port):
                 self.access.ports[self.name] = _free_port()
                 # Who has the old port may have been told them, by an earlier version that did not look who it is.
@@ -121,7 +132,8 @@ class Service(ABC):
                 return
             self.down()
             # Another program was quicker at that port, and may be gone again.
-            if _is_free(self.port) and "in use" not in self._end_of_log():
+            has_port = _is_free(self.port) and "in use" not in self._end_of_log()
+            if has_port and not self.may_start_again():
                 break
         raise ServiceFailed(
             f"start {self.name} at {self.address}", f"it {problem}; {self._end_of_log()}", f"see {self.log}"
@@ -168,12 +180,18 @@ class Service(ABC):
 
     def _wait_for(self, process: subprocess.Popen[bytes]) -> str | None:
         """None once the server has started, else what went wrong."""
-        deadline = time.monotonic() + SECONDS_TO_START
+        lets_in = time.monotonic()  # or did not say yet that it does not
+        deadline = lets_in + SECONDS_TO_START
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 return f"ended with exit code {process.returncode}"
             if self.has_started():
                 return None
+            refusal = self.refuses()
+            if not refusal:
+                lets_in = time.monotonic()
+            elif time.monotonic() > lets_in + SECONDS_REFUSED:
+                return f"lets nobody in: {refusal}"
             time.sleep(POLL_SECONDS)
         return f"did not answer within {SECONDS_TO_START} seconds"
 

@@ -32,8 +32,10 @@ from support.world import BEFORE, SIMULATED, embedded, luigid, secrets_of
 
 from pipeline import services
 from pipeline.kernel.errors import ServiceFailed
-from pipeline.services import postgresql_programs, superset
+from pipeline.services import postgresql_programs, service, superset
 from pipeline.services.luigid_service import Luigid
+from pipeline.services.postgresql import PostgreSQL
+from pipeline.services.service import START_ATTEMPTS
 
 
 def others_can_run_python() -> bool:
@@ -640,6 +642,73 @@ def test_a_server_that_does_not_start_says_why(home: Path) -> None:
     assert "is not a valid data directory" in errors
     assert "Traceback" not in errors
     version.with_name("hidden").rename(version)
+    services.up(home)
+    assert all_run(home)
+
+
+@contextmanager
+def killed_without_its_wal(home: Path, monkeypatch: pytest.MonkeyPatch, starts: int) -> Iterator[list[int]]:
+    """A server that was killed, whose write-ahead log is missing at so many starts; yields the starts."""
+    os.kill(pids(home)["postgresql"] or 0, signal.SIGKILL)
+    wal, hidden = home / "postgresql/data/pg_wal", home / "postgresql/data/hidden"
+    launch, made = PostgreSQL.launch, list[int]()
+
+    def counted(self: PostgreSQL) -> "subprocess.Popen[bytes]":
+        made.append(self.port)
+        if len(made) == 1:
+            wal.rename(hidden)
+        if len(made) == starts + 1:
+            hidden.rename(wal)
+        return launch(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgreSQL, "launch", counted)
+        yield made
+
+
+def test_a_server_that_does_not_recover_at_once_is_started_again_and_its_log_is_kept(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    services.up(home)
+    query(home, "create table kept as select 1 as one")
+    with killed_without_its_wal(home, monkeypatch, 1) as starts:
+        services.up(home)
+    assert len(starts) == 2
+    assert query(home, "select one from kept") == (1,)
+    kept = home / "log/postgresql.log.unrecovered"
+    assert "startup process failure" in kept.read_text()
+    [said] = [message for message in caplog.messages if "did not recover" in message]
+    assert 'FATAL: required WAL directory "pg_wal" does not exist' in said
+    assert str(kept) in said
+
+    with (
+        killed_without_its_wal(home, monkeypatch, START_ATTEMPTS) as starts,
+        pytest.raises(ServiceFailed, match='required WAL directory "pg_wal" does not exist'),
+    ):
+        services.up(home)
+    assert len(starts) == START_ATTEMPTS
+
+
+def test_a_server_that_lets_nobody_in_is_not_waited_for_and_says_why(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.up(home)
+    services.down(home)
+    monkeypatch.setattr(service, "SECONDS_TO_START", 60)
+    hba, password = home / "postgresql/data/pg_hba.conf", home / "postgresql.password"
+    rules, secret = hba.read_text(), password.read_text()
+    for rule, said in (
+        ("all postgres", r"it lets nobody in: .*rejects connection"),
+        ("warehouse etl_load", "as warehouse_url of services.json says, because .*rejects connection"),
+    ):
+        hba.write_text(f"host {rule} 127.0.0.1/32 reject\n{rules}")
+        with pytest.raises(ServiceFailed, match=said):
+            services.up(home)
+    hba.write_text(rules)
+    password.write_text("wrong")
+    with pytest.raises(ServiceFailed, match=r"it lets nobody in: .*password authentication failed"):
+        services.up(home)
+    password.write_text(secret)
     services.up(home)
     assert all_run(home)
 
