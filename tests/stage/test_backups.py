@@ -1,10 +1,12 @@
 """A source or a warehouse that was restored from its backup: what lies on the lake brings both together again."""
 
+import json
 from dataclasses import replace
 
 import pytest
+from support.guide import documented
 from support.shop import add_order, at, date, open_shop, update
-from support.world import World, Worlds
+from support.world import World, Worlds, closed_port
 
 PRICES = "select unit_price::float, valid_from, is_current from dwh.dim_product where product_id = 1"
 
@@ -68,6 +70,31 @@ def test_a_restored_warehouse_takes_in_what_was_repaired_since(loaded: World, wo
         (2, 1, False),
     }
     assert backup.checksum() == loaded.checksum()
+
+
+def test_a_restored_warehouse_is_as_if_it_had_never_been_lost_when_the_guide_was_followed(
+    loaded: World, worlds: Worlds
+) -> None:
+    loaded = loaded.where(RISK_API_URL=f"http://127.0.0.1:{closed_port()}/")  # the answers are on the lake
+    backup = replace(loaded, warehouse_url=worlds.copy_warehouse(loaded))
+    for day, scores in ((3, [{"customer_id": 1, "risk_score": 7}]), (4, [])):
+        where = f"extract/api.risk_score/date={date(day)}"
+        loaded.lake.write(f"{where}/answer.json", json.dumps(scores).encode())
+        loaded.lake.write(f"{where}/_SUCCESS", b"{}")
+        update(loaded, "order_lines", {"order_id": 1, "line_number": 2}, at(day), quantity=day)
+        loaded.load(date(day))
+    with_newest = replace(loaded, warehouse_url=worlds.copy_warehouse(loaded))
+    loaded.source("delete from ops.order_lines where order_id = 2; delete from ops.orders where order_id = 2")
+    reconcile(loaded, 4)
+    loaded.luigi("ClearDate", "--date", str(date(4)))
+    loaded.load(date(4))
+    assert loaded.rows("select risk_score from dwh.dim_customer where customer_id = 1") == {(7,)}
+    commands = documented("Restored warehouse", {"2026-11-10": date(2), "2026-11-19": date(4), "2026-11-20": date(5)})
+    assert len(commands) == 3
+    for restored in (backup, with_newest):
+        for command in commands:
+            restored.luigi(*command.split())
+        assert restored.checksum() == loaded.checksum()
 
 
 def test_an_upgraded_warehouse_has_the_repairs_that_it_compared_after(loaded: World, worlds: Worlds) -> None:

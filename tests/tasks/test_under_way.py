@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from support.feeds_world import classify, deliver_orders, deliver_reviews
+from support.guide import documented
 from support.shop import add_order, at, date, open_shop, update
 from support.world import World, Worlds
 
@@ -122,6 +123,18 @@ def test_the_load_of_a_later_date_completes_the_dates_under_way_before_it(open_w
         (date(2),), (DAY,), (date(4),),
     }  # fmt: skip
     assert "2026-01-03" in output
+
+
+def test_the_guides_line_for_cron_loads_what_came_since_and_completes_the_day_before(open_world: World) -> None:
+    for day, instant in ((3, minute(0)), (3, minute(1)), (4, at(4, 0.2))):
+        add_order(open_world, 100 + instant.hour * 60 + instant.minute, instant - dt.timedelta(seconds=20), 1)
+        [command] = documented("Loads through the day", {"today": date(day)})
+        open_world.at(instant).luigi(*command.split())
+    assert open_world.rows(LOADED) == {(1,), (640,), (641,), (112,)}
+    completed = (
+        "select load_date from etl.marker where update_id like 'DailyWarehouseLoad%' and update_id not like '%until%'"
+    )
+    assert open_world.rows(completed) == {(date(2),), (DAY,)}
 
 
 def test_a_lake_rebuilds_a_date_under_way_which_then_goes_on(open_world: World) -> None:

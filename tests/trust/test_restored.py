@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import pytest
 from support import shop
+from support.guide import COMMAND, OPERATIONS, documented
 from support.world import ROOT, World, Worlds
 
 FAILED = 30
 DAY = shop.date(4)
-COMMAND = re.compile(r"\.venv/bin/luigi --module pipeline ([A-Z]\w+(?: --?[a-z][\w-]*(?: [\w.-]+)?)*)")
+EXAMPLE = "2026-11-19"  # the date in the guide
 ORDERS = "select order_id from dwh.fact_order where not is_deleted"
 SAVED = "create table public.saved as select * from ops.order_lines"
-OPERATIONS = ROOT / "docs/operations.md"
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +61,6 @@ def status(world: World) -> list[tuple[str, str, str]]:
     return [(each["severity"], each["what"], each["do"]) for each in json.loads(done.stdout)["findings"]]
 
 
-def documented(section: str) -> list[str]:
-    """The commands in a section of the guide, of the example's date made the tests'."""
-    text = OPERATIONS.read_text().partition(f"\n### {section}\n")[2].partition("\n### ")[0]
-    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    return [command.replace("2026-11-19", str(DAY)) for command in COMMAND.findall(blocks)]
-
-
 def test_a_comparison_that_failed_stays_due_and_the_same_command_fails_until_its_advice_is_followed(
     world: World,
 ) -> None:
@@ -89,7 +82,7 @@ def test_a_comparison_that_failed_stays_due_and_the_same_command_fails_until_its
 
 
 def test_rows_that_are_brought_back_are_in_the_warehouse_again_as_the_guide_says(world: World) -> None:
-    repair, allowing = documented("Restored source")
+    repair, allowing = documented("Restored source", {EXAMPLE: DAY})
     world.source(SAVED)
     world.source("truncate ops.order_lines")
     follow(world, repair, expect=FAILED)
@@ -108,8 +101,8 @@ def test_a_source_that_has_moved_is_confirmed_as_the_guide_says(worlds: Worlds, 
     shop.add_order(moved, 4, shop.at(5), 1)
     output = moved.load(shop.date(5), expect=FAILED)
     [identity] = set(re.findall(r"OCEAN_NEW_SOURCE=([\w-]+)", output))
-    [command] = documented("Wrong source")
-    follow(moved.where(OCEAN_NEW_SOURCE=identity), command.replace(str(DAY), str(shop.date(5))))
+    [command] = documented("Wrong source", {EXAMPLE: shop.date(5)})
+    follow(moved.where(OCEAN_NEW_SOURCE=identity), command)
     assert moved.rows(ORDERS) == {(1,), (2,), (3,), (4,)}
     assert moved.warehouse("select count(*) from etl.deletion") == [(0,)]
 
