@@ -24,7 +24,7 @@ class CheckWarehouse(MarkedTask):
 
     The results are kept in etl.check_result. A check of severity error that finds a row fails the task, and with it the
     date; one of severity warn is logged. While a dimension could not be loaded, or another load is under way, there is
-    nothing to call right.
+    nothing to call right. A date that failed is checked as a whole until it passes, because later loads hide its rows.
 
     luigi --module pipeline CheckWarehouse --date 2026-11-19 --whole --local-scheduler
     """
@@ -60,7 +60,11 @@ class CheckWarehouse(MarkedTask):
                 self.say("not checked, because another load is under way; it checks what it wrote")
                 return
             days = settings().check_whole_days
-            whole = self.whole or (days > 0 and checks.is_whole_due(cursor, self.date, days))
+            whole = (
+                self.whole
+                or checks.is_whole_owed(cursor, self.date)
+                or (days > 0 and checks.is_whole_due(cursor, self.date, days))
+            )
             results = checks.run(cursor, self.date, whole=whole)
             failed = [result for result in results if result.failures]
             if not any(result.check.severity == ERROR for result in failed):

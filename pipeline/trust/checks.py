@@ -63,6 +63,22 @@ def is_whole_due(cursor: Cursor, date: dt.date, days: int) -> bool:
     return due
 
 
+def is_whole_owed(cursor: Cursor, date: dt.date) -> bool:
+    """Whether a date must be checked as a whole, because work may no longer hold the rows that its load wrote.
+
+    Each load replaces the rows in work. So this is a date with an error that was found, or a date that was never
+    checked if a later date was.
+    """
+    query = """
+        select
+            coalesce(bool_or(load_date = %(date)s and severity = 'error' and failures > 0), false)
+            or (coalesce(bool_or(load_date > %(date)s), false) and not bool_or(load_date = %(date)s))
+        from etl.check_result where load_date >= %(date)s
+    """
+    owed: bool = postgres.value(cursor, query, {"date": date})
+    return owed
+
+
 def run(cursor: Cursor, date: dt.date, *, whole: bool) -> list[Result]:
     """Runs the checks for a date's load and keeps their results in etl.check_result, where they replace earlier ones.
 

@@ -211,3 +211,38 @@ def test_a_load_in_which_a_check_finds_an_error_fails_until_it_is_fixed(world: W
         # What is only a warning fails no load.
         assert "warn: 1 orders that are delivered before they are placed" in found.load(date(day))
     assert len(found.warehouse(marked)) == 4
+
+
+def test_an_error_of_a_date_is_found_again_after_a_later_load_until_its_row_is_fixed(world: World) -> None:
+    open_shop(world)
+    add_order(world, 1, at(2), 1)
+    found = world.where(RISK_API_URL="", OCEAN_CHECK_WHOLE_DAYS="0")
+    found.load(date(2))
+    add_order(world, 2, at(3), 1, delivered_ts=dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
+    found.load(date(3), expect=TASK_FAILED)
+    add_order(world, 3, at(4), 1)
+    found.load(date(4))
+    # What the newest load wrote is order 3 alone.
+    for _ in range(2):
+        assert "rows_from_the_future found 1 orders" in found.load(date(3), expect=TASK_FAILED)
+    found.warehouse("update dwh.fact_order set delivered_ts = null where order_id = 2")
+    found.load(date(3))
+    assert found.warehouse("select count(*) from etl.check_result where failures > 0") == [(0,)]
+
+
+def test_a_date_that_was_not_checked_before_a_later_one_was_is_checked_as_a_whole(shop: World) -> None:
+    with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        assert not checks.is_whole_owed(cursor, date(3))
+        checks.run(cursor, date(3), whole=False)
+        assert not checks.is_whole_owed(cursor, date(3))
+        assert not checks.is_whole_owed(cursor, date(4))
+        assert checks.is_whole_owed(cursor, date(2))
+        checks.run(cursor, date(2), whole=True)
+        assert not checks.is_whole_owed(cursor, date(2))
+
+
+def test_a_date_with_a_warning_alone_has_passed(shop: World) -> None:
+    shop.warehouse(of_order("fact_order", "delivered_ts = ordered_ts - interval '1 s'"))
+    assert run(shop) == {"delivered_before_ordered": 1}
+    with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        assert not checks.is_whole_owed(cursor, DAY)
