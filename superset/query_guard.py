@@ -27,6 +27,10 @@ TIME_RANGE = re.compile(r"""[\w :,.()'"+/-]{0,200}""")
 SAME_ROWS = (ChartDataResultType.FULL, ChartDataResultType.RESULTS)
 # What Superset reads of the form that comes beside the queries of a chart.
 READ_OF_FORM = ("x_axis", "tooltip_contents", "currency_format", "server_pagination", "url_params", "parent_slice_id")
+# A page keeps its filters in its own address, and from then on sends these parameters of it with each query. They make
+# no part of a query.
+OWN_ADDRESS = {"native_filters_key", "native_filters", "permalink_key", "preselect_filters", "show_filters"}
+OWN_ADDRESS |= {"expand_filters", "uiConfig"}
 # What a form that comes alone holds beside what is stored: defaults of the browser, and what no query is made of.
 DEFAULTS = {"row_limit": stored_queries.ROWS, "time_range": "No filter"}
 UNUSED = ("chart_id", "label_colors", "shared_label_colors", "map_label_colors", "own_color_scheme", "color_scheme")
@@ -70,7 +74,8 @@ def require_stored_queries(context: Any, dashboard: Dashboard) -> None:
 
     `context` is what the page sent: queries, and the form from which it made them.
     """
-    form, sent = context.form_data, context.cache_values["queries"]
+    form = _without_own_address(context.form_data)
+    sent = [_without_own_address(query) for query in context.cache_values["queries"]]
     if form.get("type") == "NATIVE_FILTER":
         parameters: Query = {"viz_type": "filter_select"}
         expected, narrowing = _options(form, dashboard, context.datasource, sent)
@@ -93,7 +98,7 @@ def require_stored_queries(context: Any, dashboard: Dashboard) -> None:
 
 def require_stored_form(viz: Any, dashboard: Dashboard) -> None:
     """As `require_stored_queries`, for charts of which the server makes the query: `viz` has the form alone."""
-    form = viz.form_data
+    form = _without_own_address(viz.form_data)
     chart = _chart(form, dashboard, viz.datasource)
     known, narrowing = chart.form_data, Narrowing.by(_filters_of(dashboard, chart))
     chosen = form.get("extra_form_data") or {}
@@ -182,6 +187,13 @@ def _chart(form: Query, dashboard: Dashboard, dataset: Any) -> Slice:
     if chart not in dashboard.slices or chart.datasource != dataset:
         refuse()
     return chart
+
+
+def _without_own_address(sent: Query) -> Query:
+    parameters = sent.get("url_params")
+    if not isinstance(parameters, dict):
+        return sent
+    return sent | {"url_params": {name: value for name, value in parameters.items() if name not in OWN_ADDRESS}}
 
 
 def _without_filters(query: Query) -> Any:

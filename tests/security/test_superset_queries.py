@@ -108,6 +108,7 @@ CHANGES: dict[str, Callable[[Any], None]] = {
         ]
     ),
     "parameters of the address": query(url_params={"country": "{{ 1 }}"}),
+    "one more parameter of the address": query(url_params={"native_filters_key": "x", "country": "{{ 1 }}"}),
     "parameters of the address in the form": form(url_params={"country": "{{ 1 }}"}),
     "columns of a tooltip": form(tooltip_contents=["country"]),
     "another type": form(viz_type="pivot_table_v2", currency_format={"symbol": "AUTO"}),
@@ -217,6 +218,19 @@ def test_a_changed_query_is_refused_in_silence(
     change(top)
     assert refused(viewer.post(CHART_DATA, top))
     assert "SupersetSecurityException" not in (site.home / "log/superset.log").read_text()
+
+
+def test_a_page_that_keeps_its_filters_in_its_address_gets_its_charts_and_lists(
+    site: Site, viewer: Client, visitor: Client, top: dict[str, Any], figures: dict[str, Any], company: int
+) -> None:
+    address = {"url_params": {"native_filters_key": "aLongKey", "show_filters": "1"}}
+    countries, asks = labels(viewer.post(CHART_DATA, top)), options(site, company)
+    for body in (top, asks):
+        query(**address)(body)
+        form(**address)(body)
+    assert labels(viewer.post(CHART_DATA, top)) == countries
+    assert set(labels(viewer.post(CHART_DATA, asks), "country")) >= set(countries)
+    assert explored(visitor, {**figures, **address})[0] == 200
 
 
 def test_another_charts_query_and_another_dashboards_chart_are_refused(

@@ -138,6 +138,16 @@ def test_a_country_leaves_its_own_figures_alone_on_every_chart(site: Site, viewe
     assert [row[0] for row in charts["Top countries by sales (shop's currency)"].rows] == ["Germany"]
 
 
+def test_a_dashboard_that_is_loaded_again_keeps_its_filters(site: Site, viewer: Page, loaded_to: dt.date) -> None:
+    dashboard = open_dashboard(viewer, site.url, "ocean-records")
+    dashboard.charts()
+    dashboard.choose("Country", "Germany")
+    viewer.wait_for_url("**native_filters_key=**")
+    dashboard.answers.clear()
+    viewer.reload(wait_until="domcontentloaded")
+    shows(sound(dashboard, dashboard.charts()), site, loaded_to, country="Germany")
+
+
 def test_a_time_range_leaves_its_own_months_alone_on_every_chart(site: Site, viewer: Page, loaded_to: dt.date) -> None:
     start, stop = dt.date(2025, 10, 1), dt.date(2026, 1, 1)
     dashboard = open_dashboard(viewer, site.url, "ocean-records")
