@@ -28,7 +28,7 @@ LUIGID_USER = "luigi"  # whom the embedded luigid lets in
 def settings() -> Settings:
     """The settings of this process, read once.
 
-    Raises ConfigError for a value that cannot be understood or a name that is none, and ServiceDown when an embedded
+    Raises ConfigError for a value that cannot be understood and for an unknown name. Raises ServiceDown if an embedded
     service is needed and was never started.
     """
     _refuse_unknown_names()
@@ -70,7 +70,7 @@ def _s3() -> S3:
 
 
 def _risk_api_url(found: Settings) -> str:
-    """What the environment says, be it nothing; else luigi.cfg; else the embedded service beside its own source."""
+    """The environment's value, even if empty; else luigi.cfg's; else the embedded service's, for its own source."""
     if os.environ.get(declared(Settings)["risk_api_url"].environment) == "":
         return ""
     return found.risk_api_url or ("" if found.operational_url else embedded("risk_api_url"))
@@ -102,7 +102,7 @@ def _refuse_unknown_names() -> None:
     """Of luigi.cfg alone: what else is called OCEAN_ in the environment, others may read, luigi.cfg's ${...} too."""
     try:
         found = set(get_config()[SECTION]) - set(get_config().defaults())
-    except KeyError:  # there is no such section, and need be none
+    except KeyError:  # the section is optional
         return
     known = {setting.name for setting in every_setting()}
     if unknown := sorted(name for name in found if name.replace("-", "_") not in known):  # as Luigi reads a name
@@ -115,7 +115,7 @@ def _refuse_unknown_names() -> None:
 
 @cache
 def services_file() -> dict[str, str]:
-    """What the embedded services say of themselves, read once. Raises ServiceDown when they were never started."""
+    """The file of the embedded services, read once. Raises ServiceDown if they were never started."""
     try:
         found: dict[str, str] = json.loads((home() / "services.json").read_text())
     except FileNotFoundError:
@@ -138,7 +138,7 @@ def _unreadable(because: str) -> ConfigError:
 
 
 def embedded(name: str) -> str:
-    """What the embedded services' file says of `name`. Raises ServiceDown when they were never started."""
+    """The value of `name` in the embedded services' file. Raises ServiceDown if they were never started."""
     try:
         return services_file()[name]
     except KeyError as missing:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Setting(NamedTuple):
-    """What is declared of a setting. An empty value counts as none: the default, or what the text says of it."""
+    """The declaration of a setting. An empty value means the default, or what the text says."""
 
     name: str
     default: str
@@ -25,7 +25,7 @@ class Setting(NamedTuple):
 
     @property
     def own_variable(self) -> str:
-        """Its environment variable where that does not follow from its name; else empty."""
+        """Its environment variable if that does not follow from its name; else empty."""
         return "" if self.environment == _variable(self.name) else self.environment
 
 
@@ -48,7 +48,7 @@ def setting(
         own = name or of_field
         return Setting(own, default, parse, text, environment or _variable(own), heading, secret)
 
-    found: T = field(repr=not secret, metadata={Setting: named})  # of which mypy believes that it is a T
+    found: T = field(repr=not secret, metadata={Setting: named})  # mypy takes it for a T
     return found
 
 

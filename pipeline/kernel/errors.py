@@ -45,11 +45,11 @@ class DatabaseError(OceanError):
 
 
 class RowsHidden(DatabaseError):
-    """A policy would leave out rows of what is to be read whole."""
+    """A policy would hide rows of a table that must be read whole."""
 
 
 class Transient(OceanError):
-    """What may pass by itself: the same work, done again a little later, may well succeed."""
+    """A failure that may pass by itself: the same work may succeed a little later."""
 
 
 class ServiceLost(ServiceDown, Transient):
@@ -57,7 +57,7 @@ class ServiceLost(ServiceDown, Transient):
 
 
 class StatementLost(DatabaseError, Transient):
-    """PostgreSQL ended a transaction for what was going on at that moment: a deadlock, a lost connection."""
+    """PostgreSQL ended a transaction because of a passing event: a deadlock, a lost connection."""
 
 
 class ServiceFailed(OceanError):
@@ -97,7 +97,7 @@ class TooManyDeleted(OceanError):
 
 
 class ChecksFailed(OceanError):
-    """What was loaded is not what it must be."""
+    """The loaded rows are not right."""
 
 
 class TaskDied(OceanError):
@@ -113,15 +113,15 @@ class CannotUpgrade(OceanError):
 
 
 class WarehouseNotEmpty(OceanError):
-    """A warehouse cannot be built where there is one."""
+    """A warehouse cannot be built because there is one."""
 
 
 class SourceDiffers(OceanError):
-    """The warehouse does not hold what the source holds."""
+    """The warehouse and the source differ."""
 
 
 class LoadIncomplete(OceanError):
-    """A dimension or a feed could not be loaded; all the rest was, with unknown members where they are missing."""
+    """A dimension or a feed could not be loaded. The rest was, with unknown members in place of missing ones."""
 
 
 class SimulationError(OceanError):
@@ -133,7 +133,7 @@ class SparkFailed(OceanError):
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in words that name no row's values and no secret: of a foreign error its class alone.
+    """Says why something failed, without values of rows and without secrets. Names only the class of a foreign error.
 
     >>> reason(KeyError("hunter2"))
     'an unexpected KeyError; its trace is in the log'
@@ -142,5 +142,5 @@ def reason(error: BaseException) -> str:
 
 
 def unexpected(name: str) -> str:
-    """What is said of an error that is none of ours."""
+    """The message for an error that is not ours."""
     return f"an unexpected {name}; its trace is in the log"

@@ -31,7 +31,7 @@ class Again(Exception):
 
 
 def parsed(url: str) -> Url | None:
-    """The parts of a URL of HTTP; None for any other text, and where the login may not be what it was meant to be."""
+    """The parts of an HTTP URL; None for any other text, and if its login may have been cut."""
     if logins.is_cut(url):
         return None
     try:
@@ -52,10 +52,10 @@ def exchange(
     read: float,
     deadline: float,
 ) -> Iterator[HTTPResponse]:
-    """Sends a request, with the login of the URL, and gives the answer to the block, which reads what it wants of it.
+    """Sends a request with the login of the URL, and gives the answer to the block.
 
-    It has `connect` seconds for the connection, `read` for any single wait and `deadline` for the whole. Raises Again
-    for what may do better the next time, in the block as well: no connection, a broken or slow one, 429 and 5xx.
+    Allows `connect` seconds for the connection, `read` for each wait and `deadline` for the whole. Raises Again for
+    failures that may pass, in the block as well: no connection, a broken or slow one, 429 and 5xx.
     """
     kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
     try:
@@ -121,7 +121,7 @@ def _cut_after(seconds: float, sock: socket.socket) -> Iterator[None]:
 
 
 def _retry_after(text: str) -> float:
-    """The seconds of a Retry-After header, which names a number or a date; 0 where it names neither."""
+    """The seconds of a Retry-After header, which names a number or a date; 0 if it names neither."""
     if text.isascii() and text.isdigit():
         return int(text[:9])
     try:

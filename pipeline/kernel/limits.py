@@ -1,6 +1,6 @@
-"""What each role may execute, how long and with how many connections: set by whoever runs the server.
+"""Limits of each role: functions, time, connections. The administrator of the server sets them.
 
-Shared by the embedded server, whose superuser may do all of it, and deploy/databases.py, which does what it may.
+The embedded server and deploy/databases.py share them. The embedded superuser may set all of them, others only some.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class Limits:
 
 
 # No statement fills the server's log: neither by RAISE, nor by its text when it fails, nor by debug_print_*, which
-# anybody may set. These two a superuser sets, and only one lifts them. What a session dies of is still logged.
+# anybody may set. Only a superuser sets and lifts these two. The error that ends a session is still logged.
 NO_LOG = {"log_min_messages": "fatal", "log_min_error_statement": "panic"}
 # Dashboards: the slowest takes a second, and Superset computes up to 48 charts at once. Only expressions of viewers get
 # here, which cannot lift a setting.
@@ -55,9 +55,9 @@ HAS_RESERVED = "pg_use_reserved_connections"
 
 
 def limit_role(cursor: Cursor, role: str, limits: Limits) -> list[str]:
-    """The role has these limits from its next login on; returns what the server does not allow to be set.
+    """Sets the limits of a role from its next login on; returns those that the server does not allow.
 
-    The cursor is that of a session, whose statements commit one by one. A rerun changes nothing.
+    Takes the cursor of a session whose statements commit one by one. A rerun changes nothing.
     """
     alter = sql.SQL("alter role {} ").format(qualified(role))
     wanted = {
@@ -68,21 +68,21 @@ def limit_role(cursor: Cursor, role: str, limits: Limits) -> list[str]:
 
 
 def reserve_connections(cursor: Cursor, role: str) -> list[str]:
-    """The role may use the connections that are kept from others; returns what the server does not allow."""
+    """Lets the role use the reserved connections; returns what the server does not allow."""
     grant = sql.SQL("grant {} to {}").format(qualified(HAS_RESERVED), qualified(role))
     return [] if _is_done(cursor, grant) else [f"{HAS_RESERVED} of {role}"]
 
 
 def prepared_transactions(cursor: Cursor) -> list[str]:
-    """Returns what to set where the server lets everybody prepare transactions, whose locks outlive their session."""
+    """Returns what to set if the server lets everybody prepare transactions, whose locks outlive their session."""
     most = postgres.value(cursor, "show max_prepared_transactions")
     return [] if most == "0" else [f"max_prepared_transactions = 0, it is {most}"]
 
 
 def limit_functions(cursor: Cursor) -> list[str]:
-    """Nobody but the database's owner runs PL/pgSQL or functions that do more than compute, in the cursor's database.
+    """Lets only the owner of the cursor's database run PL/pgSQL and functions that do more than compute.
 
-    Returns what the server says of those that stay open. A rerun changes nothing, in some 50 ms.
+    Returns the server's messages about functions that stay open. A rerun changes nothing and takes some 50 ms.
     """
     notices: list[str] = cursor.connection.notices
     notices.clear()

@@ -32,15 +32,15 @@ Listener = tuple[bytes, int]  # the address that it listens at, and its user
 
 
 def problem(host: str, port: int) -> str | None:
-    """Why no secret may go to an address; None where it may: its listener is ours, or it is no embedded service's.
+    """Says why no secret may go to an address; None if it may: the listener is ours, or no embedded service has it.
 
-    Ours is what `users` says. An address that is known under another name ("localhost") is checked as well.
+    `users` are the accounts that are ours. An address with another name ("localhost") is checked as well.
     """
     return foreign(port, _own(service), host) if (service := service_at(host, port)) else None
 
 
 def service_at(host: str, port: int) -> str | None:
-    """The name of the embedded service that has an address; None where it is no embedded service's."""
+    """The name of the embedded service that has an address; None if none has it."""
     if host in LOOPBACK:
         with suppress(OceanError):  # embedded services were never started
             return _embedded().get(port)
@@ -48,7 +48,7 @@ def service_at(host: str, port: int) -> str | None:
 
 
 def foreign(port: int, own: frozenset[int], host: str = ADDRESS) -> str | None:
-    """Why who would be asked at a port of this machine is of none of these users; None where it is."""
+    """Says why the listener at a port of this machine belongs to none of these users; None if it belongs to one."""
     found = _asked(host, _listeners(host, port))
     if not found:
         return NOTHING

@@ -49,8 +49,8 @@ def _lock_advisory(cursor: Cursor, name: str, kind: str) -> None:
 def _wait_for(name: str, cursor: Cursor, statement: str | sql.Composable, arguments: Sequence[str] = ()) -> None:
     """Runs a statement that takes the lock called `name`, which is not free.
 
-    The statement itself waits, so that whoever came first is served first, deadlocks are found, and the lock_timeout of
-    the role is respected.
+    The statement itself waits. So the first to come is served first, deadlocks are found, and the lock_timeout of the
+    role is respected.
     """
 
     def tell() -> None:
@@ -61,7 +61,7 @@ def _wait_for(name: str, cursor: Cursor, statement: str | sql.Composable, argume
 
 
 def _holders(waiting: Connection) -> list[str]:
-    """Who holds what a connection waits for; asked by another one, as the first cannot."""
+    """Names the sessions that a connection waits for. Another connection asks, because the first one cannot."""
     pid = waiting.info.backend_pid
     try:
         beside = closing(postgres.connect_beside(waiting, "waiting", purpose="lock watch"))

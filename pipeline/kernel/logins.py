@@ -1,6 +1,6 @@
-"""Whether the login of a URL ends where its writer meant it to: a special character in a password may end it early.
+"""Whether the login of a URL is cut: a special character in a password may end it early.
 
-What then follows is taken for a host, a port or a path, and would be shown as one.
+The rest of the password is then taken for a host, a port or a path, and would be shown.
 """
 
 import re
@@ -22,7 +22,7 @@ def is_cut_database(url: str, host: str, port: str) -> bool:
 
 
 def is_cut(url: str) -> bool:
-    """Whether the login of any other URL may not end where it was meant to.
+    """Whether the login of any other URL may be cut.
 
     >>> [is_cut(f"https://me:{password}@h/path") for password in ("a%40b", "a@b", "1/b", "1?b", "1#b")]
     [False, True, True, True, True]

@@ -21,7 +21,7 @@ def declared(ddl: str) -> dict[str, dict[str, str]]:
 
 
 def add(cursor: Cursor, ddl: str) -> Iterator[str]:
-    """Adds to existing tables the columns that DDL declares and they lack; yields these tables. A rerun yields none."""
+    """Adds the columns of the DDL that existing tables lack; yields these tables. A rerun yields none."""
     for table, columns in declared(ddl).items():
         existing = {name for (name,) in postgres.rows(cursor, EXISTING, (table,))}
         missing = [name for name in columns if existing and name not in existing]

@@ -23,7 +23,7 @@ __all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "e
 
 Error = psycopg2.Error
 SECONDS_TO_CONNECT = 2
-# A network that goes silent, of which nobody is told, is given up after a minute: half of it idle, then three probes,
+# A network that goes silent without notice is given up after a minute: half of it idle, then three probes,
 # by either side. Otherwise a load would wait for its server, or a server keep a lost load's locks, for some two hours.
 IDLE, INTERVAL, PROBES = 30, 10, 3
 MILLISECONDS_SILENT = 60_000
@@ -51,7 +51,7 @@ SESSION = {
     "tcp_keepalives_count": str(PROBES),
     "tcp_user_timeout": str(MILLISECONDS_SILENT),
 }
-# Loads need all rows. So PostgreSQL refuses to read what a policy would hide a part of.
+# Loads need all rows. So PostgreSQL refuses to read a table if a policy would hide some.
 ALL_ROWS = {"row_security": "off"}
 READ_WHOLE = ("operational", "warehouse")
 
@@ -74,11 +74,11 @@ def check(url: str, name: str) -> None:
 def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool = False) -> Connection:
     """A connection, set to SESSION; `name` says in errors whose it is, `purpose` (or else `name`) in pg_stat_activity.
 
-    What the URL sets by `options` holds, but for what SESSION sets. What the shell says to libpq holds as well, but for
+    The `options` of the URL hold, except those that SESSION sets. The shell's settings for libpq hold too, except for
     an embedded server.
 
-    Raises ServiceDown when the server cannot be reached or refuses the login; ServiceLost when that may pass: it is
-    busy or starting, or let this command in before.
+    Raises ServiceDown if the server cannot be reached or refuses the login. Raises ServiceLost if that may pass: the
+    server is busy or starting, or let this command in before.
     """
     _require_ours(url, name)
     connection = None
@@ -88,12 +88,12 @@ def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool
                 url,
                 connect_timeout=SECONDS_TO_CONNECT,
                 application_name=f"oceanrecords {purpose or name}",
-                client_encoding="UTF8",  # psycopg2 itself decodes by what it asked for
+                client_encoding="UTF8",  # psycopg2 itself decodes by the encoding that it asked for
                 keepalives_idle=IDLE,
                 keepalives_interval=INTERVAL,
                 keepalives_count=PROBES,
                 tcp_user_timeout=MILLISECONDS_SILENT,
-                # Said even where it says nothing: else libpq takes PGOPTIONS.
+                # Set even if it is empty: else libpq takes PGOPTIONS.
                 options=parameters(url, name).get("options", ""),
             )
         connection.autocommit = True
@@ -129,7 +129,7 @@ def transaction(url: str, name: str) -> Iterator[Cursor]:
 
 @contextmanager
 def session(url: str, name: str, *, purpose: str | None = None) -> Iterator[Cursor]:
-    """A cursor whose statements each commit by themselves; what it set and locked ends with it.
+    """A cursor whose statements each commit by themselves. Its settings and locks end with it.
 
     Raises DatabaseError as `transaction` does.
     """
@@ -222,7 +222,7 @@ def copy_in(cursor: Cursor, table: sql.Composable, columns: Iterable[str], sourc
 
 
 def identifiers(names: Iterable[str], prefix: str | None = None) -> sql.Composable:
-    """Quoted names with commas between, each with the prefix of a table where one is given."""
+    """Quoted names with commas between, each with the prefix of a table if one is given."""
     return sql.SQL(", ").join(sql.Identifier(prefix, name) if prefix else sql.Identifier(name) for name in names)
 
 
@@ -252,7 +252,7 @@ def _is_embedded(url: str, name: str) -> bool:
 
 
 def _require_ours(url: str, name: str) -> None:
-    """Returns where the password may go to whoever listens. Raises ServiceDown, or ServiceLost as `connect` does."""
+    """Returns if the password may go to the listener. Raises ServiceDown, or ServiceLost as `connect` does."""
     host, port = address(url, name)
     problem = listener.problem(host, int(port)) if port.isdecimal() else None  # else several, for several hosts
     if problem == listener.NOTHING:

@@ -42,7 +42,7 @@ def _row(setting: Setting) -> str:
     )
 
 
-# By file: what stands before and after the part that is written, and what writes it.
+# By file: the text before and after the generated part, and the function that generates it.
 WRITTEN: dict[str, tuple[str, str, Callable[[Sequence[Setting]], str]]] = {
     "luigi.cfg": (f"[{SECTION}]\n", "\n[", section),
     "docs/configuration.md": ("<!-- written by pipeline/kernel/reference.py -->\n", "<!-- end -->\n", tables),
@@ -50,7 +50,7 @@ WRITTEN: dict[str, tuple[str, str, Callable[[Sequence[Setting]], str]]] = {
 
 
 def updated(file: str) -> str:
-    """What a file of the checkout has to hold."""
+    """The text that a file of the checkout must have."""
     begin, end, write = WRITTEN[file]
     before, _, rest = (CHECKOUT / file).read_text().partition(begin)
     _, _, after = rest.partition(end)

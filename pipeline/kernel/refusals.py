@@ -1,6 +1,6 @@
-"""What PostgreSQL refuses, as errors of ours: a statement, a login, a URL that cannot be read.
+"""Turns refusals of PostgreSQL into our errors: a statement, a login, a URL that cannot be read.
 
-None of them shows a password, or the values of rows that PostgreSQL's own message may quote.
+No error shows a password, or values of rows that PostgreSQL's own message may quote.
 """
 
 import re
@@ -15,9 +15,9 @@ from pipeline.kernel.declaration import declared
 from pipeline.kernel.errors import ConfigError, DatabaseError, RowsHidden, ServiceDown, ServiceLost, StatementLost
 from pipeline.kernel.settings import Settings
 
-# SQLSTATEs of what may pass by itself: class 08 is lost connections, 57P01 to 57P03 a server that is restarted.
+# SQLSTATEs that may pass by themselves: class 08 is lost connections, 57P01 to 57P03 a server that is restarted.
 MAY_PASS = re.compile("08...|40001|40P01|55P03|57P0[123]|53300")
-# How a server says the same to who connects, of which psycopg2 gives no SQLSTATE.
+# The server's words for the same when a client connects. psycopg2 gives no SQLSTATE then.
 WILL_PASS = re.compile(
     "starting up|shutting down|not yet accepting|in recovery mode|too many (clients|connections)|connection slots"
 )
@@ -37,7 +37,7 @@ def refusals(name: str) -> Iterator[None]:
 
 
 def parameters(url: str, name: str) -> dict[str, str]:
-    """What the URL of a database says, by libpq's names. Raises ConfigError for one that cannot be read."""
+    """The parts of a database URL, by libpq's names. Raises ConfigError for a URL that cannot be read."""
     found: dict[str, str] | None = None
     with suppress(psycopg2.ProgrammingError):  # its message quotes the URL, and with it the password
         found = dict(psycopg2.extensions.parse_dsn(url))
@@ -63,7 +63,7 @@ def unreachable(url: str, name: str, error: Exception, *, was_reached: bool) -> 
     """
     host, port = address(url, name)
     because = " ".join(str(error).split()) + _last_words(host, port)
-    # What comes from the server itself is marked FATAL: it is there, and knows whether it is worth another try.
+    # A message of the server itself is marked FATAL. So the server is there, and its message says whether to try again.
     may_pass = WILL_PASS.search(because) or (was_reached and "FATAL" not in because)
     kind = ServiceLost if may_pass else ServiceDown
     return kind(
@@ -96,7 +96,7 @@ def _refused(name: str, error: psycopg2.Error) -> DatabaseError:
 
 
 def _variable(name: str) -> str:
-    """The environment variable that holds the URL of a database, where a setting names it."""
+    """The environment variable that holds the URL of a database, if a setting names it."""
     found = declared(Settings).get(f"{name}_url")
     return found.environment if found else "its URL"
 

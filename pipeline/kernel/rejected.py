@@ -1,4 +1,4 @@
-"""An input row that cannot be loaded: where it stood, why, and its text as PostgreSQL can keep it."""
+"""An input row that cannot be loaded: its place, the reason, and its text as PostgreSQL can keep it."""
 
 from dataclasses import dataclass
 

@@ -26,10 +26,10 @@ _given_up = mmap.mmap(-1, 1)
 
 
 def patiently(work: Callable[[], T], retries: int, tell: Callable[[str], None]) -> T:
-    """What `work` returns, be it only after it was done again, up to `retries` times; `tell` is told of each time.
+    """Returns the result of `work`. Runs it again up to `retries` times if it fails; `tell` hears of each time.
 
-    The work must leave nothing half done when it fails. Raises at once what is not Transient, and the last failure of
-    work that has used up its tries.
+    The work must leave nothing half done when it fails. Raises at once a failure that is not Transient, and the last
+    one after all tries.
     """
 
     def say(state: RetryCallState) -> None:

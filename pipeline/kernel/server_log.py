@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 END = 1 << 16  # bytes that are read
-# What a server says of itself when it goes down; of clients it says the same kinds of things, and goes on.
+# A server's messages when it goes down. It writes similar messages about clients, and goes on.
 LAST_WORDS = re.compile(r"(?:FATAL|PANIC):  .*")
 OF_CLIENTS = re.compile(
     "authentication failed|terminating connection|connection to client|starting up|shutting down|not yet accepting"
@@ -15,7 +15,7 @@ STOPPED = re.compile("received (smart|fast|immediate) shutdown request")
 
 
 def last_words(home: Path) -> str | None:
-    """Why the server went down by itself: the last FATAL or PANIC line of its log; None where it was stopped."""
+    """Says why the server went down by itself: the last FATAL or PANIC line of its log; None if it was stopped."""
     try:
         with (home / "log/postgresql.log").open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - END))

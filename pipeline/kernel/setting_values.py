@@ -14,10 +14,10 @@ def home(text: str) -> Path:
 
 
 def _default_home() -> Path:
-    """The folder of the user's own in which embedded services keep their state.
+    """The folder in which the embedded services of this user keep their state.
 
-    The server of the embedded PostgreSQL does not run as root, so root's state must lie where another
-    user may enter; root's home folder usually is no such place.
+    The embedded PostgreSQL server does not run as root. So root's state must lie in a folder that another user may
+    enter, and that is rarely root's home.
     """
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
     if os.geteuid() == 0 and Path.home().exists() and not Path.home().stat().st_mode & 0o001:

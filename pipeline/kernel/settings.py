@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.kernel.declaration import Setting, declared, setting
 from pipeline.kernel.setting_values import flag, home, http_url, lake_url, one_of, optional_date, seconds, time_zone
 
-# Any of these says that S3 is somebody else's: boto3 then finds endpoint and credentials by its own rules.
+# If any of these is set, S3 is not the embedded one: boto3 finds endpoint and credentials by its own rules.
 OTHER_S3 = (
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
@@ -34,12 +34,12 @@ class S3:
 # eq=False: nobody compares them, and each method of a dataclass takes its time at every import.
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spark:
-    """Where reviews are classified. `emr_cluster` empty: a cluster is started for the run, and ends with it."""
+    """Where reviews are classified."""
 
     engine: str = setting(
         "local",
         one_of("local", "emr"),
-        "Where Spark runs: local, which is spark_master below, or emr.",
+        "Where Spark runs: local (spark_master below) or emr.",
         name="spark_engine",
         environment="SPARK_ENGINE",
         heading="Spark",
@@ -47,18 +47,17 @@ class Spark:
     master: str = setting(
         "local[*]",
         str,
-        "local[*], or spark://host:port of a standalone cluster. Spark is told nothing of the environment but what it "
-        "needs, no password and no key. Within this machine its processes prove to each other who they are; a "
-        "standalone cluster has a secret of its own (spark.authenticate.secret), for a spark-defaults.conf in the "
-        "folder SPARK_CONF_DIR to name.",
+        "local[*], or spark://host:port of a standalone cluster. Spark gets only the variables that it needs, no "
+        "password and no key. Its processes on this machine authenticate to each other. A standalone cluster has a "
+        "secret of its own (spark.authenticate.secret): put it into spark-defaults.conf in the folder SPARK_CONF_DIR.",
         name="spark_master",
     )
     driver_memory: str = setting("1g", str, "The memory of Spark's driver.", name="spark_driver_memory")
     emr_cluster: str = setting(
         "",
         str,
-        "The running EMR cluster that takes the steps, by its id (j-...). Empty: one is started for the run and ends "
-        "with it, of the kind that the next settings say.",
+        "The id (j-...) of a running EMR cluster that takes the steps. Empty: each run starts a cluster with the next "
+        "settings and ends it.",
     )
     emr_release: str = setting("emr-7.9.0", str, "The release of EMR.")
     emr_instance_type: str = setting("m5.xlarge", str, "The type of each machine.")
@@ -66,18 +65,18 @@ class Spark:
     emr_job_role: str = setting("EMR_EC2_DefaultRole", str, "The role of the machines.")
     emr_service_role: str = setting("EMR_DefaultRole", str, "The role of EMR itself.")
     emr_subnet: str = setting("", str, "The id of the subnet. Empty: EMR's own choice.")
-    emr_logs: str = setting("", str, "Where its logs go, s3://bucket/prefix. Empty: none are kept.")
+    emr_logs: str = setting("", str, "Where its logs go, s3://bucket/prefix. Empty: no logs are kept.")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Settings:
-    """The settings as they were read."""
+    """The values of the settings."""
 
     home: Path = setting(
         "",
         home,
         "Where embedded services keep data, logs and passwords. Empty: oceanrecords/ in $XDG_DATA_HOME or "
-        "~/.local/share; as root, where others may not enter root's home, /var/lib/oceanrecords.",
+        "~/.local/share; for root, if others may not enter root's home, /var/lib/oceanrecords.",
         heading="Source, warehouse and lake",
     )
     operational_url: str = setting(
@@ -91,14 +90,14 @@ class Settings:
     new_source: str = setting(
         "",
         str,
-        "The identity of another source that may take the place of the one that the warehouse was loaded from, as the "
-        "error that refuses it says. After the first command that reads it, it is the known one.",
+        "The identity of another source that may replace the one that the warehouse was loaded from. The error that "
+        "refuses the new source names it. The first command that reads it makes it the known source.",
     )
     simulator_url: str = setting(
         "",
         str,
         "The same database for the role that owns the simulated shop: extraction only reads. Empty: operational_url "
-        "where that is set, else the embedded server's.",
+        "if that is set, else the embedded server's database.",
         secret=True,
     )
     warehouse_url: str = setting(
@@ -111,20 +110,20 @@ class Settings:
     lake_url: str = setting(
         "s3://ocean-lake",
         lake_url,
-        "Where extracts and feeds lie, s3://bucket/prefix. Endpoint and credentials are what boto3 makes of its "
-        f"environment where any of these is set: {', '.join(OTHER_S3)}. With none of them it is the embedded S3.",
+        "Where extracts and feeds lie, s3://bucket/prefix. boto3 takes endpoint and credentials from its environment "
+        f"if one of these is set: {', '.join(OTHER_S3)}. Without them it is the embedded S3.",
         environment="LAKE_URL",
     )
     lake_lock_days: int = setting(
         "0",
         int,
-        "For how many days what is written below extract/ and repair/ is locked (S3 Object Lock, governance mode): "
-        "until then whoever may write to the lake may lay another version over it, and take none away. The bucket must "
-        "have been made with Object Lock, as deploy/aws/data.yaml makes it. 0: not at all.",
+        "For how many days objects below extract/ and repair/ are locked (S3 Object Lock, governance mode). Until "
+        "then a writer of the lake can add versions, and remove none. The bucket must have Object Lock, as in "
+        "deploy/aws/data.yaml. 0: not at all.",
     )
     s3: S3
     from_lake: bool = setting(
-        "0", flag, "Load what lies on the lake alone, 0 or 1: neither the source nor the risk-score service is asked."
+        "0", flag, "Load from the lake alone, 0 or 1: nothing asks the source or the risk-score service."
     )
     simulate: bool = setting(
         "",
@@ -134,7 +133,7 @@ class Settings:
         heading="The simulated shop",
     )
     simulate_feeds: bool = setting(
-        "1", flag, "With it, drop its vendors' reviews and partner orders on the lake, 0 or 1."
+        "1", flag, "Also write the reviews and partner orders of the shop's vendors to the lake, 0 or 1."
     )
     shop_seed: int = setting("42", int, "The simulated shop is the same for the same seed, scale and opening.")
     shop_scale: float = setting("1", float, "Its size: 1 is about 150 orders a day when it opens.")
@@ -144,8 +143,8 @@ class Settings:
     watermark_lag: dt.timedelta = setting(
         "1",
         seconds,
-        "Seconds by which an extract stays behind the start of the oldest open transaction of the source. Raise it "
-        "where the clocks that write updated_ts differ from the database server's.",
+        "Seconds by which an extract stays behind the start of the oldest open transaction of the source. Raise it if "
+        "the clocks that write updated_ts differ from the database server's.",
         heading="Loads",
     )
     source_zone: str = setting(
@@ -167,17 +166,14 @@ class Settings:
         "a new value.",
     )
     mart: bool = setting(
-        "1",
-        flag,
-        "Keep the aggregates behind KPIs and dashboards, 0 or 1. They may be switched on again at any time: the next "
-        "load catches up.",
+        "1", flag, "Keep the aggregates behind KPIs and dashboards, 0 or 1. After 0, the next load catches up."
     )
     retries: int = setting(
         "3",
         int,
-        "How often a task is run again when what failed may pass by itself: a connection that was lost, a server that "
-        "is starting or has too much to do, a deadlock, a lock that was not to be had in time. It waits half a second "
-        "first, and twice as long each further time, up to 10 s: 3 times bridge some 4 s, 7 times some 35 s. 0: never.",
+        "How often a task runs again after a failure that may pass by itself: a lost connection, a server that is "
+        "starting or busy, a deadlock, a timeout of a lock. It waits half a second first, and twice as long each "
+        "further time, up to 10 s: 3 times bridge some 4 s, 7 times some 35 s. 0: never.",
     )
     max_queue_hours: float = setting(
         "24", float, "After how many hours a row in the reprocessing queue needs attention."
@@ -185,8 +181,8 @@ class Settings:
     queue_alarm_days: float = setting(
         "3",
         float,
-        "After how many days a row in the reprocessing queue needs attention no more: whoever is to know was told. It "
-        "stays in the queue, and gets its key on the day when the missing row comes.",
+        "After how many days a row in the reprocessing queue needs attention no more, because the alerts before were "
+        "sent. It stays in the queue, and gets its key when the missing row comes.",
     )
     max_lag_hours: float = setting(
         "36", float, "After how many hours a stage that is behind the clock needs attention."
@@ -194,35 +190,35 @@ class Settings:
     alert_url: str = setting(
         "",
         http_url,
-        "Where an alert is posted to when a daily load failed, or brought what somebody should look at: JSON by HTTP "
-        "POST, with a field `text` as chat services want it. Empty: nowhere. A URL with a secret in it belongs in the "
-        "environment. Section [email] of luigi.cfg sends the same by e-mail.",
+        "The URL that gets an alert if a daily load fails or needs attention: JSON by HTTP POST, with a field `text` "
+        "as chat services want it. Empty: no alerts. Put a URL with a secret into the environment. Section [email] of "
+        "luigi.cfg sends the same by e-mail.",
         secret=True,
     )
     check_whole_days: int = setting(
         "7",
         int,
-        "After how many days the checks look at all that the warehouse holds again, and not at the day's load alone. "
-        "0: never by themselves.",
+        "After how many days the checks look at the whole warehouse again, and not at the day's load alone. 0: only "
+        "for dates whose checks failed, or were left out until a later date was checked.",
     )
     reconcile_days: int = setting(
         "7",
         int,
-        "After how many days a load compares source and warehouse as ReconcileSource --repair does, which is how "
-        "deleted rows are found. It reads every source table whole. 0: never by itself.",
+        "After how many days a load compares source and warehouse as ReconcileSource --repair does. This finds deleted "
+        "rows. It reads every source table whole. 0: never by itself.",
     )
     max_deleted: float = setting(
         "0.01",
         float,
-        "The share of a table's rows that comparisons may mark as deleted within reconcile_days. Of more, or of all, "
-        "they mark none and fail: ReconcileSource --repair --allow-deletes marks them.",
+        "The share of a table's rows that comparisons may mark as deleted within reconcile_days. If more or all rows "
+        "are gone, they mark none and fail: ReconcileSource --repair --allow-deletes marks them.",
     )
-    max_deleted_rows: int = setting("10", int, "So many rows may be marked in any case, where not all have vanished.")
+    max_deleted_rows: int = setting("10", int, "So many rows may always be marked, if not all rows are gone.")
     risk_api_url: str = setting(
         "",
         str,
         "The risk-score service, https://user:password@host/path. Empty: the embedded one on the embedded source, none "
-        "with any other; set the environment variable to nothing and the feed is off.",
+        "with any other source. An empty environment variable switches the feed off.",
         environment="RISK_API_URL",
         heading="Feeds",
         secret=True,
@@ -230,18 +226,17 @@ class Settings:
     min_quantity: int = setting(
         "2",
         int,
-        "Purchases count in dwh.user_behavior_metric when their quantity is above this. A date loaded with another "
-        "value is loaded again when it is asked for.",
+        "Purchases count in dwh.user_behavior_metric if their quantity is above this. A date that was loaded with "
+        "another value is loaded again on request.",
     )
     review_classifier: str = setting(
         "auto",
         one_of("auto", "keyword", "lexicon", "trained"),
-        "What says whether a review is positive: keyword, lexicon, trained, or auto (trained where a model exists, "
-        "else lexicon).",
+        "The classifier of reviews: keyword, lexicon, trained, or auto (trained if a model exists, else lexicon).",
     )
     spark: Spark
 
 
 def every_setting() -> list[Setting]:
-    """All settings, in the order in which they are shown."""
+    """All settings, in the order of the documentation."""
     return [*declared(Settings).values(), *declared(Spark).values()]

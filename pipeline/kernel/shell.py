@@ -1,7 +1,7 @@
-"""What a shell says to all programs, kept from what is embedded: where PostgreSQL is and how, and by which proxy.
+"""Keeps the shell's settings for PostgreSQL and proxies from the embedded services.
 
-libpq takes any of its settings from a variable, PGSSLMODE and PGSERVICE among them; botocore and urllib take proxies.
-The embedded services are on this machine and have no TLS. A server elsewhere is reached as its owner's shell says.
+libpq takes any of its settings from a variable, for example PGSSLMODE or PGSERVICE. botocore and urllib take proxies.
+The embedded services are on this machine and have no TLS. The shell's settings hold for servers elsewhere.
 """
 
 import os

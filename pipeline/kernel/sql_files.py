@@ -33,13 +33,13 @@ HEAD = re.compile(
 
 @dataclass(frozen=True)
 class Head:
-    """What the first lines of a file of work, checks, write or reconcile say of its statement.
+    """The head of a file of work, checks, write or reconcile, which describes its statement.
 
-    `kind` is select or write, `grain` what a row of a select is, `reads` and `writes` the tables and, with a colon, the
-    variables that stand for relations, `rerun` what running it once more does, `text` the rest.
+    `kind` is select or write. `grain` names a row of a select. `reads` and `writes` are the tables and, with a colon,
+    the variables that stand for relations. `rerun` describes the effect of another run. `text` is the rest.
 
-    A check has a `severity`, error or warn, a `title`, which says what the rows are that it finds, and is `whole` where
-    it is worth its time only when the whole warehouse is checked.
+    A check has a `severity`, error or warn, and a `title` that names the rows that it finds. It is `whole` if it runs
+    only in checks of the whole warehouse.
     """
 
     kind: str
@@ -78,12 +78,12 @@ def files(folder: str) -> list[str]:
 
 
 def head(path: str) -> Head:
-    """What the head of `warehouse/<path>.sql` says. Raises ValueError where it has not the fixed form."""
+    """The head of `warehouse/<path>.sql`. Raises ValueError if it does not have the fixed form."""
     return parse(path, read(path))
 
 
 def parse(path: str, text: str) -> Head:
-    """What the head of a text says, that of `warehouse/<path>.sql`. Raises ValueError where it has not the form."""
+    """The head of the text of `warehouse/<path>.sql`. Raises ValueError if it does not have the fixed form."""
     found = HEAD.match(GOES_ON.sub(" ", text))
     if found is None:
         raise ValueError(

@@ -17,7 +17,7 @@ class Readable(Protocol):
     """Gives bytes."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes where that is not negative; none at the end."""
+        """At most `size` bytes if that is not negative; no bytes at the end."""
 
 
 class Closable(Readable, Protocol):
@@ -39,7 +39,7 @@ class Blocks:
         self._rest = memoryview(b"")
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes, at most `size` where that is not negative; none at the end."""
+        """The next bytes, at most `size` if that is not negative; no bytes at the end."""
         if not self._rest:
             try:
                 self._rest = memoryview(next(self._blocks, b""))

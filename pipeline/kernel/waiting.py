@@ -1,4 +1,4 @@
-"""A call that may wait for long: it can be interrupted, and says what it waits for."""
+"""A call that may wait for long: it can be interrupted, and logs the reason of the wait."""
 
 import threading
 from collections.abc import Callable
