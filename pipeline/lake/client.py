@@ -1,4 +1,4 @@
-"""boto3's client for S3. botocore, of which boto3 is made, is imported only once a client is asked for."""
+"""boto3's client for S3. botocore, a part of boto3, is imported only when a client is needed."""
 
 import os
 from functools import cache
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
     from mypy_boto3_s3 import S3Client
 
-SECONDS_TO_CONNECT = 1  # to an endpoint that has not answered yet: that there is none must be said at once
+SECONDS_TO_CONNECT = 1  # to an endpoint that has not answered yet: a missing one must be reported at once
 SECONDS_TO_WAIT = 60  # for a connection, a part on its way out, or the next bytes; boto3 then tries twice more
 
 # The endpoints that answered this command. One that then does not is likely to come back.

@@ -36,7 +36,7 @@ class _Counted:
 
 
 class Sink(_Counted):
-    """Sends on what a compressor writes."""
+    """Passes on the output of a compressor."""
 
     def __init__(self, target: Writable, progress: Progress) -> None:
         super().__init__(progress)
@@ -56,7 +56,7 @@ class Sink(_Counted):
 
 
 class Source(_Counted):
-    """Brings what a decompressor reads. `failure` is why the body could not be read, where it could not."""
+    """Passes a body to a decompressor. `failure` is the error if the body could not be read."""
 
     def __init__(self, body: Readable, progress: Progress) -> None:
         super().__init__(progress)
@@ -74,7 +74,7 @@ class Source(_Counted):
         return data
 
     def drain(self) -> None:
-        """Reads what a decompressor left behind its end of the stream."""
+        """Reads the bytes after the end of the compressed stream."""
         while self.read(1 << 20):
             pass
 

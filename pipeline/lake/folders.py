@@ -1,4 +1,4 @@
-"""Folders of the lake as a whole: listed, fetched, and replaced by what a job wrote."""
+"""Folders of the lake as a whole: listed, fetched, and replaced by the output of a job."""
 
 import re
 import shutil
@@ -62,7 +62,7 @@ def upload(lake: Lake, path: Path) -> Callable[[str], None]:
 
 
 def copy(lake: Lake, source: str) -> Callable[[str], None]:
-    """Writes another object of the lake to a key, in parts where it is large, without its bytes coming by here."""
+    """Copies another object of the lake to a key, in parts if it is large. S3 copies, so no bytes come here."""
 
     def write(key: str) -> None:
         from s3transfer.manager import TransferManager  # as slow to import as the client itself

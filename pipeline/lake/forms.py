@@ -1,7 +1,7 @@
-"""The form of everything that is read from the lake. What lies there is data: what has another form is refused.
+"""The form of everything that is read from the lake. The lake holds data only: any other form is refused.
 
-A form is a function that returns the value as it may be used, and raises ValueError for one that it does not take. So a
-text from the lake can reach SQL, a path or a class name only where its form leaves no room for anything else.
+A form is a function that returns a value ready for use, and raises ValueError for a value that it does not take. So a
+text from the lake can reach SQL, a path or a class name only if its form leaves no room for anything else.
 """
 
 import datetime as dt
@@ -33,7 +33,7 @@ ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?"
 
 
 def parse(text: bytes, form: Form) -> Any:
-    """What a JSON file says, in a form. Raises ValueError for any other file."""
+    """The contents of a JSON file, in a form. Raises ValueError for any other file."""
     try:
         return form(json.loads(text))
     except RecursionError:
@@ -51,7 +51,7 @@ def like(pattern: str) -> Form:
 
 
 def list_of(form: Form, length: int | None = None) -> Form:
-    """The form of a list, of so many entries where that is said."""
+    """The form of a list, with so many entries if a number is given."""
 
     def of(value: Any) -> Any:
         _taken(value, isinstance(value, list) and length in (None, len(value)))
@@ -82,7 +82,7 @@ def mapping(key: Form, form: Form) -> Form:
 
 
 def either(*forms: Form) -> Form:
-    """The form of what has the first of some forms that takes it."""
+    """The first of some forms that takes the value."""
 
     def of(value: Any) -> Any:
         for form in forms:
@@ -128,7 +128,7 @@ def identifier(value: Any) -> Any:
 
 
 def column_type(value: Any) -> Any:
-    """The form of a column's type: one that is none of ours, but written like one, is read as text.
+    """The form of a column's type. Returns text for a type that is not on our list but is written like one.
 
     >>> column_type("numeric(10,-2)"), column_type("regclass")
     ('numeric(10,-2)', 'text')
@@ -149,7 +149,7 @@ def date(value: Any) -> Any:
 
 
 def date_of(value: str) -> dt.date | None:
-    """The date that a text is, written YYYY-MM-DD; None where it is none."""
+    """The date of a text YYYY-MM-DD; None for any other text."""
     try:
         return _date(value)
     except ValueError:
@@ -247,7 +247,7 @@ def deleted_keys(width: int) -> Form:
 
 
 def path_inside(path: str) -> str:
-    """A path as it is, where it leads to a file below the folder it is taken from; raises ValueError otherwise.
+    """The path, if it leads to a file below its folder; raises ValueError otherwise.
 
     >>> path_inside("stages/0_SQLTransformer/metadata/part-00000")
     'stages/0_SQLTransformer/metadata/part-00000'

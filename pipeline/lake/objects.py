@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import _ClientErrorResponseTypeDef as ClientErrorResponse
     from mypy_boto3_s3 import S3Client
 
-LOCKED = ("extract/", "repair/")  # what is written once and believed from then on
+LOCKED = ("extract/", "repair/")  # objects that are written once and never looked at again
 UNTIL = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 MOST_DELETED = 1000  # objects in one request, by S3's own limit
 MOST_SKEW = dt.timedelta(minutes=10)  # of the clocks; S3 wants no more than 15
@@ -32,7 +32,7 @@ MAY_PASS = ("SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "
 
 @dataclass(frozen=True)
 class Object:
-    """What a listing says of an object: its key in the lake, its bytes, when it was written, a hash of its content."""
+    """An object in a listing: its key in the lake, its bytes, the time of its writing, a hash of its content."""
 
     key: str
     size: int
@@ -43,10 +43,11 @@ class Object:
 class Lake:
     """The objects below one `s3://bucket/prefix`; keys are relative to it.
 
-    What is written below LOCKED is locked for `lock_days` (S3 Object Lock, governance mode), where that is above 0.
+    Objects below LOCKED are locked for `lock_days` (S3 Object Lock, governance mode) if that is above 0.
 
-    Raises ServiceDown when the endpoint does not answer or refuses the credentials; ServiceLost when that may pass: it
-    is busy, or answered this command before. boto3 by then has made three attempts, but one where it never answered.
+    Raises ServiceDown if the endpoint does not answer or refuses the credentials. Raises ServiceLost if that may pass:
+    the endpoint is busy, or answered this command before. boto3 has made three attempts by then, or one if the
+    endpoint never answered.
     """
 
     def __init__(self, url: str, s3: config.S3, lock_days: int = 0) -> None:
@@ -66,7 +67,7 @@ class Lake:
         return True
 
     def read(self, key: str) -> bytes | None:
-        """The object's bytes; None where there is none."""
+        """The object's bytes; None if there is no object."""
         body = self.open(key)
         if body is None:
             return None
@@ -74,7 +75,7 @@ class Lake:
             return body.read(-1)
 
     def open(self, key: str) -> Closable | None:
-        """A stream of the object's bytes, for the caller to close; None where there is none."""
+        """A stream of the object's bytes, for the caller to close; None if there is no object."""
         with self.errors():
             try:
                 body = self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"]
@@ -83,7 +84,7 @@ class Lake:
         return _Download(self, body)
 
     def write(self, key: str, data: bytes) -> None:
-        """Puts an object in one piece, replacing what was there."""
+        """Puts an object in one piece, in place of an existing one."""
         with self.errors():
             lock = self._retention(key)
             self.client.put_object(
@@ -108,7 +109,7 @@ class Lake:
     def dates(self, folder: str) -> list[dt.date]:
         """The dates of all `date=YYYY-MM-DD/` folders below a folder, in order."""
         dates = map(date_of, self._folders(f"{folder}/date="))
-        return sorted(date for date in dates if date)  # none: a folder of somebody else's
+        return sorted(date for date in dates if date)  # None: a folder of another program
 
     def untils(self, folder: str, date: dt.date) -> list[str]:
         """The instants of all `until=YYYYMMDDTHHMMSSZ/` folders of a date below a folder, in order."""
@@ -184,7 +185,7 @@ class Lake:
         return client_of(self.s3)
 
     def _retention(self, key: str) -> dict[str, Any]:
-        """What a request says to lock the object that it writes; nothing where it is not to be locked."""
+        """The parameters by which a request locks the object that it writes; empty if it must not be locked."""
         if not self.lock_days or not key.startswith(LOCKED):
             return {}
         until = clock.now() + dt.timedelta(days=self.lock_days)

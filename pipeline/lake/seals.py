@@ -25,9 +25,9 @@ def seal(fields: Mapping[str, Any]) -> bytes:
 
 
 def read(lake: Lake, key: str, form: Form) -> dict[str, Any] | None:
-    """The fields of a file that was sealed, or was written by an earlier version, which had no seals; None: no file.
+    """The fields of a sealed file, or of a file of an earlier version, which had no seals; None: no file.
 
-    Raises BadExtract for any other file, and for one whose fields are not of the form.
+    Raises BadExtract for any other file, and if its fields do not have the form.
     """
     text = read_small(lake, key)
     return None if text is None else parse(lake, key, text, lambda found: form(_unsealed(found)))
@@ -48,7 +48,7 @@ def read_small(lake: Lake, key: str, longest: int = LONGEST) -> bytes | None:
 
 
 def parse(lake: Lake, key: str, text: bytes, form: Form, do: str = DELETE) -> Any:
-    """What the text of a file says, in a form. Raises BadExtract for any other text."""
+    """The contents of a file's text, in a form. Raises BadExtract for any other text."""
     try:
         return forms.parse(text, form)
     except ValueError:
@@ -72,5 +72,5 @@ def digest(text: bytes) -> str:
 def foreign(
     lake: Lake, key: str, because: str = "it is not what an extract writes there", do: str = DELETE
 ) -> BadExtract:
-    """The error of whoever reads what no extract has written."""
+    """The error for a file that no extract has written."""
     return BadExtract(f"read {lake.url}/{key}", because, do)
