@@ -1,4 +1,4 @@
-"""Stage to star schema: what changed is cleaned and keyed in work, then written to dwh.
+"""Stage to star schema: changed rows are cleaned and keyed in work, then written to dwh.
 
 Each function works in the caller's transaction, after `locks.lock_tables`. The select of each table is in
 warehouse/work/.
@@ -33,7 +33,7 @@ NOTHING = Written(0, 0)
 def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
     """Brings a dimension up to date with stage: new members in, attributes overwritten, prices versioned.
 
-    Costs what changed since the dimension last read its stage tables. A rerun finds nothing to do.
+    Reads only the rows that changed since the dimension last read its stage tables. A rerun finds nothing to do.
     """
     after, newest = watermarks.read(cursor, dimension.name, dimension.sources)
     if after == newest:
@@ -57,9 +57,9 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
 def load_fact(cursor: Cursor, fact: Fact) -> Written:
     """Brings a fact table up to date with stage and dimensions, and the reprocessing queue with it.
 
-    Looks at what changed since it last read stage, and at rows of the queue whose missing key has come. A key whose
-    dimension has no row is -1, and the row is queued; once the dimension has it, the key is set and the queue's row
-    closed. A rerun finds nothing to do.
+    Looks at rows that changed since it last read stage, and at rows of the queue whose missing key has come. Sets a key
+    to -1 and queues the row if the dimension has no row for it. Sets the key and closes the queue's row once the
+    dimension has it. A rerun finds nothing to do.
     """
     after, newest = watermarks.read(cursor, fact.name, fact.sources)
     arrived = queue.arrivals(cursor, fact)
@@ -77,13 +77,13 @@ def rebuild_fact(cursor: Cursor, fact: Fact) -> int:
 
 
 def has_news(cursor: Cursor, target: Dimension | Fact) -> bool:
-    """Whether a dimension or fact has not yet read everything that is in its stage tables."""
+    """Whether the stage tables of a dimension or fact have rows that it has not read yet."""
     after, newest = watermarks.read(cursor, target.name, target.sources)
     return after != newest
 
 
 def _instants(dimension: Dimension, after: dict[str, int]) -> sql.Composed:
-    """The relation of the instants that feeds have brought after these batches; a day is its midnight (UTC)."""
+    """The relation of the instants that feeds brought after these batches; a day counts as its midnight (UTC)."""
     selects: list[sql.Composable] = [sql.SQL("select null::timestamptz as instant where false")]
     for table, column in dimension.instants:
         changed = sql.SQL("select {}::timestamptz as instant from {} where etl_batch > {}")
@@ -120,7 +120,7 @@ def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int], arrived: queu
 
 
 def write_fact(cursor: Cursor, fact: Fact, select: sql.Composable) -> Written:
-    """Writes those rows of a select that a fact table does not hold like that."""
+    """Writes the rows of a select that are new to a fact table or differ from it."""
     writes.work_table(cursor, fact.name, fact.key, select)
     moves.keep_before(cursor, fact)
     return _write(cursor, fact)
@@ -138,7 +138,7 @@ def _write(cursor: Cursor, target: Dimension | Fact) -> Written:
 
 
 def _insert_all(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> Written:
-    """Fills an empty table straight from a select, without the detour by work; its keys are built once at the end."""
+    """Fills an empty table straight from a select, without work. Builds its keys once at the end."""
     name = f"dwh.{target.name}"
     table = qualified(name)
     keys = [(sql.Identifier(key), sql.SQL(definition)) for key, definition in postgres.rows(cursor, KEYS, (name,))]
@@ -160,7 +160,7 @@ where conrelid = %s::regclass and contype in ('p', 'u') order by contype
 
 
 def _is_empty(cursor: Cursor, target: Dimension | Fact) -> bool:
-    """Whether a table has no row but the unknown member."""
+    """Whether a table has no row except the unknown member."""
     query = sql.SQL("select not exists (select from {} where {}::text <> '-1')")
     found: bool = postgres.value(cursor, query.format(qualified(f"dwh.{target.name}"), sql.Identifier(target.key[0])))
     return found

@@ -1,8 +1,7 @@
 """Star schema to mart: the aggregates behind the dashboards, kept by difference.
 
-The load of a fact puts the rows that it writes, as they stood before, into mart.order_before and mart.line_before;
-`keep` then takes what these rows counted out of the aggregates and adds what they count now. Each function works in the
-caller's transaction.
+The load of a fact copies the old state of the rows that it writes to mart.order_before and mart.line_before. `keep`
+subtracts the old state from the aggregates and adds the new one. Each function works in the caller's transaction.
 """
 
 import datetime as dt
@@ -17,9 +16,9 @@ from pipeline.kernel.sql_files import statement
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A table of sums over facts: `key` says what a row is the sum of, `measures` are the sums.
+    """A table of sums over facts: one row for each `key`, with the sums `measures`.
 
-    What facts add to it is the select in `warehouse/work/aggregate/<name>.sql`.
+    The select in `warehouse/work/aggregate/<name>.sql` computes the sums.
     """
 
     name: str
@@ -39,7 +38,7 @@ BY_MONTH = (
 CUSTOMERS = Aggregate("agg_customer_quarter", ("quarter", "country"), ("customers",))
 AGGREGATES = (*BY_MONTH, CUSTOMERS)
 
-# The facts that the aggregates count; the load of each keeps how rows stood before it wrote them.
+# The facts that the aggregates count. The load of each keeps the old state of the rows that it writes.
 COUNTED = tuple(fact.name for fact in FACTS.values() if fact.before)
 
 IS_CURRENT = """
@@ -51,7 +50,7 @@ QUARTERS = "select distinct date_trunc('quarter', ordered_ts) from dwh.fact_orde
 
 
 def is_current(cursor: Cursor) -> bool:
-    """Whether the aggregates have counted all that was loaded."""
+    """Whether the aggregates have counted all loaded rows."""
     current: bool = postgres.value(cursor, IS_CURRENT)
     return current
 
@@ -59,8 +58,8 @@ def is_current(cursor: Cursor) -> bool:
 def keep(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
     """Brings the aggregates up to date with the facts, and returns how many orders were counted.
 
-    Costs what was written since it last ran; everything, quarter by quarter, where a refill was asked for. A rerun
-    finds nothing to do. Waits for loads of the facts, and keeps them out until the transaction ends.
+    Counts the rows that were written since its last run. Counts everything, quarter by quarter, if a refill is due. A
+    rerun finds nothing to do. Waits for loads of the facts, and keeps them out until the transaction ends.
     """
     locks.lock_tables(cursor, *(f"dwh.{fact}" for fact in COUNTED))
     cursor.execute("delete from mart.refill")
@@ -86,12 +85,12 @@ def _add_difference(cursor: Cursor) -> int:
 
 
 def _fill(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
-    """Counts quarter by quarter, each of which fits in memory, without keys, which are built once at the end."""
+    """Counts quarter by quarter, because a quarter fits in memory. Builds the keys once at the end."""
     _sample_little(cursor)
     for aggregate in AGGREGATES:
         cursor.execute(sql.SQL("truncate {}").format(qualified(f"mart.{aggregate.name}")))
         _alter_key(cursor, aggregate, "drop constraint if exists {name}")
-    # A customer's other orders are looked up at each difference. Not made with the table: a first load would be slower.
+    # Each difference looks up a customer's other orders. A first load is faster without this index.
     cursor.execute("create index if not exists fact_order_customer_key on dwh.fact_order (customer_key)")
     orders = 0
     quarters = [start for (start,) in postgres.rows(cursor, QUARTERS)]
@@ -117,7 +116,7 @@ def _of_quarter(start: dt.datetime) -> sql.Composed:
 
 
 def _between(cursor: Cursor) -> sql.Composed:
-    """The lines of the orders in counted_order and, where numbers do not follow time, of orders between them."""
+    """The lines of the orders in counted_order, and of other orders with numbers between theirs."""
     [(first, last)] = postgres.rows(cursor, "select min(order_id), max(order_id) from counted_order")
     return sql.SQL(
         "(select 1 as sign, order_id, product_key, line_amount, is_deleted from dwh.fact_order_line "
@@ -144,7 +143,7 @@ def _add(cursor: Cursor, aggregate: Aggregate, select: sql.Composable) -> None:
 
 
 def _sample_little(cursor: Cursor) -> None:
-    """Has `analyze` take a small sample, which is enough to know how many rows there are."""
+    """Makes `analyze` take a small sample, which is enough to know the number of rows."""
     cursor.execute("set local default_statistics_target = 10")
 
 

@@ -1,4 +1,4 @@
-"""What a load of dwh leaves for the mart: rows as they stood before, or the request to count everything again.
+"""The notes of a load of dwh for the mart: the old state of rows, or the request to count everything again.
 
 Each function works in the caller's transaction, before dwh is written.
 """
@@ -10,10 +10,10 @@ from pipeline.kernel.sql_files import statement
 
 
 def keep_before(cursor: Cursor, fact: Fact) -> None:
-    """Keeps how the rows in `work.<fact>`, which are about to be written, stand until now.
+    """Keeps the old state of the rows in `work.<fact>` before they are written.
 
-    Does nothing for a fact that the mart does not count, and where the mart will count everything again. A rerun keeps
-    the first state of a row.
+    Does nothing for a fact that the mart does not count, or if the mart will count everything again. A rerun keeps the
+    first state of a row.
     """
     if fact.before and not postgres.value(cursor, "select exists (select from mart.refill)"):
         before = f"mart.{fact.before}"
@@ -22,7 +22,7 @@ def keep_before(cursor: Cursor, fact: Fact) -> None:
 
 
 def notice_moves(cursor: Cursor, dimension: Dimension) -> None:
-    """Asks for new aggregates when `work.<dimension>` is about to change where the mart counts facts."""
+    """Asks for new aggregates if `work.<dimension>` changes the column by which the mart counts facts."""
     if not dimension.counted_by:
         return
     query = sql.SQL(
@@ -39,5 +39,5 @@ def notice_moves(cursor: Cursor, dimension: Dimension) -> None:
 
 
 def ask_for_refill(cursor: Cursor, reason: str) -> None:
-    """Has the next `mart.keep` count everything again; `reason` is for people."""
+    """Makes the next `mart.keep` count everything again; `reason` is for people."""
     cursor.execute("insert into mart.refill (reason) values (%s)", (reason,))

@@ -1,7 +1,8 @@
-"""The reprocessing queue: rows of facts that wait for a row of a dimension, each with the key that is missing.
+"""The reprocessing queue: rows of facts that wait for a row of a dimension, each with its missing key.
 
-A load of a fact looks at what its own changes touch and at the rows whose turn it is: those whose missing key has come
-since its last load, and those that a dimension reopened. So it costs what came, not what waits.
+A load of a fact looks at the rows of its own changes and at the rows that are due. A row is due if its missing key has
+come since the last load, or if a dimension reopened it. So the cost depends on the rows that came, not on those that
+wait.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from pipeline.star import watermarks
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Up to which member a fact has seen each of its dimensions, and which is the newest one there is."""
+    """The last member that a fact has seen of each of its dimensions, and the newest member."""
 
     after: Mapping[str, int]
     newest: Mapping[str, int]
@@ -30,7 +31,7 @@ class Arrivals:
 def arrivals(cursor: Cursor, fact: Fact) -> Arrivals:
     """The members that are new for a fact.
 
-    Ask before the keys are looked up: a member that comes between is then looked for once more by the next load.
+    Call this before the keys are looked up: the next load then looks again for a member that came in between.
     """
     after, _ = watermarks.read(cursor, fact.name, fact.dimensions)
     newest = [
@@ -40,7 +41,7 @@ def arrivals(cursor: Cursor, fact: Fact) -> Arrivals:
 
 
 def due(fact: Fact, arrived: Arrivals) -> sql.Composed:
-    """Selects the business keys of a fact's rows in the queue whose turn it is."""
+    """Selects the business keys of a fact's rows in the queue that are due."""
     selects = [statement("work/queue/reopened", fact=fact.name)]
     for name, newest in arrived.newest.items():
         if newest != arrived.after[name]:
@@ -50,7 +51,7 @@ def due(fact: Fact, arrived: Arrivals) -> sql.Composed:
 
 
 def can_heal(cursor: Cursor, fact: Fact) -> bool:
-    """Whether something has come since a fact was loaded that may heal one of its rows in the queue."""
+    """Whether a member that came since a fact was loaded may heal one of its rows in the queue."""
     query = sql.SQL("select exists ({})").format(due(fact, arrivals(cursor, fact)))
     found: bool = postgres.value(cursor, query)
     return found
@@ -65,7 +66,7 @@ def is_waiting(cursor: Cursor, fact: Fact) -> bool:
 
 
 def settle(cursor: Cursor, fact: Fact, changed: sql.Composable, looked_at: sql.Composable) -> None:
-    """Brings the queue to what a fact waits for after its load, which wrote `changed` and looked at these keys."""
+    """Updates the queue after a load of a fact, which wrote `changed` and looked at these keys."""
     writes.temporary(cursor, "missing", statement(f"work/queue/{fact.name}_missing", changed=changed))
     missing = sql.SQL("select business_key, dimension, dimension_key from missing")
     cursor.execute(statement("write/queue_closed", fact=fact.name, select=missing, looked_at=looked_at))
@@ -73,25 +74,25 @@ def settle(cursor: Cursor, fact: Fact, changed: sql.Composable, looked_at: sql.C
 
 
 def looked_at(fact: Fact) -> sql.Composed:
-    """Selects the business keys of what a daily load looked at: what changed, and what was due."""
+    """Selects the business keys that a daily load looked at: changed rows, and rows that were due."""
     name = fact.changed.replace("changed_", "looked_at_")
     changed = statement(f"work/queue/{name}", changed=sql.Identifier("changed"))
     return sql.SQL("{} union all select business_key from due").format(changed)
 
 
 def every_row(fact: Fact) -> sql.Composed:
-    """Selects the business keys of all that waits, which a first load looks at."""
+    """Selects the business keys of all waiting rows, which a first load looks at."""
     query = "select business_key from etl.reprocessing_queue where fact_table = {} and resolved_ts is null"
     return sql.SQL(query).format(sql.Literal(fact.name))
 
 
 def reopen(cursor: Cursor, fact: str, select: sql.Composable) -> None:
-    """Has the next load of a fact look at these rows, whether they are loaded or wait."""
+    """Makes the next load of a fact look at these rows, whether they are loaded or wait."""
     cursor.execute(statement("write/queue_reopened", fact=fact, select=select))
 
 
 def _newest(dimension: Dimension) -> sql.Composed:
-    """Selects a number that is another one once a dimension has new members: of days, which no load numbers, how many.
+    """Selects a number that changes if a dimension gets new members: the newest key, or for days their number.
 
     Surrogate keys are drawn while the dimension is locked, so their order is the order of commits.
     """
@@ -100,7 +101,7 @@ def _newest(dimension: Dimension) -> sql.Composed:
 
 
 def _members(dimension: Dimension, after: int) -> sql.Composed:
-    """Selects the source's keys of the members after one; of days all, since a new one may be before the others."""
+    """Selects the source's keys of the members after one, or all days, because a new day may be before the others."""
     return sql.SQL("(select {}::text as dimension_key from {} where {} > {})").format(
         sql.Identifier(dimension.member),
         qualified(f"dwh.{dimension.name}"),

@@ -1,8 +1,8 @@
-"""The warehouse's own tables: created where there are none, upgraded in place where an earlier version made them.
+"""The warehouse's own tables: creates missing ones, and upgrades those of earlier versions in place.
 
-The files under warehouse/ddl say what the tables are, and the declarations under pipeline/vendors what the stage tables
-of feeds are; both create what is missing. What else a table that exists needs to become that is a file under
-warehouse/migrations, with a number; each runs once in a warehouse, in their order.
+The files under warehouse/ddl define the tables. The declarations under pipeline/vendors define the stage tables of
+feeds. Both create missing tables and columns. Any other change of an existing table is a numbered file under
+warehouse/migrations. Each migration runs once in a warehouse, in order.
 """
 
 from typing import Any
@@ -23,13 +23,13 @@ def version(**variables: Any) -> str:
 
 
 def create(cursor: Cursor, **variables: Any) -> list[str]:
-    """Brings the warehouse to this version, in the caller's transaction; returns the migrations that were applied.
+    """Brings the warehouse to this version, in the caller's transaction; returns the applied migrations.
 
-    A new warehouse needs none of them, and all are recorded as not applied. A rerun makes the views again and changes
-    nothing else.
+    Records all migrations of a new warehouse as not applied, because it needs none. A rerun makes the views again and
+    changes nothing else.
 
-    Raises CannotUpgrade where a migration was applied that is not here, or not the same, and ConfigError in a database
-    that cannot hold every text.
+    Raises CannotUpgrade if the warehouse has a migration that is missing or different here. Raises ConfigError in a
+    database that cannot hold every text.
     """
     _require_utf8(cursor)
     is_new = postgres.value(cursor, "select to_regclass('etl.marker') is null")
@@ -97,7 +97,7 @@ def _require_utf8(cursor: Cursor) -> None:
 
 
 def _wait_for_loads(cursor: Cursor) -> None:
-    """Locks what there is of dwh in the order of the loads; the files, which lock it in theirs, then wait for none."""
+    """Locks the existing tables of dwh in the order of the loads, so that the DDL does not wait in another order."""
     for name in (*DIMENSIONS, *FACTS):
         if postgres.value(cursor, "select to_regclass(%s) is not null", (f"dwh.{name}",)):
             locks.lock_tables(cursor, f"dwh.{name}")

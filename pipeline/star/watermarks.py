@@ -1,4 +1,4 @@
-"""How far a table of dwh has read each of its stage tables: the number of the newest batch, in etl.watermark."""
+"""The number of the newest batch that a table of dwh has read of each stage table, in etl.watermark."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ on conflict (table_name) do update set watermark = excluded.watermark
 
 
 def read(cursor: Cursor, target: str, sources: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Per stage table: the batch up to which `target`, a table of dwh, has read, and the newest one there is.
+    """Per stage table: the newest batch that `target`, a table of dwh, has read, and the newest batch.
 
     Ask before the rows are read: a batch that comes between is then read now and once more later.
     """
@@ -33,7 +33,7 @@ def note(cursor: Cursor, target: str, newest: Mapping[str, int]) -> None:
 
 
 def forget(cursor: Cursor, *targets: str) -> None:
-    """Has the next load of these tables of dwh read all of their stage tables again.
+    """Makes the next load of these tables of dwh read all of their stage tables again.
 
     Waits for a load of each, which would write back how far it has read, and keeps others out. Names go in the order of
     locks: dim_product, then facts as in the catalogue.
