@@ -7,13 +7,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 import urllib3
 from botocore.exceptions import ClientError
+from support.dashboard_session import Session
 from support.databases import admin_url
+from support.superset_site import Client, Site, asked
 from support.world import BEFORE, ROOT, SIMULATED, embedded, running_services, secrets_of
 
 from pipeline import services
@@ -119,6 +122,44 @@ def test_after_a_rotation_no_old_secret_opens_anything_and_loads_go_on(home: Pat
     world = embedded(home, **SIMULATED)
     assert world.checksum() == checksum
     world.load(BEFORE)
+
+
+def test_after_a_rotation_the_dashboards_let_in_with_new_secrets_alone_and_show_the_same(site: Site) -> None:
+    old, admin, before = known(site.home), admin_url(site.home), Settings.read(site.home / "superset.json")
+    token, session = site.client("viewer"), Session.of(site.url, "viewer", before.viewer_password)
+    shown = shows(site)
+    done = site.command("rotate")
+    assert (done.returncode, done.stdout.count("started")) == (0, 5), done.stderr
+    assert set(opened(old, admin).values()) == {False}
+    assert set(opened(known(site.home), admin_url(site.home)).values()) == {True}
+    after = Settings.read(site.home / "superset.json")
+    for user, password, new in (
+        ("admin", before.admin_password, after.admin_password),
+        ("viewer", before.viewer_password, after.viewer_password),
+    ):
+        assert [logs_in(site, user, password), logs_in(site, user, new)] == [False, True]
+    # Both are signed with the secret key: a token with a wrong signature is 422.
+    assert [token.get("/api/v1/me/")[0], session.ask("GET", "/api/v1/me/")[0]] == [422, 401]
+    assert shows(site) == shown
+
+
+def logs_in(site: Site, user: str, password: str) -> bool:
+    login = {"username": user, "password": password, "provider": "db"}
+    status, _ = Client(site.url).post("/api/v1/security/login", login)
+    assert status in (200, 401)
+    return status == 200
+
+
+def shows(site: Site) -> list[dict[str, Any]]:
+    """The rows that a chart of the company dashboard shows a viewer."""
+    viewer, company = site.client("viewer"), "/api/v1/dashboard/ocean-records"
+    charts = {chart["slice_name"]: chart["form_data"] for chart in viewer.get(f"{company}/charts")[1]["result"]}
+    asks = asked(charts["Top products by sales (shop's currency)"], viewer.get(company)[1]["result"]["id"])
+    status, answer = viewer.post("/api/v1/chart/data", asks)
+    assert status == 200, answer
+    rows: list[dict[str, Any]] = answer["result"][0]["data"]
+    assert rows
+    return rows
 
 
 @pytest.mark.parametrize("where", ["save", "_settle_owner", "postgresql.password.next", "create"])
