@@ -1,8 +1,8 @@
-"""What must be true of the warehouse: each check is a select in warehouse/checks/ of the rows for which it is not.
+"""Checks of the warehouse: each is a select in warehouse/checks/ of rows that must not exist.
 
-The head of a file says how bad that is (error or warn), whether it is worth its time only where the whole warehouse is
-checked, and what the rows are. A check reads facts and products as the relations :fact_order and so on,
-which are the whole tables or the rows that the newest load of each wrote.
+The head of a file has the severity (error or warn) and a title that names the rows. It also says whether the check runs
+only if the whole warehouse is checked. A check reads facts and products as the relations :fact_order and so on. These
+are the whole tables, or the rows that the newest load of each wrote.
 """
 
 import datetime as dt
@@ -16,8 +16,8 @@ from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 
 ERROR, WARN = "error", "warn"
 
-# The relations that a check reads as :<name>: by which columns the rows are found that a load wrote, and which tables
-# of work say so. What a part changes, changes the whole.
+# The relations that a check reads as :<name>: the columns that identify the rows of a load, and the tables of work that
+# hold these rows. A change of a part changes the whole.
 WRITTEN = {
     **{fact.name: (fact.key, (fact.name, *fact.parts)) for fact in FACTS.values()},
     **{each.name: (each.versions_of, (each.name,)) for each in DIMENSIONS.values() if each.versions_of},
@@ -26,7 +26,7 @@ WRITTEN = {
 
 @dataclass(frozen=True)
 class Check:
-    """A check by the name of its file; `title` says what the rows are that it finds."""
+    """A check by the name of its file; `title` names the rows that it finds."""
 
     name: str
     severity: str
@@ -54,7 +54,7 @@ def checks() -> tuple[Check, ...]:
 
 
 def is_whole_due(cursor: Cursor, date: dt.date, days: int) -> bool:
-    """Whether the warehouse as a whole was not checked for so many days before a date, or not without an error."""
+    """Whether no check of the whole warehouse has passed in the last `days` up to a date."""
     query = (
         "select not exists (select from etl.check_result where whole and load_date between %s and %s "
         "group by load_date having not bool_or(severity = 'error' and failures > 0))"
@@ -80,9 +80,9 @@ def is_whole_owed(cursor: Cursor, date: dt.date) -> bool:
 
 
 def run(cursor: Cursor, date: dt.date, *, whole: bool) -> list[Result]:
-    """Runs the checks for a date's load and keeps their results in etl.check_result, where they replace earlier ones.
+    """Runs the checks for a date's load. Replaces the earlier results of the date in etl.check_result.
 
-    Looks at what the newest loads wrote or, if `whole`, at everything.
+    Looks at the rows that the newest loads wrote or, if `whole`, at all rows.
     """
     everything: dict[str, sql.Composable] = {name: qualified(f"dwh.{name}") for name in WRITTEN}
     everything["members"] = _unknown_members()
@@ -116,7 +116,7 @@ def _unknown_members() -> sql.Composed:
 
 
 def _written(cursor: Cursor, name: str) -> sql.Composable:
-    """A temporary table of the rows that the newest load wrote; of none where only the first one did."""
+    """A temporary table of the rows that the newest load wrote; without rows after a first load."""
     key, written = WRITTEN[name]
     table = qualified(f"dwh.{name}")
     keys = [

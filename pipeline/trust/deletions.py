@@ -1,4 +1,4 @@
-"""Rows that the source does not have any more: how many of a table may be marked as deleted before somebody says so.
+"""Rows that the source does not have any more: how many of a table may be marked as deleted without a confirmation.
 
 A source that was emptied or restored by accident looks like one whose rows were deleted.
 """
@@ -15,7 +15,7 @@ from pipeline.trust.reconcile import Difference
 
 
 def require_few(warehouse: Cursor, date: dt.date, found: Iterable[Difference], settings: Settings) -> None:
-    """Returns where what vanished of each table may be marked. Raises TooManyDeleted."""
+    """Returns if the vanished rows of each table may be marked. Raises TooManyDeleted."""
     beyond = [words for each in found if each.vanished and (words := _beyond(warehouse, date, each, settings))]
     if beyond:
         raise TooManyDeleted(
@@ -27,7 +27,7 @@ def require_few(warehouse: Cursor, date: dt.date, found: Iterable[Difference], s
 
 
 def note(warehouse: Cursor, date: dt.date, found: Difference, *, was_allowed: bool) -> None:
-    """Notes that the rows that vanished of a table were marked; `was_allowed`: whatever their number."""
+    """Notes that the vanished rows of a table were marked; `was_allowed` if any number of them was allowed."""
     row = (date, found.table.name, len(found.vanished), was_allowed)
     warehouse.execute(
         "insert into etl.deletion (load_date, table_name, rows, was_allowed) values (%s, %s, %s, %s)", row
@@ -35,9 +35,10 @@ def note(warehouse: Cursor, date: dt.date, found: Difference, *, was_allowed: bo
 
 
 def _beyond(warehouse: Cursor, date: dt.date, found: Difference, settings: Settings) -> str:
-    """What is too much of it, in words; empty where it is not.
+    """Says in words how many rows are too many; empty if they are not.
 
-    What was marked since the comparison before this one counts too: many small ones pass no more than a large one.
+    Rows that were marked since the comparison before this one count too. So many small deletions pass no more than a
+    large one.
     """
     name, vanished, days = found.table.name, len(found.vanished), max(settings.reconcile_days, 1)
     query = sql.SQL("select count(*) from {} where {} is null")
@@ -55,7 +56,7 @@ def _beyond(warehouse: Cursor, date: dt.date, found: Difference, settings: Setti
     return f"{vanished:,} of {present:,} rows of {name}{before} (max_deleted and max_deleted_rows allow {most:,})"
 
 
-# By the dates of the loads, and by the clock where many dates are loaded in a short time.
+# By the dates of the loads, and by the clock if many dates are loaded in a short time.
 MARKED = """
 select coalesce(sum(rows), 0)::bigint from etl.deletion
 where

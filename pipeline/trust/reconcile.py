@@ -1,10 +1,10 @@
 """Source against warehouse: whether both hold the same rows, whatever the watermarks say.
 
 The rows of a table fall into buckets by a hash of their key. For each bucket both servers count the rows and add up a
-hash of each; these few thousand numbers tell which buckets differ, and only of those are keys and hashes moved. A table
-of ten million rows is so compared where it lies.
+hash of each. These few thousand numbers tell which buckets differ, and only their keys and hashes are moved. So a table
+of ten million rows is compared in its own server.
 
-Compared is what stage says it holds: rows that changed in the source since stage was loaded are left out on both sides.
+Rows that changed in the source since stage was loaded are left out on both sides.
 """
 
 import datetime as dt
@@ -29,7 +29,7 @@ from pipeline.stage import order, repairs
 
 BUCKETS = 4096  # a power of two
 IN_MEMORY = 1 << 25  # bytes of keys and hashes on their way, before they go by way of a file
-# What of dwh holds the rows of a stage table, where columns are the same in both.
+# The table of dwh that holds the rows of a stage table, if both have columns in common.
 STAR: list[Dimension | Fact] = [*FACTS.values(), *DIMENSIONS.values()]
 IN_DWH = {target.sources[0]: target for target in STAR if target.compared}
 Key = tuple[Any, ...]
@@ -37,10 +37,10 @@ Key = tuple[Any, ...]
 
 @dataclass
 class Difference:
-    """What is not the same of one table. Keys are those of the source.
+    """The differences of one table. Keys are those of the source.
 
-    `missing` in stage, but for rows that cannot be there, as etl.rejected_row says; `changed`: another content for the
-    same key; `vanished` from the source.
+    `missing`: not in stage, and not in etl.rejected_row. `changed`: other contents for the same key. `vanished`: not in
+    the source.
     """
 
     table: SourceTable
@@ -55,7 +55,7 @@ class Difference:
 
     @property
     def to_extract(self) -> list[Key]:
-        """The keys that the source has, and stage has not like that."""
+        """The keys that the source has, and that stage lacks or has with other contents."""
         return self.missing + self.changed
 
     @property
@@ -71,16 +71,16 @@ class Difference:
 
 
 def loaded_to(warehouse: Cursor, table: SourceTable) -> str | None:
-    """The instant up to which stage has all changes of a table; None where it was never loaded."""
+    """The instant up to which stage has all changes of a table; None if it was never loaded."""
     query = "select loaded_to::text from etl.stage_batch where table_name = %s"
     found = postgres.rows(warehouse, query, (table.short,))
     return found[0][0] if found else None
 
 
 def is_due(warehouse: Cursor, date: dt.date, days: int) -> bool:
-    """Whether a warehouse that was first loaded so many days before a date was not found to be right since.
+    """Whether a comparison is due: the warehouse is at least `days` old, and no comparison found it right since.
 
-    A comparison that found a difference, or did not come to its end, stays due.
+    A comparison that found a difference or did not finish stays due.
     """
     values = {"since": date - dt.timedelta(days=days), "date": date, "tables": len(SOURCE_TABLES)}
     due: bool = postgres.value(warehouse, DUE, values)
@@ -109,9 +109,9 @@ select
 def compare(source: Cursor, warehouse: Cursor, table: SourceTable, zone: str = "") -> Difference:
     """The difference between a source table and its stage table. Makes temporary tables in the warehouse.
 
-    `zone` is that of the source's times without one.
+    `zone` is the zone of the source's times without one.
 
-    Two aggregates over the table on either side; of the buckets that differ, keys and hashes are moved.
+    Runs two aggregates over the table on either side. Moves keys and hashes only of the buckets that differ.
     """
     found = Difference(table)
     bound = loaded_to(warehouse, table)
@@ -134,9 +134,9 @@ def compare(source: Cursor, warehouse: Cursor, table: SourceTable, zone: str = "
 
 
 def _against_dwh(table: SourceTable, target: Dimension | Fact) -> sql.Composed:
-    """The query that counts keys of stage that dwh has not, or has with another content, and keys of dwh alone.
+    """The query that counts keys of stage that dwh lacks or has with other contents, and keys of dwh alone.
 
-    Of versions the current one is looked at, and the unknown member never.
+    Looks only at the current version of a product, and never at the unknown member.
     """
     is_versioned = isinstance(target, Dimension) and target.versions_of
     current = sql.SQL("and is_current" if is_versioned else "")
@@ -239,7 +239,7 @@ def _move(source: Cursor, query: sql.Composable, warehouse: Cursor, table: str, 
 
 
 def keep(warehouse: Cursor, date: dt.date, found: Difference) -> None:
-    """Keeps what a comparison found in etl.reconciliation and etl.difference, in place of an earlier one's."""
+    """Keeps the result of a comparison in etl.reconciliation and etl.difference, in place of an earlier result."""
     where = (date, found.table.name)
     for table in ("reconciliation", "difference"):
         warehouse.execute(
@@ -262,7 +262,7 @@ def extract_again(
     """Writes the rows that differ, and the keys that vanished, to the lake as a repair."""
     at = clock.now()
     for where in repairs.folders(lake, found.table)[-1:]:
-        # After the last one, also where its machine had another clock: they are loaded in this order.
+        # After the last one, even if its machine had another clock: they are loaded in this order.
         at = max(at, order.made_at(where) + dt.timedelta(microseconds=1))
     where = f"{REPAIRS}/{found.table.name}/date={date}/at={at.replace(tzinfo=None):{order.AT}}"
     columns = {column.name: column.type for column in read_columns(source, found.table)}
