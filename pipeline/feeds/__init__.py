@@ -1,1 +1,1 @@
-"""What comes from elsewhere than the source: vendors' files, classified reviews, risk scores, purchases."""
+"""Data from elsewhere than the source: vendors' files, classified reviews, risk scores, purchases."""

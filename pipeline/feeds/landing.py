@@ -1,4 +1,4 @@
-"""What vendors put on the lake: CSV files under `landing/<feed>/date=YYYY-MM-DD/`, all that there are of a date."""
+"""Vendors' deliveries on the lake: all CSV files under `landing/<feed>/date=YYYY-MM-DD/`."""
 
 import datetime as dt
 import hashlib
@@ -46,22 +46,22 @@ class Delivery:
 
 
 def folder(feed: Feed) -> str:
-    """Where a feed's folders of dates lie on the lake."""
+    """The folder on the lake that has a feed's folders of dates."""
     return f"{LANDING}/{feed.name}"
 
 
 @dataclass(frozen=True)
 class Landed:
-    """What lies in the folder of a feed: its deliveries, oldest first, and what is not read."""
+    """The contents of the folder of a feed: its deliveries, oldest first, and the files that are not read."""
 
     deliveries: list[Delivery]
     unread: list[Unread]
 
 
 def landed(lake: Lake, feed: Feed) -> Landed:
-    """What there is of a feed: one listing, no file is opened.
+    """Lists the files of a feed once, and opens none.
 
-    A file counts where it lies directly in the folder of a date, under a name with one of the ENDINGS, in any case.
+    A file counts if it lies directly in the folder of a date and its name has one of the ENDINGS, in any case.
     """
     unread, dates = UnreadFiles(folder(feed)), dict[dt.date, list[Object]]()
     for file in lake.objects(folder(feed)):
@@ -87,7 +87,7 @@ def landed(lake: Lake, feed: Feed) -> Landed:
 
 
 def _twins(files: Iterable[Object]) -> set[Object]:
-    """Files that may hold the same as another one of their date: what is called the same, but for the ending."""
+    """Files that may hold the same rows as another file of their date, because the names differ in the ending alone."""
     named: dict[str, list[tuple[int, str, Object]]] = {}
     for file in files:
         stem, ending = CSV.fullmatch(file.key).groups()  # type: ignore[union-attr]  # its name was matched
@@ -97,12 +97,12 @@ def _twins(files: Iterable[Object]) -> set[Object]:
 
 
 def deliveries(lake: Lake, feed: Feed, until: dt.date) -> list[Delivery]:
-    """What there is to read of a feed up to a date, oldest first."""
+    """The deliveries of a feed up to a date, oldest first."""
     return [delivery for delivery in landed(lake, feed).deliveries if delivery.date <= until]
 
 
 def well_named(deliveries: Iterable[Delivery]) -> list[Delivery]:
-    """Those of which every file has a name of letters, digits and a few signs: others are not read."""
+    """The deliveries whose file names have only letters, digits and a few signs: others are not read."""
     return [delivery for delivery in deliveries if not delivery.misnamed]
 
 

@@ -1,4 +1,4 @@
-"""retail.user_purchase, day by day, and what customers who review spend: dwh.user_behavior_metric.
+"""retail.user_purchase, day by day, and the spending of customers who review: dwh.user_behavior_metric.
 
 The table has neither key nor time of change, so it is read by the day of the invoice, and a day is loaded as a whole.
 etl.user_purchase_day knows which days are loaded, with which min_quantity, and whether they were over by then.
@@ -27,7 +27,7 @@ METRIC = "user_behavior_metric"
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load did: days and purchases written, purchases without a customer among them, rows of the metric."""
+    """The result of a load: days and purchases written, purchases without a customer among them, rows of the metric."""
 
     days: int
     purchases: int
@@ -41,9 +41,9 @@ def exists(source: Cursor) -> bool:
 
 
 def folder(date: dt.date, min_quantity: int, until: str | None = None) -> str:
-    """Where a date's purchases lie on the lake; those with another min_quantity than the usual one by themselves.
+    """The folder of a date's purchases on the lake. An unusual min_quantity has a folder of its own.
 
-    Those of a date under way are all up to an instant.
+    All folders of a date under way are those up to an instant.
     """
     where = layout.folder(USER_PURCHASE.name, date, until)
     return where if min_quantity == CONTRACT_MIN_QUANTITY else f"{where}/min_quantity={min_quantity}"
@@ -61,9 +61,7 @@ def extract_days(
 ) -> Metadata:
     """Extracts the purchases of a date, and of the days before it that are not loaded yet, up to the date's bound.
 
-    They are written to the folder `where`.
-
-    A date that was loaded beyond its bound, by a later date, is extracted as far.
+    Writes them to the folder `where`. Extracts a date as far as a later date has loaded it, even beyond the bound.
     """
     [(begin, loaded_to)] = postgres.rows(warehouse, WINDOW, {"date": date})
     to = min(instants.end_of(date), instants.instant(bound)).replace(tzinfo=None)
@@ -82,9 +80,9 @@ def extract_days(
 
 
 def is_loaded(cursor: Cursor, date: dt.date, min_quantity: int, bound: Callable[[], str]) -> bool:
-    """Whether a date is loaded with this min_quantity, and no review has come since that the metric has not seen.
+    """Whether a date is loaded with this min_quantity, and the metric has seen all reviews of it.
 
-    A date of which not all is loaded must be loaded up to the bound, which then is asked for.
+    Asks for the bound only if the date is partly loaded: it must then be loaded up to the bound.
     """
     to = postgres.value(cursor, LOADED_TO, {"date": date, "min_quantity": min_quantity, "seen": SEEN})
     if to is None:
@@ -94,9 +92,9 @@ def is_loaded(cursor: Cursor, date: dt.date, min_quantity: int, bound: Callable[
 
 
 def behind(cursor: Cursor, lake: Lake, where: str, date: dt.date, min_quantity: int) -> list[dt.date]:
-    """The dates whose extracts are to be loaded before that of `date`, which lies in the folder `where`.
+    """The dates whose extracts must be loaded before the one of `date` in the folder `where`.
 
-    There are some where a new warehouse finds an old lake.
+    There are some if a new warehouse finds an old lake.
     """
     [(begin, _)] = postgres.rows(cursor, WINDOW, {"date": date})
     found = _found(lake, where)
@@ -114,7 +112,7 @@ def load(cursor: Cursor, lake: Lake, where: str, date: dt.date, min_quantity: in
 
     The purchases of the date lie in the folder `where`.
 
-    Other days change where reviews have come for them meanwhile. Purchases that cannot be kept go to etl.rejected_row.
+    Changes other days if reviews have come for them meanwhile. Moves purchases that cannot be kept to etl.rejected_row.
     A rerun changes nothing. The caller holds the lock. Raises TooManyRejected.
     """
     found = _found(lake, where)

@@ -1,7 +1,7 @@
-"""The trained classifiers of reviews: on the lake, and what the warehouse knows of them.
+"""The trained classifiers of reviews on the lake, and their hashes in the warehouse.
 
 A model is a program: Spark makes objects of the classes that its files name. So the warehouse keeps the hash of each
-that was trained, and no other is used. Whoever may write to the lake alone cannot bring a model of their own.
+trained model, and no other is used. A writer of the lake alone cannot bring another model.
 """
 
 import hashlib
@@ -37,33 +37,33 @@ class Model:
 
 
 def name_of(labelled: bytes) -> str:
-    """What a model is called: after what it was trained on."""
+    """The name of a model, from its training data."""
     return hashlib.sha256(labelled).hexdigest()[:12]
 
 
 def current(lake: Lake) -> str:
-    """The folder of the model in use; empty where there is none. Raises BadExtract where that is no model's."""
+    """The folder of the model in use; empty if there is none. Raises BadExtract if it is no folder of a model."""
     text = seals.read_small(lake, CURRENT)
     return "" if text is None else str(seals.parse(lake, CURRENT, text, forms.CURRENT_MODEL, AGAIN)["model"])
 
 
 def known(cursor: Cursor) -> dict[str, str]:
-    """The hash of each model that was trained, by the model's name; none where the warehouse is still to be made."""
+    """The hash of each trained model, by the model's name; empty if there is no warehouse yet."""
     if postgres.value(cursor, "select to_regclass('etl.review_model') is null"):
         return {}
     return dict(postgres.rows(cursor, "select model, sha256 from etl.review_model"))
 
 
 def remember(cursor: Cursor, models: Mapping[str, str]) -> None:
-    """Keeps the hashes of models in the warehouse, in place of what it knew of them."""
+    """Keeps the hashes of models in the warehouse, in place of earlier ones."""
     for name, sha256 in models.items():
         cursor.execute(REMEMBER, (name, sha256))
 
 
 def trusted(lake: Lake, models: Mapping[str, str]) -> Model:
-    """The model in use, which is to have the hash that is known; no model where there is none.
+    """The model in use with its known hash; no model if none is in use.
 
-    Raises ConfigError for a model that is not known.
+    Raises ConfigError for an unknown model.
     """
     folder = current(lake)
     if not folder:

@@ -1,12 +1,12 @@
-"""Reviews on the lake: which dates are classified, and what a classification starts from and leaves behind.
+"""Reviews on the lake: the classified dates, and the input and output of a classification.
 
-    landing/movie_review/date=D/*.csv     what the vendor delivered
-    work/movie_review/date=D/reviews.csv  of it what can be kept, for the engine, while it runs
-    stage/movie_review/date=D/*.parquet   what the classifier says
+    landing/movie_review/date=D/*.csv     the vendor's files
+    work/movie_review/date=D/reviews.csv  their valid rows, for the engine, while it runs
+    stage/movie_review/date=D/*.parquet   the classified reviews
     stage/movie_review/date=D/_SUCCESS-<version>
     models/review_classifier/<hash>/      a trained model with its metrics (review_models.py)
 
-The version of a date says from which files and by which classifier it came, so that one listing tells what is to do.
+The version of a date depends on its files and on the classifier. So one listing shows which dates to classify.
 """
 
 import datetime as dt
@@ -42,7 +42,7 @@ OF_A_DATE = re.compile(
 
 @dataclass
 class Classified:
-    """What there is of a date: its version, empty while it is not finished, and its Parquet files."""
+    """A classified date: its version, empty while it is not finished, and its Parquet files."""
 
     version: str = ""
     files: list[str] = field(default_factory=list)
@@ -54,12 +54,12 @@ class Classified:
 
     @property
     def classifier(self) -> str:
-        """What classified it."""
+        """The classifier of the date."""
         return self.version.partition("-")[2]
 
 
 def classified(lake: Lake) -> dict[dt.date, Classified]:
-    """What is classified, by date: one listing."""
+    """The classified dates, by one listing."""
     found: dict[dt.date, Classified] = {}
     for entry in lake.objects(STAGE):
         match = OF_A_DATE.fullmatch(entry.key)
@@ -97,10 +97,10 @@ def classify_deliveries(
     models: Mapping[str, str],
     say: Say,
 ) -> list[Part]:
-    """Classifies deliveries in one application; `classifier` None is the trained one where there is a model.
+    """Classifies deliveries in one application; `classifier` None is the trained one if there is a model.
 
-    `models` are the hashes of those that the warehouse knows. A rerun after a kill begins again, and on EMR finds the
-    steps of the run before it. Raises TooManyRejected, SparkFailed, and ConfigError for the classifier `trained`
+    `models` are the hashes of the models that the warehouse knows. A rerun after a kill begins again, and on EMR finds
+    the steps of the run before it. Raises TooManyRejected, SparkFailed, and ConfigError for the classifier `trained`
     without a model, or with one that is not known.
     """
     model = trusted(lake, models) if classifier in (None, "trained") else Model()
@@ -111,7 +111,7 @@ def classify_deliveries(
         )
     with ThreadPoolExecutor(AT_ONCE) as pool:
         parts = list(pool.map(lambda delivery: _clean(lake, delivery, settings.max_rejected), deliveries))
-    # From here on nothing vouches for what these folders hold.
+    # From here on nothing vouches for the contents of these folders.
     lake.delete(_leftovers(lake, parts))
     wanted = [part for part in parts if part.rows]
     name = f"classify-reviews-{_hash((classifier, model.folder, [(str(part.date), part.version) for part in wanted]))}"
@@ -131,14 +131,14 @@ def _mark(lake: Lake, part: Part, classifier: str) -> None:
 
 
 def part(lake: Lake, date: dt.date, version: str) -> Part:
-    """What was left of a date when it was classified."""
+    """The output of the classification of a date."""
     key = f"{STAGE}/date={date}/_SUCCESS-{version}"
     body = seals.parse(lake, key, seals.read_small(lake, key) or b"", forms.CLASSIFIED)
     return Part(date, version, body["rows"], [Rejected(**rejected) for rejected in body["rejected"]])
 
 
 def _clean(lake: Lake, delivery: Delivery, max_rejected: float) -> Part:
-    """Copies what can be kept of a delivery to where the engine reads it."""
+    """Copies the valid rows of a delivery to the folder that the engine reads."""
     rejected = Rejections(REVIEWS.name, delivery.date)
     with lake.upload(_clean_copy(delivery.date)) as copy:
         rows = write_csv(REVIEWS, accepted(read(lake, delivery), rejected.append), copy)

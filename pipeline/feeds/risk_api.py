@@ -1,4 +1,4 @@
-"""The risk-score API: one GET that gets its answer in spite of a bad day of the server, and what the answer says."""
+"""The risk-score API: one GET that survives failures of the server, and the scores of its answer."""
 
 import contextlib
 import datetime as dt
@@ -45,14 +45,14 @@ def fetch(
     longest: int = LONGEST_ANSWER,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[bytes, dt.datetime]:
-    """The answer of the API, which is JSON, as it came, and when it was given, by the API's clock if it tells.
+    """The JSON answer of the API as it came, and its time, by the API's clock if the answer has it.
 
     Each attempt has `connect` seconds for the connection, `read` for any single wait and `deadline` for the whole.
-    Attempts that may do better the next time are repeated with growing, jittered pauses: no connection, a
-    broken one, half a body, an answer that is no JSON, 429 and 5xx (after the server's Retry-After, up to a minute).
+    Repeats attempts whose failure may pass, with growing, jittered pauses: no connection, a broken one, half a body, an
+    answer that is no JSON, 429 and 5xx (after the server's Retry-After, up to a minute).
 
-    Raises ConfigError for a URL that is none, ServiceDown when no attempt got an answer, BadAnswer when the last one
-    was no JSON or is longer than `longest` bytes. None of them shows a user, a password or a query of the URL.
+    Raises ConfigError for text that is no URL, ServiceDown if no attempt got an answer, BadAnswer if the last answer
+    was no JSON or is longer than `longest` bytes. No error shows a user, a password or a query of the URL.
     """
     parts = parsed(url)
     if parts is None:
@@ -83,8 +83,8 @@ def fetch(
 def parse(answer: bytes, file: str = "") -> tuple[list[Score], list[Rejected]]:
     """The scores of an answer, one per customer, the last one, and the entries that cannot be kept.
 
-    `file` is what rejected entries bear as their file; their line is their place in the list, from 1.
-    Raises BadAnswer where the answer is not a JSON list, TooManyRejected where too many entries cannot be kept.
+    `file` is the file name of rejected entries; their line is their place in the list, from 1. Raises BadAnswer if the
+    answer is not a JSON list, TooManyRejected if too many entries cannot be kept.
     """
     try:
         entries = _json(answer)
@@ -110,9 +110,9 @@ def parse(answer: bytes, file: str = "") -> tuple[list[Score], list[Rejected]]:
 
 
 def _json(answer: bytes) -> Any:
-    """What the answer says, a number of thousands of digits as a text; raises ValueError where it is no JSON.
+    """The values of the answer, with very long numbers as texts; raises ValueError if it is no JSON.
 
-    Raises BadAnswer, before anything is made of it, for one of so many values that they would fill the memory.
+    Raises BadAnswer before it reads an answer with so many values that they would fill the memory.
     """
     # A longer answer was kept by an earlier version, and is as large as its scores are many.
     most = MOST_SIGNS * max(len(answer), LONGEST_ANSWER) // LONGEST_ANSWER
@@ -150,7 +150,7 @@ def _date(header: str) -> dt.datetime:
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """The pause before the next attempt: the backoff, or longer where the server asks for it."""
+    """The pause before the next attempt: the backoff, or longer if the server asks for it."""
     failure = state.outcome.exception() if state.outcome else None
     asked = failure.after if isinstance(failure, Again) else 0
     return max(BACKOFF(state), min(asked, LONGEST_WAIT))
@@ -172,7 +172,7 @@ class _Request:
         return Url(self.url.scheme, None, self.url.host, self.url.port, self.url.path or "/").url
 
     def send(self) -> tuple[bytes, dt.datetime]:
-        """One attempt. Raises Again, or what no further attempt would change."""
+        """One attempt. Raises Again, or an error that no further attempt would change."""
         answer, answered_at = self._ask()
         try:
             _json(answer)
@@ -181,7 +181,7 @@ class _Request:
         return answer, answered_at
 
     def _ask(self) -> tuple[bytes, dt.datetime]:
-        # The login goes in clear; an embedded service is ours, or it is none.
+        # The login goes in clear text. So the listener of an embedded service must be ours.
         problem = listener.problem(str(self.url.host), self.url.port or 0)
         if problem and problem != listener.NOTHING:
             raise ServiceDown(f"trust the risk scores of {self.shown}", problem, listener.REMEDY)

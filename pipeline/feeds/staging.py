@@ -1,7 +1,7 @@
-"""What comes from elsewhere than the source, into stage: partners' orders, classified reviews, risk scores.
+"""Loads feeds into stage: partners' orders, classified reviews, risk scores.
 
-Vendors' feeds have no watermark: what is loaded of each date is in etl.feed_date, with a version that changes as soon
-as a file comes late or is replaced. Each function works in the caller's transaction, which holds the lock of the feed.
+Vendors' feeds have no watermark: etl.feed_date has the loaded version of each date, which changes as soon as a file
+comes late or is replaced. Each function works in the caller's transaction, which holds the lock of the feed.
 """
 
 import datetime as dt
@@ -27,7 +27,7 @@ SCORE_COLUMNS = ("customer_id", "risk_score", "date", "answered_ts")
 
 @dataclass(frozen=True)
 class Part:
-    """What a load brings of one date of a feed: its version, the rows that are kept, and those that are not."""
+    """One date of a feed in a load: its version, the valid rows, and the rejected ones."""
 
     date: dt.date
     version: str
@@ -36,7 +36,7 @@ class Part:
 
 
 def versions(cursor: Cursor, feed: str) -> dict[dt.date, str]:
-    """What is loaded of a feed: each date with its version."""
+    """The loaded dates of a feed, each with its version."""
     return dict(postgres.rows(cursor, "select date, version from etl.feed_date where feed = %s", (feed,)))
 
 
@@ -55,7 +55,7 @@ def check_rejected(feed: str, part: Part, max_rejected: float) -> None:
 def fill(cursor: Cursor, feed: str, columns: Sequence[str], source: Readable) -> int:
     """Streams CSV with a header into a new delta.<feed> with these columns, and returns its number of rows.
 
-    Raises what `source` has in its attribute `failure`, where it has one, for a source that cannot be read to its end.
+    Raises the attribute `failure` of `source`, if it has one, if the source cannot be read to its end.
     """
     delta, names = qualified(f"delta.{feed}"), identifiers(columns)
     cursor.execute(sql.SQL("drop table if exists {}").format(delta))
@@ -83,8 +83,8 @@ def scores_csv(scores: "Iterable[Score]", date: dt.date, answered_at: str) -> Re
 def finish(cursor: Cursor, feed: str, parts: Sequence[Part]) -> int:
     """Merges delta.<feed> into stage by warehouse/work/stage/<feed>.sql, and notes what was loaded.
 
-    Only a select whose rows tell their date reads the dates of the parts. Returns how many rows of stage are new or
-    changed. What an earlier load of the same dates rejected is forgotten.
+    Only a select whose rows have their date reads the dates of the parts. Returns how many rows of stage are new or
+    changed. Forgets the rows that an earlier load of the same dates rejected.
     """
     batch = postgres.value(cursor, "select nextval('etl.batch')")
     dates = [part.date for part in parts]

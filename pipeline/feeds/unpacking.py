@@ -11,7 +11,7 @@ from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.streams import Blocks, Readable
 
 BLOCK = 1 << 18  # bytes that are given at a time, about
-# What a file may unpack to. CSV unpacks to some 10 times its size; what is made to fill a disk, to a thousand and more.
+# How many times its size a file may unpack to. CSV comes to some 10 times, a file made to fill a disk to over 1,000.
 MOST_TIMES = 200
 ALWAYS_ALLOWED = 64 << 20  # bytes, also of a smaller file
 # Four bytes of zstd may unpack to 128 KiB at once.
@@ -66,7 +66,7 @@ def _unzstd(source: Readable) -> Iterator[bytes]:
             piece = data[at : at + ZSTD_BYTES]
             held.append(frame.decompress(piece))
             at, size = at + len(piece), size + len(held[-1])
-            if frame.eof:  # what follows is another one
+            if frame.eof:  # another stream follows
                 at -= len(frame.unused_data)
                 frame = None
             if size > BLOCK:

@@ -1,4 +1,4 @@
-"""What lies in the folders of vendors and is not read: counted, and named up to a bound."""
+"""Files in the folders of vendors that are not read: counted, and named up to a bound."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ NO_FEED = "no feed has this folder"
 
 @dataclass
 class Unread:
-    """The files of a folder that are not read for one reason: how many there are, and what the first are called."""
+    """The files of a folder that are not read for one reason: their number, and the first names."""
 
     folder: str
     reason: str
@@ -40,7 +40,7 @@ class Unread:
 
 
 class UnreadFiles(dict[str, Unread]):
-    """What of one folder is not read, by the reason."""
+    """The files of one folder that are not read, by the reason."""
 
     def __init__(self, folder: str) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class UnreadFiles(dict[str, Unread]):
 
 
 def of_no_feed(lake: Lake, folders: Iterable[str]) -> UnreadFiles:
-    """What lies beside the folders of the feeds; of another folder its name alone, whatever is in it."""
+    """The entries beside the folders of the feeds. Names another folder once, whatever is in it."""
     known = {f"{folder.removeprefix(f'{LANDING}/')}/" for folder in folders}
     found = UnreadFiles(LANDING)
     for name in lake.names(LANDING):
@@ -67,7 +67,7 @@ def last_day(date: dt.date) -> dt.date:
 
 
 def note(cursor: Cursor, unread: Iterable[Unread]) -> None:
-    """Keeps what is not read, in place of what was found before. It belongs to the caller's transaction."""
+    """Keeps the files that are not read, in place of earlier findings, in the caller's transaction."""
     cursor.execute("lock table etl.unread_file in share row exclusive mode")
     cursor.execute("delete from etl.unread_file")
     query = "insert into etl.unread_file (folder, reason, files, names) values (%s, %s, %s, %s)"

@@ -25,16 +25,16 @@ BLANK_LINES = re.compile(r"(?:[ \t]*+[\r\n]++)++|[ \t]*+\Z")
 
 
 def read_csv(feed: Feed, file: str, source: Readable) -> Iterator[Row | Rejected]:
-    """The rows of a file in their order, and those that cannot be kept, with line and reason. Memory stays flat.
+    """The valid rows of a file in their order, and the rejected ones with line and reason. Memory stays flat.
 
-    A record whose quotes are right is rejected as a whole. Where they are wrong nobody can say where the record ends:
-    its first line is rejected, and reading goes on at the line after it.
+    Rejects a bad record as a whole if its quotes are right. Otherwise its end is unknown, and only its first line is
+    rejected.
 
-    Raises BadExtract when the header is not the feed's. A file without any line has no rows.
+    Raises BadExtract if the header is not the feed's. A file without any line has no rows.
     """
     text, line, header = "", 1, True
     for number, block in enumerate(_blocks(source)):
-        # A character per byte: of UTF-8, and of bytes that are none, commas, quotes and line ends stay what they are.
+        # A character per byte: commas, quotes and line ends keep their meaning in UTF-8 and in any other bytes.
         text += (block if number else block.removeprefix(BOM)).decode("latin-1")
         at = counted = 0
         for start, at, record, fault in _records(feed, text, last=not block):
@@ -57,7 +57,7 @@ def read_csv(feed: Feed, file: str, source: Readable) -> Iterator[Row | Rejected
 
 
 def _blocks(source: Readable) -> Iterator[bytes]:
-    """The bytes in blocks of whole lines, then an empty block; of an endless line only the beginning."""
+    """The bytes in blocks of whole lines, then an empty block; only the beginning of an endless line."""
     rest = b""
     while data := source.read(BLOCK):
         data = rest + data
@@ -74,7 +74,7 @@ def _blocks(source: Readable) -> Iterator[bytes]:
 
 
 def _records(feed: Feed, text: str, *, last: bool) -> Iterator[tuple[int, int, re.Match[str] | None, str]]:
-    """Start and end of each record in `text`, its match or what is wrong with it; neither for blank lines, all at once.
+    """Start and end of each record in `text`, and its match or its error. Blank lines come as one record with neither.
 
     Unless the text is the `last`, a record at its end that may go on is left out.
     """
@@ -97,13 +97,13 @@ def _records(feed: Feed, text: str, *, last: bool) -> Iterator[tuple[int, int, r
 
 
 def _end_and_fault(feed: Feed, text: str, at: int) -> tuple[int, str]:
-    """The end of what the feed's pattern did not take at a position, and what is wrong with it."""
+    """The end of the text that the feed's pattern did not take at a position, and its error."""
     line_end = LINE.match(text, at).end()  # type: ignore[union-attr]  # takes whatever there is
     if line_end - at > LONGEST_RECORD:
         return line_end, f"the line is longer than {LONGEST_RECORD:,} bytes"
     columns, end = 0, at - 1
     while columns == 0 or text[end : end + 1] == ",":
-        # What is too much must be found in its line: else a file of open quotes would be searched through for each.
+        # Surplus text must be found in its own line. Otherwise each open quote would search through the whole file.
         field = ANY_FIELD if columns < len(feed.fields) else FIELD_OF_ONE_LINE
         columns, end = columns + 1, field.match(text, end + 1).end()  # type: ignore[union-attr]
     closed = LINE_END.match(text, end)
@@ -139,7 +139,7 @@ def _lines(text: str, start: int, end: int) -> int:
 
 
 def accepted(records: Iterable[Row | Rejected], reject: Callable[[Rejected], object]) -> Iterator[Row]:
-    """The rows; what was rejected goes to `reject`, in its order, as it comes by."""
+    """The valid rows; passes each rejected one to `reject`, in order."""
     for record in records:
         if isinstance(record, Row):
             yield record
