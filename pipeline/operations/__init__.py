@@ -1,1 +1,1 @@
-"""What people see of loads: summary, status, alerts, and how a command ended."""
+"""Reports of loads for people: summary, status, alerts, and the end of a command."""

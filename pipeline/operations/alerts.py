@@ -1,4 +1,4 @@
-"""One alert for a command whose daily load failed, or brought what somebody should look at."""
+"""One alert for a command whose daily load failed or needs attention."""
 
 import json
 import platform
@@ -23,7 +23,7 @@ JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Alert:
-    """What is told: a subject of one line, and the text; `details` are the same for machines."""
+    """An alert: a subject of one line, and the text; `details` are the same for machines."""
 
     severity: str
     subject: str
@@ -31,7 +31,7 @@ class Alert:
     details: dict[str, Any]
 
     def to_json(self) -> bytes:
-        """What is posted. Chat services show the field `text`; the details are as they are."""
+        """The posted JSON. Chat services show the field `text`; the details are unchanged."""
         fields = {"pipeline": "oceanrecords", "host": platform.node(), "severity": self.severity}
         shown = {"subject": _plain(self.subject), "text": _plain(self.text.strip())}
         return json.dumps({**fields, **shown, **self.details}).encode()
@@ -43,13 +43,13 @@ def of_failure(outcome: Outcome) -> Alert:
 
 
 def of_warnings(outcome: Outcome, warnings: list[str]) -> Alert:
-    """The alert of a daily load that was done, and of which this is to be said."""
+    """The alert of a daily load that was done, with these warnings."""
     subject = f"{summary.subject(outcome)} is done, with warnings"
     return Alert(WARN, subject, "\n".join([f"{subject}:", *warnings]), _details(outcome, warnings))
 
 
 def warnings(cursor: Cursor, seconds: float, settings: Settings) -> list[str]:
-    """What somebody should look at of a load of the last `seconds`: checks, rejected and deleted rows, what waits."""
+    """Warnings of a load of the last `seconds`: checks, rejected and deleted rows, waiting rows."""
     window = {"seconds": seconds}
     return [
         *(
@@ -66,7 +66,7 @@ def warnings(cursor: Cursor, seconds: float, settings: Settings) -> list[str]:
 
 
 def post(url: str, body: bytes) -> None:
-    """Posts JSON, with a try or two more where it was not taken. The URL is a secret: nothing shows it.
+    """Posts JSON, and tries once or twice more if it fails. The URL is a secret: no message shows it.
 
     Raises Undelivered.
     """
@@ -94,9 +94,9 @@ def post(url: str, body: bytes) -> None:
         raise _undelivered(f"{error}, at the last of {ATTEMPTS} attempts") from None
 
 
-# Escaped as Slack and Teams want it, where a tag is a mention or a link with another name.
+# Escaped for Slack and Teams, in which a tag is a mention or a link with another name.
 ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
-# What calls people, and a link or picture in Markdown. No escape is the same in every chat.
+# Mentions of people, and links or pictures in Markdown. No escape is the same in every chat.
 MARKUP = re.compile(r"(?<=@)(?=\w)|(?<=\])(?=\()")
 UNSEEN = "\u200b"  # a space without width
 

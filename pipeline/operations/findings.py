@@ -1,4 +1,4 @@
-"""What of the state of a warehouse needs attention, and what to do about it."""
+"""Findings in the state of a warehouse that need attention, and what to do about them."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -46,9 +46,9 @@ def of(status: Status, loads: Mapping[dt.date, dt.datetime], now: dt.datetime, s
 
 
 def waits_too_long(waiting: Iterable[Queue], max_hours: float) -> list[Finding]:
-    """What of it has waited for more hours than that, and not for so long that nobody need be told again.
+    """Rows that have waited for too many hours, but not yet for so many days that the alarm ends.
 
-    Vendors name customers whom the shop does not know on any day; the status lists their rows, and calls nobody.
+    Vendors name unknown customers every day. The status lists their rows and raises no alarm.
     """
     return [
         Finding(
@@ -77,7 +77,7 @@ def prepared(cursor: Cursor, name: str) -> list[Finding]:
 def _unfinished(days: list[Day], loads: Mapping[dt.date, dt.datetime]) -> list[Finding]:
     found = []
     for day in days:
-        # The load of a later date brings what is missing of an earlier one.
+        # The load of a later date brings the missing rows of an earlier one.
         healed = max((ended for date, ended in loads.items() if date >= day.date), default=None)
         failed = [run for run in day.failed if healed is None or run.finished > healed]
         again = f"run .venv/bin/luigi --module pipeline DailyWarehouseLoad --date {day.date}"
@@ -105,7 +105,7 @@ def _late(watermarks: list[Watermark], now: dt.datetime, max_hours: float) -> li
 
 
 def _ahead(watermarks: list[Watermark]) -> list[Finding]:
-    """No source is extracted beyond its clock: what says so came from somebody else's hand, or a clock far ahead."""
+    """Finds extracts beyond the source's clock. They come from another writer of the lake, or from a wrong clock."""
     return [
         Finding(
             ERROR,

@@ -1,17 +1,17 @@
-"""What became of the tasks of one command: which failed, in which order, and what was not run because of them."""
+"""The outcome of the tasks of one command: the failed ones, in order, and those that did not run because of them."""
 
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-# States as Luigi calls them. UNKNOWN: whether it is complete, or what it needs, could not be found out.
+# States as Luigi calls them. UNKNOWN: its complete() or requires() failed.
 PENDING, DONE, BROKEN = "PENDING", "DONE", ("FAILED", "UNKNOWN", "DISABLED")
 DAILY = "DailyWarehouseLoad"
 
 
 @dataclass
 class Task:
-    """A task by its name, with the ids of what it needs, and why it failed."""
+    """A task by its name, with the ids of the tasks that it needs, and the reason of its failure."""
 
     family: str
     date: str
@@ -24,7 +24,7 @@ class Task:
 
 @dataclass
 class Outcome:
-    """The tasks of a command by their ids, as far as is known by now; `command` runs it again, where that is known."""
+    """The tasks of a command by their ids, as known so far; `command` runs it again, if that is known."""
 
     command: str
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Outcome:
     began: float = field(default_factory=time.monotonic)
 
     def note(self, task_id: str, task: Task, state: str, needs: Iterable[str], error: str | None) -> None:
-        """Notes the state of a task; with an error it failed, be it that it held that back and is done."""
+        """Notes the state of a task. A task with an error failed, even if it held the error back and is done."""
         task = self.tasks.setdefault(task_id, task)
         task.state = state
         task.was_pending |= state == PENDING
@@ -65,7 +65,7 @@ class Outcome:
 
     @property
     def kept_by_first(self) -> list[Task]:
-        """Those of them that need, directly or not, what failed first."""
+        """The tasks that need the first failed one, directly or not."""
         waiting, new = set(), set(self.failures[:1])
         while new:
             waiting |= new

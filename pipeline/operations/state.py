@@ -1,4 +1,4 @@
-"""The state of a warehouse: what was loaded and what was not, how far behind it is, what waits, what was found."""
+"""The state of a warehouse: loaded and missing dates, its lag, waiting rows, findings."""
 
 import datetime as dt
 from dataclasses import asdict, dataclass, field
@@ -10,7 +10,7 @@ DONE, FAILED, MISSING, RUNNING, LATER, UNDER_WAY = "done", "failed", "missing", 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that needs attention: how bad it is, what it is, and what to do."""
+    """A finding that needs attention: its severity, a description, and the next step."""
 
     severity: str
     what: str
@@ -19,7 +19,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Run:
-    """The newest run of a task for a date; `table` is empty where it is for none."""
+    """The newest run of a task for a date; `table` is empty if the task has no table."""
 
     date: dt.date
     task: str
@@ -115,7 +115,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Check:
-    """What the newest run of a check found."""
+    """The result of the newest run of a check."""
 
     name: str
     severity: str
@@ -128,7 +128,7 @@ class Check:
 class Status:
     """The state of a warehouse. Without days it is empty: nothing was ever loaded.
 
-    `missing` are the dates that are over, of which nothing was ever run, and which no later load brought.
+    `missing` are the dates that are over, never ran, and came with no later load.
     """
 
     days: list[Day] = field(default_factory=list)

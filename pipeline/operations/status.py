@@ -1,4 +1,4 @@
-"""Reads the state of a warehouse, from what its loads noted and from what it holds."""
+"""Reads the state of a warehouse from the notes of its loads and from its rows."""
 
 import datetime as dt
 
@@ -79,7 +79,7 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
 
 
 def queue(cursor: Cursor, settings: Settings) -> list[Queue]:
-    """What waits for a dimension, by fact and dimension."""
+    """The rows that wait for a dimension, by fact and dimension."""
     return [Queue(*row) for row in postgres.rows(cursor, QUEUE, {"days": settings.queue_alarm_days})]
 
 
@@ -90,7 +90,7 @@ def _differing(cursor: Cursor) -> list[Compared]:
 
 
 def _deletions(cursor: Cursor, since: dt.date) -> list[Deletion]:
-    """What was marked as deleted for dates from `since` on."""
+    """The rows that were marked as deleted for dates from `since` on."""
     if postgres.value(cursor, "select to_regclass('etl.deletion') is null"):
         return []
     return [Deletion(*row) for row in postgres.rows(cursor, DELETIONS, {"since": since})]
@@ -117,7 +117,7 @@ def _day(
     done |= {key for key, run in ran.items() if run.status == DONE and run.task != DAILY}
     failed = [run for run in own if run.status == FAILED]
     expected = EXPECTED | ({("LoadMart", "")} if settings.mart else set())
-    # What a date that is done did not run, it had no need of.
+    # A date that is done did not need the tasks that it did not run.
     missing = set() if date in loads else expected - done - {(run.task, run.table) for run in failed}
     layers, opened = {}, {}
     for column, tasks in COLUMNS.items():

@@ -1,4 +1,4 @@
-"""What a load did and what the business looks like, as plain tables for a terminal."""
+"""The summary of a load and the KPIs, as plain tables for a terminal."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ WITHOUT_CUSTOMER = "select without_customer from etl.user_purchase_day where day
 UNREAD = "select folder, reason, files, names from etl.unread_file order by folder, reason"
 REJECTED = "select source, reason, rows from mart.rejected_rows where load_date = %(date)s order by source, reason"
 DELETED = "select table_name, sum(rows)::bigint from etl.deletion where load_date = %(date)s group by 1 order by 1"
-# unique_customers is left out: it is counted when it is asked for, and a daily run costs what changed.
+# unique_customers is left out: each read counts it again, and the cost of a daily run must not grow.
 KPIS = """
 select
     month, sales, orders, average_order_value, lost_order_rate, lost_order_deviation, average_fulfilment_days
@@ -66,12 +66,12 @@ def of_date(cursor: Cursor, date: dt.date) -> str:
 
 
 def layer_of(task: str) -> str:
-    """The layer into which a task moves rows, empty where it moves none."""
+    """The layer into which a task moves rows; empty if it moves none."""
     return TASKS[task].layer if task in TASKS else ""
 
 
 def of_failure(outcome: Outcome) -> str:
-    """The end of a command that did not do all it was to: what failed first and why, what else, and what to do."""
+    """The end of a command that failed: the first failure and its reason, the others, and the next step."""
     lines = [f"\n{headline(outcome)}"]
     if outcome.failed:
         first, *others = outcome.failed
@@ -102,7 +102,7 @@ def headline(outcome: Outcome) -> str:
 
 
 def subject(outcome: Outcome) -> str:
-    """What a command did, or was to do."""
+    """Names a command in a sentence, by the dates of its loads."""
     dates = sorted({load.date for load in outcome.loads})
     if not dates:
         return "The command"
@@ -115,7 +115,7 @@ def _names(tasks: Sequence[Task]) -> str:
 
 
 def line(cursor: Cursor, date: dt.date) -> str:
-    """The same in one line: rows extracted and written to dwh, seconds of all tasks, and what waits."""
+    """The same in one line: rows extracted and written to dwh, seconds of all tasks, waiting rows."""
     runs = postgres.rows(cursor, RUNS, {"date": str(date)})
     extracted = sum(rows for task, *_, rows, _ in runs if task == "ExtractTable")
     written = sum(rows for task, *_, rows, _ in runs if layer_of(task) == "dwh")
@@ -129,7 +129,7 @@ def line(cursor: Cursor, date: dt.date) -> str:
 
 
 def contents(cursor: Cursor) -> str:
-    """What the warehouse holds, table by table: rows of the facts, and customers with a risk score."""
+    """The contents of the warehouse: rows of each fact, and customers with a risk score."""
     lines = []
     for name, query in CONTENTS.items():
         [(count,)] = postgres.rows(cursor, query)
