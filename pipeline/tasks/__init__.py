@@ -1,1 +1,1 @@
-"""Luigi tasks: parameters, requires, output, run. What they do is in the modules beside this package."""
+"""Luigi tasks: parameters, requires, output, run. The modules beside this package do the work."""

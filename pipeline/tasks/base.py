@@ -1,4 +1,4 @@
-"""What all tasks of a date share."""
+"""The base classes of the tasks of a date."""
 
 import contextlib
 import datetime as dt
@@ -27,7 +27,7 @@ logger = logging.getLogger("luigi-interface")
 
 
 class OceanTask(luigi.Task):
-    """What runs with our worker and scheduler, also where a program of somebody else's builds it."""
+    """A task that runs with our worker and scheduler, even if another program builds it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         seam.require()
@@ -35,7 +35,7 @@ class OceanTask(luigi.Task):
 
 
 class DatedTask(OceanTask):
-    """A task of one date (UTC). `rows` and `bytes` are what its run moved, for the run log and the summary."""
+    """A task of one date (UTC). `rows` and `bytes` count the data that its run moved, for run log and summary."""
 
     date = day_parameter(description="the day whose changes are loaded, YYYY-MM-DD (UTC)")
 
@@ -46,7 +46,7 @@ class DatedTask(OceanTask):
 
     @classmethod
     def bulk_complete(cls, dates: Iterable[dt.date]) -> list[dt.date]:
-        """Those of the dates that are done: what RangeDaily asks."""
+        """The dates that are done, for RangeDaily."""
         return [date for date in dates if cls(date).complete()]
 
     def say(self, message: str, percentage: float | None = None, *, every: float = 0) -> None:
@@ -59,17 +59,17 @@ class DatedTask(OceanTask):
     _said = 0.0
 
     def on_success(self) -> str | None:
-        """What Luigi hands on of a task that ended, from its own process too: the failure that it held back."""
+        """The failure that the task held back. Luigi passes it on, even from a process of the task's own."""
         return reason(self.error) if self.error else None
 
     @property
     def priority(self) -> int:
         """Older dates first, so that a backfill keeps the order of days; in a date the longest chain of tasks first."""
         chains = list(SOURCE_TABLES)
-        # Luigi raises what a task requires to the task's own priority: what requires all tables comes last.
+        # Luigi raises the required tasks to the task's own priority. So a task that requires all tables comes last.
         place = min((chains.index(table) for table in self.chain()), default=len(chains))
         to_come: int = dt.date.max.toordinal() - self.date.toordinal()
-        # Above zero, which is what Luigi gives the tasks that may require this one.
+        # Above zero, the priority that Luigi gives the tasks that may require this one.
         return (to_come + 1) * (len(chains) + 1) - place
 
     @property
@@ -95,9 +95,9 @@ class WaitingTask(DatedTask):
 
 
 def retried(run: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Runs a task again when what failed may pass by itself, after longer and longer waits.
+    """Runs a task again after a failure that may pass by itself, with longer and longer waits.
 
-    A run is one transaction, or leaves what the next one goes on from; so whatever failed, it may begin again.
+    A run is one transaction, or leaves work on which the next run builds. So it may always begin again.
     """
 
     @functools.wraps(run)
@@ -145,7 +145,7 @@ def show(task: luigi.Task, message: str, percentage: float | None = None) -> Non
 
 
 def marker_of(task: DatedTask, target: str, until: str | None) -> Marker:
-    """The marker of what a task loads of its date, to its end or up to an instant."""
+    """The marker of a task for its date, to its end or up to an instant."""
     span = f"{task.date} until {until}" if until else str(task.date)
     return Marker(f"{task.task_family}({target}, {span})", target, task.date)
 
@@ -158,17 +158,17 @@ class MarkedTask(DatedTask):
 
     @cached_property
     def closing(self) -> Marker:
-        """What says that the date is loaded to its end."""
+        """The marker of a date that is loaded to its end."""
         return self.marker_at(None)
 
     @cached_property
     def marker(self) -> Marker:
-        """What says that the date is loaded as far as this command goes: to its end, or up to now."""
+        """The marker of a date that is loaded as far as this command goes: to its end, or up to now."""
         until = under_way.until(self.date)
         return self.marker_at(until) if until else self.closing
 
     def marker_at(self, until: str | None) -> Marker:
-        """What says that the date is loaded to its end, or up to an instant."""
+        """The marker of a date that is loaded to its end, or up to an instant."""
         return marker_of(self, f"{self.layer}.{self.table}", until)
 
     def output(self) -> Marker:
@@ -179,9 +179,9 @@ class MarkedTask(DatedTask):
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Cursor]:
-        """The transaction of a load. One that wrote no row but its notes does not wait for the disk.
+        """The transaction of a load. A load that wrote no row but its notes does not wait for the disk.
 
-        Should the server crash at once it is forgotten, and finds nothing to do when it is run again.
+        If the server crashes at once, the marker is lost, and the next run finds nothing to do.
         """
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             before = writes.moved(cursor)

@@ -1,4 +1,4 @@
-"""Checks of what was loaded."""
+"""Checks of loaded rows."""
 
 from collections.abc import Iterable
 
@@ -15,16 +15,16 @@ from pipeline.tasks.load_table import LoadDimension, LoadFact
 from pipeline.trust import checks
 from pipeline.trust.checks import ERROR, Result
 
-# What checks read: facts, and the versions that they are keyed to. In the order of locks.
+# The tables that checks read: facts, and the versions that they are keyed to. In the order of locks.
 CHECKED: list[Dimension | Fact] = [*(each for each in DIMENSIONS.values() if each.versions_of), *FACTS.values()]
 
 
 class CheckWarehouse(MarkedTask):
-    """Checks what the load of a date wrote and, every few days as luigi.cfg says, all that the warehouse holds.
+    """Checks the rows that the load of a date wrote. After check_whole_days it checks the whole warehouse.
 
-    The results are kept in etl.check_result. A check of severity error that finds a row fails the task, and with it the
-    date; one of severity warn is logged. While a dimension could not be loaded, or another load is under way, there is
-    nothing to call right. A date that failed is checked as a whole until it passes, because later loads hide its rows.
+    Keeps the results in etl.check_result. A check of severity error that finds a row fails the task, and with it the
+    date; one of severity warn is logged. A date that failed is checked as a whole until it passes, because later loads
+    hide its rows. Nothing is checked while a dimension is not loaded or another load is under way.
 
     luigi --module pipeline CheckWarehouse --date 2026-11-19 --whole --local-scheduler
     """

@@ -36,5 +36,5 @@ class CreateWarehouse(OceanTask):
 
     @staticmethod
     def variables() -> dict[str, float]:
-        """What the files contain of luigi.cfg."""
+        """The settings that the DDL contains."""
         return {"lost_order_limit": settings().lost_order_limit}

@@ -29,11 +29,11 @@ from pipeline.tasks.simulate import knows_opening
 
 
 class DailyWarehouseLoad(MarkedTask):
-    """Loads everything that changed up to the end of a date and was not loaded yet, and prints a summary.
+    """Loads all changes up to the end of a date that are not loaded yet, and prints a summary.
 
-    Files of vendors that come for a date after it was loaded are picked up when it is run again, or by a later date.
-    A date under way is loaded up to now and is not complete: running it again loads what came since, until a run after
-    its end, or the load of a later date, completes it. A date that has not begun is refused.
+    Another run of the date, or a run of a later one, also loads vendors' files that came late. A date under way is
+    loaded up to now and is not complete. Another run loads the changes since. A run after its end, or the load of a
+    later date, completes it. A date that has not begun is refused.
 
     luigi --module pipeline DailyWarehouseLoad --date 2026-11-19 --local-scheduler
     """
@@ -44,7 +44,7 @@ class DailyWarehouseLoad(MarkedTask):
     def complete(self) -> bool:
         if not super().complete():
             return False
-        # What was loaded by an earlier version, before there were feeds, is complete until the warehouse knows them.
+        # A date that a version without feeds has loaded is complete until the warehouse knows the feeds.
         return not (CreateWarehouse().complete() and _has_feeds() and any(feed.late() for feed in self._feeds()))
 
     def requires(self) -> Iterable[luigi.Task]:
@@ -68,7 +68,7 @@ class DailyWarehouseLoad(MarkedTask):
         return [LoadDimension(self.date, table) for table in DIMENSIONS]
 
     def _others(self) -> list[luigi.Task]:
-        """What else may fail without stopping the rest."""
+        """The other tasks whose failure does not stop the rest."""
         return [*self._feeds(), *LoadRiskScores.wanted(self.date), LoadUserBehavior(self.date)]
 
     @retried
@@ -126,7 +126,7 @@ class LoadHistory(DatedTask):
 
 
 def _has_feeds() -> bool:
-    """Whether a vendor has ever delivered anything: where none has, no run need ask the lake."""
+    """Whether a vendor has ever delivered anything. If none has, no run asks the lake."""
     with postgres.session(settings().warehouse_url, "warehouse") as cursor:
         found: bool = postgres.value(cursor, "select exists (select from etl.feed_date)")
         return found

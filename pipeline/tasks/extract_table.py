@@ -58,7 +58,7 @@ class ChooseBound(DatedTask):
             )
 
     def _end(self) -> dt.datetime:
-        """The end of the date; where business is simulated, of the last day that is over: the rest is yet to come."""
+        """The end of the date. If business is simulated, at most the end of the last day that is over."""
         end = instants.end_of(self.date)
         if settings().simulate:
             end = min(end, instants.end_of(clock.today() - dt.timedelta(days=1)))
@@ -74,7 +74,7 @@ class ExtractTable(DatedTask):
     table = luigi.ChoiceParameter(choices=list(SOURCE_TABLES), description="the source table, schema.table")
     layer = "extract"
 
-    # What this process extracted, for the load that follows: it need not be read again.
+    # The extracts of this process. The load that follows need not read their metadata again.
     found: layout.Metadata | None = None
 
     @property
@@ -88,9 +88,9 @@ class ExtractTable(DatedTask):
         return ChooseBound(self.date)
 
     def complete(self) -> bool:
-        """Whether the extract is there; before its date has a bound it is not, and no table is looked up.
+        """Whether the extract is there. Looks up no table before the date has a bound.
 
-        Of a date under way nothing is there where nothing was new.
+        A date under way has no extract of a table without new rows.
         """
         if not ChooseBound(self.date).complete():
             return False
@@ -138,7 +138,7 @@ class ExtractTable(DatedTask):
 
 
 def bound_of(date: dt.date) -> str:
-    """Up to where this command extracts a date, once that was chosen."""
+    """The bound up to which this command extracts a date, once it is chosen."""
     return bounds.chosen(lake(), date, under_way.until(date))
 
 

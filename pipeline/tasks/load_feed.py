@@ -26,12 +26,12 @@ from pipeline.vendors.vendor_fields import Feed, Row
 
 
 def deliveries(feed: Feed, until: dt.date) -> list[Delivery]:
-    """What there is of a feed up to a date, by the last listing of this process."""
+    """The deliveries of a feed up to a date, by the last listing of this process."""
     return [delivery for delivery in _listed(feed).deliveries if delivery.date <= until]
 
 
 def unread_files(date: dt.date) -> list[Unread]:
-    """What lies in the folders of vendors, and no load up to a date or today's reads."""
+    """Files in the folders of vendors that no load up to a date, or up to today, reads."""
     feeds = list(VENDOR_FEEDS.values())
     found = list(unread.of_no_feed(lake(), map(landing.folder, feeds)).values())
     for feed in feeds:
@@ -50,15 +50,15 @@ def _listed(feed: Feed) -> Landed:
 
 
 def list_again() -> None:
-    """Forgets what was listed: for a task that begins to read, while others go on with what it found."""
+    """Forgets the listing, for a task that begins to read. Other tasks go on with the new one."""
     _listed.cache_clear()
 
 
 class DeliveredTask(DatedTask):
-    """Loads into stage what a vendor delivered up to a date, files that came late or were replaced too.
+    """Loads a vendor's deliveries up to a date into stage, with late and replaced files.
 
-    Complete when all of it is loaded as it is now: there is no marker. A failure is held back. A date with a file whose
-    name is not one of a vendor's is an error, once all others are loaded.
+    Complete if all files are loaded as they are now: there is no marker. A failure is held back. A date with a wrong
+    file name is an error, after all other dates are loaded.
     """
 
     feed: str
@@ -78,7 +78,7 @@ class DeliveredTask(DatedTask):
         return all(task.complete() for task in self.requires()) and not self.late()
 
     def late(self) -> list[Delivery]:
-        """What is delivered and not loaded as it is now."""
+        """The deliveries that are not loaded as they are now."""
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
             return self._late(staging.versions(cursor, self.feed))
 
@@ -97,7 +97,7 @@ class DeliveredTask(DatedTask):
         landing.refuse_others(lake(), deliveries(self.declared, self.date))
 
     def load(self, cursor: Cursor, loaded: dict[dt.date, str]) -> tuple[Sequence[Part], int]:
-        """Loads what is not in `loaded`; returns what came of each date, and how many rows of stage changed."""
+        """Loads the deliveries that are not in `loaded`; returns their parts, and how many rows of stage changed."""
         raise NotImplementedError
 
 

@@ -13,7 +13,7 @@ from pipeline.tasks.load_table import LoadFact
 
 
 class LoadMart(MarkedTask):
-    """Keeps the aggregates behind KPIs and dashboards: counts what the loads of orders and their lines wrote.
+    """Keeps the aggregates behind KPIs and dashboards: counts the written orders and order lines.
 
     luigi --module pipeline LoadMart --date 2026-11-19 --local-scheduler
     """
@@ -22,7 +22,7 @@ class LoadMart(MarkedTask):
 
     @classmethod
     def wanted(cls, date: dt.date) -> list["LoadMart"]:
-        """The task of a date, where luigi.cfg does not switch the aggregates off."""
+        """The task of a date, unless luigi.cfg switches the aggregates off."""
         return [cls(date)] if settings().mart else []
 
     def requires(self) -> Iterable[luigi.Task]:

@@ -25,7 +25,7 @@ from pipeline.tasks.simulate import simulated_feeds
 from pipeline.vendors.movie_review import FEED as REVIEWS
 
 CLASSIFIERS = ("auto", "keyword", "lexicon", "trained")
-# What the Parquet files hold; the date is in the names of their folders.
+# The columns of the Parquet files; the date is in the names of their folders.
 SCHEMA = {"review_id": "string", "cid": "int64", "positive_review": "bool", "classifier": "string"}
 COLUMNS = (*SCHEMA, "review_date")
 
@@ -33,8 +33,8 @@ COLUMNS = (*SCHEMA, "review_date")
 class ClassifyReviews(WaitingTask):
     """Classifies the reviews that were delivered up to a date and are not classified yet, in one Spark application.
 
-    Without reviews no Spark is started. With `--classifier` the date's own are classified again if another classifier
-    did it before; auto is what luigi.cfg says. A failure is held back.
+    Starts no Spark without reviews. `--classifier` classifies the date's own reviews again if another classifier did
+    it before; auto takes review_classifier of luigi.cfg. A failure is held back.
 
     luigi --module pipeline ClassifyReviews --date 2026-11-19 --local-scheduler
     """
@@ -112,10 +112,10 @@ class LoadReviews(DeliveredTask):
 
 
 class TrainReviewClassifier(OceanTask):
-    """Trains the classifier `trained` on labelled reviews, and makes it the one that is used from then on.
+    """Trains the classifier `trained` on labelled reviews. Later classifications use it.
 
-    The file is CSV with the header review_str,positive (true or false). What it reaches on reviews that it has not
-    seen is printed and kept beside the model, whose hash the warehouse keeps: a model of another hash is not used.
+    The file is CSV with the header review_str,positive (true or false). The results on unseen reviews are printed and
+    kept beside the model. The warehouse keeps the hash of the model, and a model with another hash is not used.
 
     luigi --module pipeline TrainReviewClassifier --labelled reviews.csv --local-scheduler
     """

@@ -40,7 +40,7 @@ class ExtractRiskScores(WaitingTask):
 
     @property
     def folder(self) -> str:
-        """Where the answer that this command keeps lies on the lake."""
+        """The key of the answer that this command keeps on the lake."""
         return layout.folder(SOURCE, self.date, under_way.until(self.date))
 
     @held_back
@@ -58,9 +58,9 @@ class ExtractRiskScores(WaitingTask):
 
 
 class LoadRiskScores(MarkedTask):
-    """Loads the risk scores of a date into stage, where the newest answer wins, by its own clock.
+    """Loads the risk scores of a date into stage. The newest answer wins, by its own clock.
 
-    A failure is held back. A rebuild loads all answers of the date: those of the loads while it was under way too.
+    A failure is held back. A rebuild loads all answers of the date, with those of its time under way.
 
     luigi --module pipeline LoadRiskScores --date 2026-11-19 --local-scheduler
     """
@@ -69,7 +69,7 @@ class LoadRiskScores(MarkedTask):
 
     @classmethod
     def wanted(cls, date: object) -> list[luigi.Task]:
-        """The task of a date, where there is a service to ask, or an answer of it is what there is."""
+        """The task of a date, if there is a service to ask, or if the load is from the lake and has an answer."""
         is_kept = settings().from_lake and ExtractRiskScores(date).complete()
         return [cls(date)] if settings().risk_api_url or is_kept else []
 

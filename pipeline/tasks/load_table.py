@@ -27,13 +27,13 @@ OWN_TASKS: dict[str, type[DeliveredTask]] = {task.feed: task for task in (LoadRe
 
 
 def feed_task(feed: str, date: dt.date) -> DeliveredTask:
-    """What loads the stage table of a vendor's feed."""
+    """The task that loads the stage table of a vendor's feed."""
     own = OWN_TASKS.get(feed)
     return own(date) if own else LoadFeed(date, feed)
 
 
 class LoadStage(MarkedTask):
-    """Loads one extract into its stage table, where the newest row of each key wins.
+    """Loads one extract into its stage table. The newest row of each key wins.
 
     luigi --module pipeline LoadStage --table ops.orders --date 2026-11-19 --local-scheduler
     """
@@ -52,7 +52,7 @@ class LoadStage(MarkedTask):
         return [CreateWarehouse(), ExtractTable(self.date, self.table)]
 
     def _found(self) -> tuple[layout.Metadata, bool]:
-        """The extract to load and whether it is new; of a date under way where nothing was new the one before."""
+        """The extract to load, and whether it is new. A date under way without new rows has the extract before."""
         until = under_way.until(self.date)
         found = ExtractTable(self.date, self.table).found or layout.metadata(lake(), self.table, self.date, until)
         if found:
@@ -169,7 +169,7 @@ class LoadFact(MarkedTask):
         return [*self._stages(), *self._dimensions()]
 
     def _stages(self) -> list[luigi.Task]:
-        """What loads its stage tables."""
+        """The tasks that load its stage tables."""
         return [
             feed_task(name, self.date) if name in VENDOR_FEEDS else LoadStage(self.date, source_of(name))
             for name in FACTS[self.table].sources
@@ -181,7 +181,7 @@ class LoadFact(MarkedTask):
     def complete(self) -> bool:
         """Whether fact and dimensions were loaded, and nothing has come since that may heal a row in the queue.
 
-        What reads a vendor's feed has nothing to do where nothing came and nothing waits.
+        A fact of a vendor's feed has nothing to do if nothing came and nothing waits.
         """
         feeds = [feed_task(name, self.date) for name in FACTS[self.table].sources if name in VENDOR_FEEDS]
         if feeds:

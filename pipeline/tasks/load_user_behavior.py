@@ -34,7 +34,7 @@ class _OfPurchases(DatedTask):
 
     @property
     def folder(self) -> str:
-        """Where the purchases that this command extracts lie on the lake."""
+        """The folder of the purchases that this command extracts to the lake."""
         return purchases.folder(self.date, self.above, under_way.until(self.date))
 
 
@@ -69,9 +69,9 @@ class ExtractPurchases(_OfPurchases):
 
 
 class LoadUserBehavior(_OfPurchases):
-    """Measures what customers with reviews spent on a date, and on the days before it that are not loaded yet.
+    """Measures the spending of customers with reviews on a date, and on days before it that are not loaded yet.
 
-    A date that is loaded with another `min_quantity` is loaded again, it and no other. A source without
+    Loads a date that is loaded with another `min_quantity` again, and no other date. A source without
     retail.user_purchase has nothing to measure. A failure is held back.
 
     luigi --module pipeline LoadUserBehavior --date 2026-11-19 --local-scheduler

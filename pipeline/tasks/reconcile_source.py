@@ -29,11 +29,11 @@ HEADER = ["table", "source", "stage", "missing", "changed", "vanished", "dwh: mi
 class ReconcileSource(DatedTask):
     """Compares every source table with stage, and stage with dwh, by counts and hashes, down to the keys that differ.
 
-    Prints a table, keeps it in etl.reconciliation and the keys in etl.difference, and fails where anything differs.
-    Compared is what the load of the date brought; what changed in the source since is left out. With --repair the rows
-    that are missing or changed are extracted again, kept on the lake, and loaded into stage and dwh, and those that the
-    source does not have any more are marked there as deleted; then everything is compared once more. Where more than
-    max_deleted of a table would be marked, nothing is repaired and it fails: --allow-deletes marks them all the same.
+    Prints a table, keeps it in etl.reconciliation and the keys in etl.difference, and fails if anything differs. Leaves
+    out rows that changed in the source since the load of the date. With --repair it extracts missing and changed rows
+    again, keeps them on the lake, and loads them into stage and dwh. It marks rows that are gone from the source as
+    deleted. Then it compares everything again. If more than max_deleted of a table would be marked, it repairs nothing
+    and fails: --allow-deletes marks them all the same.
 
     luigi --module pipeline ReconcileSource --date 2026-11-19 --repair --local-scheduler
 
@@ -45,7 +45,7 @@ class ReconcileSource(DatedTask):
 
     @classmethod
     def due(cls, date: dt.date) -> list[luigi.Task]:
-        """The repair of a date, where luigi.cfg wants one that often and there was none for so many days."""
+        """The repair of a date, if no comparison in the last reconcile_days found the warehouse right."""
         days = settings().reconcile_days
         if not days or settings().from_lake:
             return []
@@ -58,7 +58,7 @@ class ReconcileSource(DatedTask):
         return [CreateWarehouse(), *(LoadStage(self.date, table) for table in SOURCE_TABLES)]
 
     def complete(self) -> bool:
-        """Never: whoever asks for it wants to know how it is now."""
+        """Never: each run compares the present state."""
         return False
 
     @retried
@@ -82,7 +82,7 @@ class ReconcileSource(DatedTask):
             )
 
     def _advice(self, differing: list[Difference]) -> str:
-        """What to do about what is left: of a repair, what it cannot do by itself."""
+        """The next step for the differences that are left, with those that a repair cannot remove."""
         this = f"{LUIGI} ReconcileSource --date {self.date} --repair"
         if not self.repair:
             return f"run {this}"

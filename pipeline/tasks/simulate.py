@@ -25,8 +25,8 @@ class SimulateBusinessDay(DatedTask):
 
     luigi --module pipeline SimulateBusinessDay --date 2026-11-19 --local-scheduler
 
-    Complete when the shop's own marker says that the day is done, or when the shop opened later. A kill
-    leaves whole days, and a rerun does the missing ones; a day's rows are the same whoever does it, and when.
+    Complete if the shop's own marker says that the day is done, or if the shop opened later. A kill leaves whole days,
+    and a rerun does the missing ones. A day's rows are the same in every run.
 
     Raises SimulationError for a date that is not over yet (UTC), and for a shop of another seed or scale.
     """
@@ -39,7 +39,7 @@ class SimulateBusinessDay(DatedTask):
 
     @retried
     def run(self) -> None:
-        # Faker comes with the extra `simulate`: whoever brings a shop of their own does without.
+        # Faker comes with the extra `simulate`. Users with a shop of their own do not need it.
         from pipeline.generators.shop import simulate
 
         _require_over(self.date)
@@ -62,15 +62,15 @@ class SimulateFeeds(DatedTask):
 
     luigi --module pipeline SimulateFeeds --date 2026-11-19 --local-scheduler
 
-    Complete when the date's partner orders are there, which are written after everything else, or when the shop
-    opened later. A kill leaves whole files, and a rerun drops the missing ones; a file's bytes are the same whoever
-    drops it, and when. Orders need not be simulated first: a shop that is not open yet is taken from luigi.cfg.
+    Complete if the date's partner orders are there, which are written last, or if the shop opened later. A kill leaves
+    whole files, and a rerun drops the missing ones. A file's bytes are the same in every run. Needs no simulated
+    orders: luigi.cfg describes a shop that is not open yet.
 
     Raises SimulationError for a date that is not over yet (UTC).
     """
 
     def requires(self) -> list[luigi.Task]:
-        """What opens the shop, where nothing else says since when there are files."""
+        """The task that opens the shop, if nothing else says when the files begin."""
         return [] if knows_opening() else [SimulateBusinessDay(self.date)]
 
     def complete(self) -> bool:
@@ -96,12 +96,12 @@ class SimulateFeeds(DatedTask):
 
 
 def simulated_business(date: dt.date) -> list[luigi.Task]:
-    """What does the shop's business of a date: nothing where that is not simulated, or the date is not over yet."""
+    """The tasks of the shop's business of a date; none if it is not simulated, or the date is not over yet."""
     return [SimulateBusinessDay(date)] if settings().simulate and _is_over(date) else []
 
 
 def simulated_feeds(date: dt.date) -> list[luigi.Task]:
-    """What drops the vendors' files of a date, likewise."""
+    """The tasks that drop the vendors' files of a date, likewise."""
     wanted = settings().simulate and settings().simulate_feeds
     return [SimulateFeeds(date)] if wanted and _is_over(date) else []
 
@@ -121,7 +121,7 @@ def _require_over(date: dt.date) -> None:
 
 
 def _opened_on() -> dt.date | None:
-    """When the shop was opened; None where it was not yet."""
+    """The day on which the shop opened; None if it is not open yet."""
     with postgres.transaction(settings().simulator_url, "simulator") as cursor:
         if postgres.value(cursor, NO_SHOP):
             return None
