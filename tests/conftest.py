@@ -16,6 +16,8 @@ from support.databases import (
     drop_database,
     login,
 )
+from support.distribution import pytest_collection_modifyitems as pytest_collection_modifyitems  # a hook
+from support.distribution import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler  # another
 from support.superset_site import Site, running_site
 from support.world import World, Worlds, running_services
 
