@@ -1,4 +1,4 @@
-"""How the processes of `make test` share the tests."""
+"""How the processes of `make test` share the tests, and the databases that they share."""
 
 import re
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.databases import run
 from support.distribution import FIRST, TOGETHER, place, unit
 
 TESTS = Path(__file__).parent
@@ -57,3 +58,7 @@ def test_processes_take_groups_whole_and_long_ones_first(tmp_path: Path) -> None
     ]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
     assert re.findall(r"PASSED (\S+)::test_it", done.stdout) == files
+
+
+def test_a_database_does_not_wait_for_the_disk(warehouse_url: str) -> None:
+    assert run(warehouse_url, "show fsync") == [("off",)]

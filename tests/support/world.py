@@ -24,7 +24,15 @@ from pipeline.services.access import LOGINS
 from pipeline.services.postgresql import PostgreSQL
 from pipeline.tasks.runtime.scheduler import Luigid
 from support.checksum import CHECKSUM, CONTENTS
-from support.databases import create_source_database, create_warehouse_database, database_of, drop_database, login, run
+from support.databases import (
+    admin_url,
+    create_source_database,
+    create_warehouse_database,
+    database_of,
+    drop_database,
+    login,
+    run,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -196,10 +204,22 @@ def running_services(prepared_transactions: int = 0) -> Iterator[Path]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(PostgreSQL, "prepared_transactions", prepared_transactions)
             services.up(home)
+        _write_without_waiting(home)
         yield home
     finally:
         services.down(home)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _write_without_waiting(home: Path) -> None:
+    """Has PostgreSQL leave it to the system when its files reach the disk, also after a restart.
+
+    That protects from a crash of the machine alone, which takes the tests along. A killed server loses nothing.
+    Waiting for the disk is most of what it takes to drop a database, and each test has two.
+    """
+    for setting in ("fsync", "full_page_writes"):
+        run(admin_url(home), f"alter system set {setting} = off")
+    run(admin_url(home), "select pg_reload_conf()")
 
 
 def luigid(home: Path) -> Luigid:
