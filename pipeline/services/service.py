@@ -79,10 +79,10 @@ class Service(ABC):
 
     def processes(self) -> list[psutil.Process]:
         """The server's processes; a zombie has no command line and is none."""
-        every = psutil.process_iter(["cmdline", "uids"])
-        return [
-            p for p in every if p.info["cmdline"] and self._is_own(p.info["uids"]) and self.is_ours(p.info["cmdline"])
-        ]
+        # The owner of a process is asked for last, of the few that are named so: a machine may have many others.
+        named = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] and self.is_ours(p.info["cmdline"])]
+        users = self.users if named else frozenset()
+        return [process for process in named if _user(process) in users]
 
     @property
     def users(self) -> frozenset[int]:
@@ -146,12 +146,13 @@ class Service(ABC):
     def down(self) -> None:
         """None of the server's processes is left. Raises ServiceFailed when one cannot be stopped."""
         for number, seconds in self.stop_signals:
-            for process in self.processes():
+            processes = self.processes()
+            for process in processes:
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(number)
-            # Waiting for the pid would be waiting for whoever started it to take note of its end.
             deadline = time.monotonic() + seconds
-            while self.processes() and time.monotonic() < deadline:
+            # All processes of the machine are looked through only once those that had the signal are gone.
+            while (any(map(_lives, processes)) or (processes := self.processes())) and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
         if left := self.processes():
             raise ServiceFailed(f"stop {self.name}", f"process {left[0].pid} does not end", "end it by hand")
@@ -175,9 +176,6 @@ class Service(ABC):
                 **user,
             )
 
-    def _is_own(self, uids: Any) -> bool:
-        return uids is not None and uids.real in self.users
-
     def _wait_for(self, process: subprocess.Popen[bytes]) -> str | None:
         """None once the server has started, else what went wrong."""
         lets_in = time.monotonic()  # or did not say yet that it does not
@@ -199,6 +197,23 @@ class Service(ABC):
         lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
         lines = [line.strip() for line in lines if line.strip()][-LOG_LINES_IN_ERROR:]
         return f"its log ends with: {' | '.join(lines)}" if lines else "its log is empty"
+
+
+def _user(process: psutil.Process) -> int | None:
+    """Whose process it is; None once it is gone."""
+    try:
+        user: int = process.uids().real
+        return user
+    except psutil.Error:
+        return None
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether it has not ended. One that waits for whoever started it to take note of its end has."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def http_request(method: str, port: int, path: str, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
