@@ -160,11 +160,16 @@ class Worlds:
     def copy_lake(self, world: World, warehouse_url: str | None = None) -> World:
         """A copy of a lake for the same source, with an empty warehouse where none is given."""
         found = replace(world, warehouse_url=warehouse_url or self._warehouse(), lake_url=self._lake_url())
-        objects = world.lake.client.get_paginator("list_objects_v2")
+        lake = found.lake
+        objects = lake.client.get_paginator("list_objects_v2")
         for page in objects.paginate(Bucket=world.lake.bucket, Prefix=f"{world.lake.prefix}/"):
             for entry in page["Contents"]:
                 key = entry["Key"].removeprefix(f"{world.lake.prefix}/")
-                found.lake.write(key, world.lake.read(key) or b"")
+                lake.client.copy_object(
+                    CopySource={"Bucket": lake.bucket, "Key": entry["Key"]},
+                    Bucket=lake.bucket,
+                    Key=f"{lake.prefix}/{key}",
+                )
         return found
 
     def copy_source(self, world: World) -> World:
