@@ -12,7 +12,7 @@ from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres
 from pipeline.kernel import sql_files as files
 from pipeline.kernel.errors import BadExtract, TooManyRejected
-from pipeline.kernel.postgres import Cursor, sql
+from pipeline.kernel.postgres import Cursor, identifiers, sql
 from pipeline.kernel.rejected import LONGEST
 from pipeline.kernel.streams import Readable
 from pipeline.lake.compressed import CANNOT_UNPACK, Source
@@ -49,6 +49,7 @@ def reject(
         "date": found.date,
         "file": data_of(found),
         "longest": LONGEST,
+        "key": identifiers(table.key, "candidate"),
     }
     return Counter(dict(postgres.rows(cursor, files.statement("write/rejected_row", **variables))))
 

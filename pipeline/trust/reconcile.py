@@ -18,6 +18,7 @@ from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, Dimension, Fact, 
 from pipeline.kernel import clock, postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.kernel.rejected import LONGEST
 from pipeline.kernel.sql_files import statement
 from pipeline.lake.objects import Lake
 from pipeline.source import zones
@@ -187,16 +188,14 @@ class _Side:
     def differing(self, columns: Sequence[str], buckets: list[int]) -> sql.Composed:
         """The query of the keys in which `source_row` and stage differ: how, whether rejected, the key."""
         key = self.table.key
-        rejected = (
-            sql.SQL('"row"::jsonb ->> {} = {}::text').format(sql.Literal(name), sql.Identifier(name)) for name in key
-        )
         return statement(
             "reconcile/differing",
             key=identifiers(key),
             hashed=self._hashed(columns),
             buckets=buckets,
             source=self.table.name,
-            same_key=sql.SQL(" and ").join(rejected),
+            key_in_text=sql.SQL(", ").join(sql.SQL('"row"::json -> {}').format(sql.Literal(name)) for name in key),
+            longest=LONGEST,
         )
 
     def _hashed(self, columns: Sequence[str]) -> sql.Composed:

@@ -215,3 +215,26 @@ def test_a_row_that_cannot_be_kept_is_no_difference(loaded: World) -> None:
     reconcile(patient, "--repair")  # it is found as missing, and rejected when it is extracted again
     assert loaded.rows("select reason from etl.rejected_row") == {("customer_id -1 is the unknown member's",)}
     reconcile(patient)
+
+
+def reject_a_row_too_long(world: World) -> World:
+    """Loads a customer who cannot be kept and whose text is cut; cut, it is no JSON any more."""
+    world.source("alter table ops.customers alter column first_name type text, alter column last_name drop not null")
+    row = {"customer_id": 7, "first_name": "\U0001f40b" * 20_000, "last_name": None, "registered_on": date(1)}
+    insert(world, "customers", at(4), **row)
+    patient = world.where(OCEAN_MAX_REJECTED="1")
+    patient.load(date(4))
+    return patient
+
+
+def test_a_rejected_row_that_was_cut_is_known_by_its_key_and_stops_no_comparison(loaded: World) -> None:
+    patient = reject_a_row_too_long(loaded)
+    patient.luigi("ReconcileSource", "--date", str(date(4)))
+    assert loaded.rows("select row_key from etl.rejected_row") == {("[7]",)}
+
+
+def test_a_cut_row_that_an_earlier_version_rejected_gets_its_key_by_a_repair(loaded: World) -> None:
+    patient = reject_a_row_too_long(loaded)
+    loaded.warehouse("update etl.rejected_row set row_key = null")
+    patient.luigi("ReconcileSource", "--date", str(date(4)), "--repair")
+    assert loaded.warehouse("select row_key from etl.rejected_row") == [("[7]",)]

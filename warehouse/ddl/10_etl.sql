@@ -145,13 +145,18 @@ create table if not exists etl.rejected_row (
     reason text not null,
     row text,
     file text,
-    rejected_ts timestamptz default now() -- NULL: it was rejected before there was this column
+    rejected_ts timestamptz default now(), -- NULL: it was rejected before there was this column
+    row_key text
 );
 create index if not exists rejected_row_source on etl.rejected_row (source, date);
 -- The summary asks for a date, the alert for what was rejected just now.
 create index if not exists rejected_row_date on etl.rejected_row (date);
 create index if not exists rejected_row_rejected_ts on etl.rejected_row using brin (rejected_ts);
+-- Comparisons look keys up. By hash: a key may be longer than a page of another index takes.
+create index if not exists rejected_row_key on etl.rejected_row using hash (row_key);
 comment on table etl.rejected_row is 'Input rows that cannot be loaded, kept as they came.';
+comment on column etl.rejected_row.row_key is
+'The key of a row of the source, as a JSON array. NULL: it has no key, or an earlier version rejected it.';
 
 create table if not exists etl.feed_date (
     feed text not null,

@@ -2,10 +2,18 @@
 -- grain: one row per key in which source_row and :hashed, a relation of stage, differ, in some :buckets
 -- reads: :hashed, etl.rejected_row, source_row
 -- rerun: gives the same rows
--- Says how they differ, and whether a row of that key was rejected.
+-- Says how they differ, and whether a row of that key was rejected. A row that an earlier version rejected has its key
+-- in its text alone (:key_in_text). It is looked up where that text is whole and free of escapes, which PostgreSQL may
+-- not take.
 with
 
-stage_row as (select hashed.* from :hashed where hashed.bucket = any(:buckets))
+stage_row as (select hashed.* from :hashed where hashed.bucket = any(:buckets)),
+
+earlier as materialized (
+    select json_build_array(:key_in_text)::text as row_key
+    from etl.rejected_row
+    where source = :source and row_key is null and row like '{%}' and strpos(row, '\u') = 0
+)
 
 select
     case
@@ -13,7 +21,11 @@ select
         when source_row.hash is null then 'vanished'
         else 'changed'
     end as kind,
-    exists(select from etl.rejected_row where source = :source and :same_key) as is_rejected,
+    exists (
+        select from etl.rejected_row as known
+        where known.source = :source and known.row_key = left(json_build_array(:key)::text, :longest)
+    )
+    or exists (select from earlier where earlier.row_key = json_build_array(:key)::text) as is_rejected,
     :key
 from source_row
 full join stage_row using (:key) -- noqa: ST07

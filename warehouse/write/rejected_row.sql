@@ -5,7 +5,7 @@
 -- Moves the rows of :delta that cannot be kept, and counts by reason those that are new in etl.rejected_row. The
 -- expression :reason says why, NULL for a row that stays. The line is the row's place in :file, whose header is line 1.
 -- A row that no window of time covers comes with every date: the same one is kept once. A text longer than :longest is
--- cut.
+-- cut, so the key stands beside it too. One that an earlier version kept without its key gets it.
 with
 
 judged as (
@@ -21,7 +21,11 @@ gone as (
     using judged
     where candidate.ctid = judged.place and judged.reason is not null
     -- Not jsonb, which does not take all that json does.
-    returning judged.line, judged.reason, row_to_json(candidate.*)::text as text
+    returning
+        judged.line,
+        judged.reason,
+        row_to_json(candidate.*)::text as text,
+        nullif(left(json_build_array(:key)::text, :longest), '[]') as row_key
 ),
 
 rejected as (
@@ -31,19 +35,29 @@ rejected as (
         case
             when length(text) <= :longest then text
             else left(text, :longest) || '… (cut: ' || length(text) || ' characters in all)'
-        end as text
+        end as text,
+        row_key
     from gone
 ),
 
+named as (
+    update etl.rejected_row as known set row_key = rejected.row_key
+    from rejected
+    where
+        known.source = :source and known.reason = rejected.reason and known.row = rejected.text
+        and known.row_key is null and rejected.row_key is not null
+),
+
 new as (
-    insert into etl.rejected_row (source, date, file, line, reason, row)
+    insert into etl.rejected_row (source, date, file, line, reason, row, row_key)
     select
         :source,
         :date,
         :file,
         line,
         reason,
-        text
+        text,
+        row_key
     from rejected
     where
         not exists (
