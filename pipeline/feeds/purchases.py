@@ -123,7 +123,7 @@ def load(cursor: Cursor, lake: Lake, where: str, date: dt.date, min_quantity: in
     why = faults(USER_PURCHASE, found.columns)
     if intake.any_faulty(cursor, delta, why):
         reasons = intake.reject(cursor, delta, USER_PURCHASE, found, why)
-        intake.check_rejected(USER_PURCHASE, found, reasons, config.settings().max_rejected)
+        intake.check_rejected(USER_PURCHASE, found, reasons, config.settings().allowance)
     variables = {
         "date": date,
         "window_begin": found.from_watermark,

@@ -25,7 +25,7 @@ from pipeline.feeds.staging import Part, check_rejected
 from pipeline.feeds.vendor_csv import accepted
 from pipeline.kernel.config import Settings
 from pipeline.kernel.errors import ConfigError
-from pipeline.kernel.rejected import Rejected, Rejections
+from pipeline.kernel.rejected import Allowance, Rejected, Rejections
 from pipeline.lake import forms, seals
 from pipeline.lake.forms import date_of
 from pipeline.lake.objects import Lake
@@ -110,7 +110,7 @@ def classify_deliveries(
             "classify reviews with a trained model", "there is none on the lake", "run TrainReviewClassifier first"
         )
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        parts = list(pool.map(lambda delivery: _clean(lake, delivery, settings.max_rejected), deliveries))
+        parts = list(pool.map(lambda delivery: _clean(lake, delivery, settings.allowance), deliveries))
     # From here on nothing vouches for the contents of these folders.
     lake.delete(_leftovers(lake, parts))
     wanted = [part for part in parts if part.rows]
@@ -137,13 +137,13 @@ def part(lake: Lake, date: dt.date, version: str) -> Part:
     return Part(date, version, body["rows"], [Rejected(**rejected) for rejected in body["rejected"]])
 
 
-def _clean(lake: Lake, delivery: Delivery, max_rejected: float) -> Part:
+def _clean(lake: Lake, delivery: Delivery, allowance: Allowance) -> Part:
     """Copies the valid rows of a delivery to the folder that the engine reads."""
     rejected = Rejections(REVIEWS.name, delivery.date)
     with lake.upload(_clean_copy(delivery.date)) as copy:
         rows = write_csv(REVIEWS, accepted(read(lake, delivery), rejected.append), copy)
     found = Part(delivery.date, delivery.fingerprint, rows, rejected)
-    check_rejected(REVIEWS.name, found, max_rejected)
+    check_rejected(REVIEWS.name, found, allowance)
     return found
 
 

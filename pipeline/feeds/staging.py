@@ -14,7 +14,7 @@ from pipeline.catalog import FEEDS
 from pipeline.kernel import postgres, writes
 from pipeline.kernel.errors import OceanError, TooManyRejected
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
-from pipeline.kernel.rejected import Rejected
+from pipeline.kernel.rejected import ANY, Allowance, Rejected
 from pipeline.kernel.sql_files import statement
 from pipeline.kernel.streams import Readable
 
@@ -40,15 +40,15 @@ def versions(cursor: Cursor, feed: str) -> dict[dt.date, str]:
     return dict(postgres.rows(cursor, "select date, version from etl.feed_date where feed = %s", (feed,)))
 
 
-def check_rejected(feed: str, part: Part, max_rejected: float) -> None:
-    """Raises TooManyRejected when more than that share of a date's rows cannot be kept."""
+def check_rejected(feed: str, part: Part, allowance: Allowance) -> None:
+    """Raises TooManyRejected when more of a date's rows cannot be kept than are allowed."""
     count = len(part.rejected)
-    if count > max_rejected * (part.rows + count):
+    if not allowance.allows(count, of=part.rows + count):
         reasons = sorted({rejected.reason for rejected in part.rejected})
         raise TooManyRejected(
             f"load {feed} of {part.date}",
             f"{count} of {part.rows + count} rows cannot be kept ({'; '.join(reasons[:3])})",
-            f"have {part.rejected[0].file} delivered again, or raise max_rejected in luigi.cfg",
+            f"have {part.rejected[0].file} delivered again, or run this once with {ANY} to load the rest",
         )
 
 

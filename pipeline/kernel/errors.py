@@ -89,7 +89,7 @@ class BadAnswer(OceanError):
 
 
 class TooManyRejected(OceanError):
-    """More rows of an input were rejected than `max_rejected` allows."""
+    """More rows of an input were rejected than `max_rejected` and `max_rejected_rows` allow."""
 
 
 class TooManyDeleted(OceanError):

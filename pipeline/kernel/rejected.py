@@ -4,10 +4,29 @@ from dataclasses import dataclass
 
 from pipeline.kernel.errors import TooManyRejected
 
+ANY = "OCEAN_MAX_REJECTED=1"  # lets a command load what is left of any input
 LONGEST = 10_000  # characters of a rejected row that are kept
 MOST_COUNTED = 1 << 20  # bytes; the length of a longer row is given as "more than" this
 # Of a date, whatever share of its rows they are: they are kept in memory until the date is read.
 MOST_ROWS, MOST_CHARACTERS = 100_000, 64 << 20
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How many rows of an input may be rejected before its load fails: a share of them, or a number if that is more.
+
+    >>> Allowance(0.01, 10).allows(10, of=10), Allowance(0.01, 10).allows(11, of=1000)
+    (True, False)
+    >>> Allowance(0.01, 0).allows(1, of=100), Allowance(1, 0).allows(7, of=7)
+    (True, True)
+    """
+
+    share: float
+    rows: int
+
+    def allows(self, rejected: int, of: int) -> bool:
+        """Whether a load may go on without so many rows of all."""
+        return rejected <= max(self.rows, self.share * of)
 
 
 @dataclass(frozen=True)

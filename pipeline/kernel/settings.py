@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.kernel.declaration import Setting, declared, setting
+from pipeline.kernel.rejected import Allowance
 from pipeline.kernel.setting_values import flag, home, http_url, lake_url, one_of, optional_date, seconds, time_zone
 
 # If any of these is set, S3 is not the embedded one: boto3 finds endpoint and credentials by its own rules.
@@ -159,6 +160,11 @@ class Settings:
         float,
         "The share of the rows of an extract, or of a feed's date, that may be rejected before its load fails.",
     )
+    max_rejected_rows: int = setting(
+        "10",
+        int,
+        "So many rows may be rejected whatever their share, so that a small extract does not fail for a single row.",
+    )
     lost_order_limit: float = setting(
         "0.05",
         float,
@@ -235,6 +241,11 @@ class Settings:
         "The classifier of reviews: keyword, lexicon, trained, or auto (trained if a model exists, else lexicon).",
     )
     spark: Spark
+
+    @property
+    def allowance(self) -> Allowance:
+        """How many rows of an input may be rejected."""
+        return Allowance(self.max_rejected, self.max_rejected_rows)
 
 
 def every_setting() -> list[Setting]:

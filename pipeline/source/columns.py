@@ -192,7 +192,10 @@ def unusable(table: SourceTable, column: Column) -> str:
 
 
 def faults(table: SourceTable, columns: Sequence[Column]) -> list[Fault]:
-    """Why a row cannot be kept, as far as nullability and types of its columns allow: the conditions of each."""
+    """Why a row cannot be kept, as far as nullability and types of its columns allow: the conditions of each.
+
+    A condition may also be NULL, of a row without the value that it is about.
+    """
     found: list[Fault] = [
         (sql.SQL("{} is null").format(sql.Identifier(column.name)), f"{column.name} is missing")
         for column in columns
@@ -206,6 +209,9 @@ def faults(table: SourceTable, columns: Sequence[Column]) -> list[Fault]:
         if table.label == column.name and not fits(column.type, short):
             condition = sql.SQL("length({}) > {}").format(sql.Identifier(column.name), sql.Literal(LONGEST_LABEL))
             found.append((condition, f"{column.name} is longer than {LONGEST_LABEL} characters"))
+        if column.name in table.key[:1] and _parts(column.type)[0] in EXACT:
+            condition = sql.SQL("{} = -1").format(sql.Identifier(column.name))
+            found.append((condition, f"{column.name} -1 is the unknown member's"))
     return found
 
 

@@ -13,13 +13,14 @@ from pipeline.kernel import postgres
 from pipeline.kernel import sql_files as files
 from pipeline.kernel.errors import BadExtract, TooManyRejected
 from pipeline.kernel.postgres import Cursor, identifiers, sql
-from pipeline.kernel.rejected import LONGEST
+from pipeline.kernel.rejected import ANY, LONGEST, Allowance
 from pipeline.kernel.streams import Readable
 from pipeline.lake.compressed import CANNOT_UNPACK, Source
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import Fault
 from pipeline.source.layout import Metadata
 
+REPAIR = ".venv/bin/luigi --module pipeline ReconcileSource --date {} --repair"
 CSV = "format csv, header match, encoding 'UTF8'"
 LONGEST_HEADER = 1 << 20  # more than PostgreSQL's 1,600 columns need
 OTHER_BYTES = "its bytes are not those that were written"
@@ -54,13 +55,23 @@ def reject(
     return Counter(dict(postgres.rows(cursor, files.statement("write/rejected_row", **variables))))
 
 
-def check_rejected(table: SourceTable, found: Metadata, reasons: Counter[str], max_rejected: float) -> None:
-    """Raises TooManyRejected when more than that share of an extract's rows cannot be kept."""
-    if reasons.total() > max_rejected * found.rows:
+def forget_rejected(cursor: Cursor, delta: sql.Composable, table: SourceTable) -> None:
+    """Takes what was rejected of the rows in delta out of etl.rejected_row: they came again, and can be kept."""
+    variables = {"delta": delta, "source": table.name, "key": identifiers(table.key, "candidate"), "longest": LONGEST}
+    cursor.execute(files.statement("write/rejected_row_repaired", **variables))
+
+
+def check_rejected(table: SourceTable, found: Metadata, reasons: Counter[str], allowance: Allowance) -> None:
+    """Raises TooManyRejected when more of an extract's rows cannot be kept than are allowed."""
+    if not allowance.allows(reasons.total(), of=found.rows):
+        this = f"run this once with {ANY} to load the rest"
         raise TooManyRejected(
             f"load {table.name} of {found.date}",
             f"{reasons.total()} of {found.rows} rows cannot be kept ({'; '.join(sorted(reasons))})",
-            "fix the source, or raise max_rejected in luigi.cfg",
+            # What has no key cannot be repaired, but read again: nothing of it was loaded.
+            f"fix them in the source, {this}, then run {REPAIR.format(found.date)}"
+            if table.key
+            else f"fix them in the source, delete {found.folder} on the lake and run this again, or {this}",
         )
 
 

@@ -8,6 +8,7 @@ from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.postgres import Cursor
+from pipeline.kernel.rejected import Allowance
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import Column, fits, follow
 from pipeline.source.instants import BEGINNING, before, instant
@@ -36,13 +37,13 @@ def load(
     lake: Lake,
     table: SourceTable,
     found: Metadata,
-    max_rejected: float,
+    allowance: Allowance,
     progress: Callable[[int], None] = lambda _: None,
 ) -> merge.Loaded:
     """Loads an extract or a repair. A rerun changes nothing. Raises what `merge.Load` raises."""
     if order.is_repair(found):
-        return repairs.load(cursor, lake, table, found, max_rejected)
-    return merge.Load(cursor, lake, table, found, max_rejected, progress).run()
+        return repairs.load(cursor, lake, table, found)
+    return merge.Load(cursor, lake, table, found, allowance, progress).run()
 
 
 def all_of(lake: Lake, table: SourceTable) -> list[Metadata]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.kernel.rejected import Allowance
 from pipeline.kernel.sql_files import statement
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import (
@@ -44,21 +45,22 @@ class Load:
     A row of an extract wins over the one in stage when its watermark is newer, but not over that of a repair after it.
     A row of a repair wins when it is different and the one in stage is from before the repair's bound. So a replay
     changes nothing. Where the catalogue names a history column, every value that was ever seen is
-    kept beside stage, late ones too. Rows that cannot be kept go to etl.rejected_row.
+    kept beside stage, late ones too. Rows that cannot be kept go to etl.rejected_row; without `allowance` they may be
+    any number.
     """
 
     cursor: Cursor
     lake: Lake
     table: SourceTable
     found: Metadata
-    max_rejected: float
+    allowance: Allowance | None
     progress: Callable[[int], None] = lambda _: None
 
     def run(self) -> Loaded:
         """Loads the extract; `progress` is told the bytes received so far.
 
         Raises BadExtract when the data is not what its metadata says, SchemaDrift when stage cannot take the
-        source's types, TooManyRejected above the share `max_rejected`.
+        source's types, TooManyRejected when more rows of an extract cannot be kept than are allowed.
         """
         existing = existing_columns(self.cursor, f"stage.{self.table.short}")
         if existing:
@@ -163,7 +165,10 @@ class Load:
         # Looked for where something is missing: usually each row of a new extract is a key of its own.
         if not reasons and newer < self.found.rows and self._has_rivals():
             reasons = self._reject()
-        intake.check_rejected(self.table, self.found, reasons, self.max_rejected)
+        if self.allowance:
+            intake.check_rejected(self.table, self.found, reasons, self.allowance)
+        if order.is_repair(self.found):
+            intake.forget_rejected(self.cursor, self.delta, self.table)
         seen = self._keep_history(self.delta)
         return Loaded(self.found.rows, max(newer, seen), reasons.total(), self.found.bytes)
 
@@ -190,12 +195,7 @@ class Load:
     @cached_property
     def _faults(self) -> list[Fault]:
         """Why a row cannot be kept, whatever the other rows are."""
-        found = faults(self.table, self.found.columns)
-        types = {column.name: column.type for column in self.found.columns}
-        key = self.table.key[0]
-        if types[key] in ("smallint", "integer", "bigint", "numeric"):
-            found.append((sql.SQL("{} = -1").format(sql.Identifier(key)), f"{key} -1 is the unknown member's"))
-        return found
+        return faults(self.table, self.found.columns)
 
     def _reject(self) -> Counter[str]:
         """Moves the rows of delta that cannot be kept to etl.rejected_row."""

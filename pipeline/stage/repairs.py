@@ -45,9 +45,12 @@ def metadata(lake: Lake, folder: str) -> Metadata:
     return found
 
 
-def load(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata, max_rejected: float) -> merge.Loaded:
-    """Loads a repair. A rerun changes nothing. Raises what `merge.Load` raises."""
-    one = merge.Load(cursor, lake, table, found, max_rejected)
+def load(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata) -> merge.Loaded:
+    """Loads a repair. A rerun changes nothing. Raises what `merge.Load` raises.
+
+    However many of its rows cannot be kept: it has those alone that differ, and would stop all later loads.
+    """
+    one = merge.Load(cursor, lake, table, found, allowance=None)
     loaded = one.run()
     keys = deleted_keys(lake, table, found)
     deleted = mark_deleted(one, keys) if keys else 0

@@ -133,7 +133,7 @@ class LoadFeed(DeliveredTask):
                 count += 1
                 yield row
             parts.append(Part(delivery.date, delivery.fingerprint, count, rejected))
-            staging.check_rejected(self.feed, parts[-1], settings().max_rejected)
+            staging.check_rejected(self.feed, parts[-1], settings().allowance)
 
 
 class LoadPartnerOrders(LoadFeed):

@@ -111,5 +111,5 @@ class LoadRiskScores(MarkedTask):
         answered_at = str(status.get("answered_at") or instants.end_of(self.date).isoformat())
         scores, rejected = risk_api.parse(answer, f"{folder}/{ANSWER}")
         part = Part(self.date, "", len(scores), rejected)
-        staging.check_rejected(self.table, part, settings().max_rejected)
+        staging.check_rejected(self.table, part, settings().allowance)
         return part, staging.scores_csv(scores, self.date, answered_at)

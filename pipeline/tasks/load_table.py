@@ -78,7 +78,7 @@ class LoadStage(MarkedTask):
                 def progress(received: int, each: layout.Metadata = each) -> None:
                     self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
 
-                loaded.append(loads.load(cursor, lake(), table, each, settings().max_rejected, progress))
+                loaded.append(loads.load(cursor, lake(), table, each, settings().allowance, progress))
                 if not order.is_repair(each):
                     LoadStage(each.day, self.table).marker_at(layout.until_of(each.folder)).touch(cursor)
             rows = sum(load.rows for load in loaded)

@@ -188,7 +188,7 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
     cursor.execute("delete from etl.rejected_row where source = %s", (table.name,))
     for name in (table.short, f"{table.short}_version"):
         cursor.execute(postgres.sql.SQL("drop table if exists {}").format(postgres.qualified(f"stage.{name}")))
-    return sum(loads.load(cursor, lake(), table, each, settings().max_rejected).rows for each in found)
+    return sum(loads.load(cursor, lake(), table, each, settings().allowance).rows for each in found)
 
 
 def _dates() -> list[dt.date]:

@@ -19,7 +19,7 @@ from pipeline.star import dwh, mart, moves, watermarks
 from pipeline.tasks.base import DatedTask, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.load_table import LoadStage
-from pipeline.trust import deletions, reconcile
+from pipeline.trust import deletions, due, reconcile
 from pipeline.trust.reconcile import IN_DWH, Difference
 
 LUIGI = ".venv/bin/luigi --module pipeline"
@@ -52,7 +52,7 @@ class ReconcileSource(DatedTask):
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
             if postgres.value(cursor, "select to_regclass('etl.reconciliation') is null"):
                 return []
-            return [cls(date, repair=True)] if reconcile.is_due(cursor, date, days) else []
+            return [cls(date, repair=True)] if due.is_due(cursor, date, days) else []
 
     def requires(self) -> Iterable[luigi.Task]:
         return [CreateWarehouse(), *(LoadStage(self.date, table) for table in SOURCE_TABLES)]
@@ -115,7 +115,7 @@ class ReconcileSource(DatedTask):
             if bound and (difference.to_extract or difference.vanished):
                 self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
                 made = reconcile.extract_again(source, lake(), settings(), self.date, difference, bound)
-                repairs.load(warehouse, lake(), table, made, settings().max_rejected)
+                repairs.load(warehouse, lake(), table, made)
                 if difference.vanished:
                     deletions.note(warehouse, self.date, difference, was_allowed=self.allow_deletes)
         if difference.dwh_missing or difference.dwh_changed:

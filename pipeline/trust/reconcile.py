@@ -10,11 +10,11 @@ Rows that changed in the source since stage was loaded are left out on both side
 import datetime as dt
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, Dimension, Fact, SourceTable
+from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact, SourceTable
 from pipeline.kernel import clock, postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
@@ -22,7 +22,7 @@ from pipeline.kernel.rejected import LONGEST
 from pipeline.kernel.sql_files import statement
 from pipeline.lake.objects import Lake
 from pipeline.source import zones
-from pipeline.source.columns import BATCH, DELETED, existing_columns, read_columns
+from pipeline.source.columns import BATCH, DELETED, Column, existing_columns, faults, read_columns
 from pipeline.source.extract import Window, write
 from pipeline.source.instants import BEGINNING
 from pipeline.source.layout import REPAIRS, Metadata
@@ -40,8 +40,8 @@ Key = tuple[Any, ...]
 class Difference:
     """The differences of one table. Keys are those of the source.
 
-    `missing`: not in stage, and not in etl.rejected_row. `changed`: other contents for the same key. `vanished`: not in
-    the source.
+    `missing`: not in stage, and not among rows that were rejected and cannot be kept as they are in the source now.
+    `changed`: other contents for the same key. `vanished`: not in the source.
     """
 
     table: SourceTable
@@ -78,35 +78,6 @@ def loaded_to(warehouse: Cursor, table: SourceTable) -> str | None:
     return found[0][0] if found else None
 
 
-def is_due(warehouse: Cursor, date: dt.date, days: int) -> bool:
-    """Whether a comparison is due: the warehouse is at least `days` old, and no comparison found it right since.
-
-    A comparison that found a difference or did not finish stays due.
-    """
-    values = {"since": date - dt.timedelta(days=days), "date": date, "tables": len(SOURCE_TABLES)}
-    due: bool = postgres.value(warehouse, DUE, values)
-    return due
-
-
-DUE = """
-select
-    exists (select from etl.marker where load_date <= %(since)s)
-    and coalesce(
-        (
-            select count(*) filter (
-                where missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished = 0
-            ) < %(tables)s
-            from etl.reconciliation
-            where load_date > %(since)s and load_date <= %(date)s
-            group by load_date
-            order by max(compared_ts) desc
-            limit 1
-        ),
-        true
-    )
-"""
-
-
 def compare(source: Cursor, warehouse: Cursor, table: SourceTable, zone: str = "") -> Difference:
     """The difference between a source table and its stage table. Makes temporary tables in the warehouse.
 
@@ -125,9 +96,10 @@ def compare(source: Cursor, warehouse: Cursor, table: SourceTable, zone: str = "
     buckets = [bucket for bucket in range(BUCKETS) if ours.get(bucket) != theirs.get(bucket)]
     if buckets:
         here.send(shared, buckets, warehouse)
-        for kind, rejected, *key in postgres.rows(warehouse, there.differing(shared, buckets)):
-            if not (rejected and kind == "missing"):
-                getattr(found, kind).append(tuple(key))
+        rejected: list[Key] = []
+        for kind, is_rejected, *key in postgres.rows(warehouse, there.differing(shared, buckets)):
+            (rejected if is_rejected and kind == "missing" else getattr(found, kind)).append(tuple(key))
+        found.missing += here.fixed(rejected)
     if table.short in IN_DWH:
         query = _against_dwh(table, IN_DWH[table.short])
         [(found.dwh_missing, found.dwh_changed, found.dwh_vanished)] = postgres.rows(warehouse, query)
@@ -216,6 +188,29 @@ class _Side:
     def _end(self) -> sql.Composable:
         return zones.end(self.table, self.columns.values(), self.bound, self.zone)
 
+    def fixed(self, keys: list[Key]) -> list[Key]:
+        """Those of some keys whose rows can be kept as they are in the source now."""
+        why = [condition for condition, _ in faults(self.table, list(self.columns.values()))]
+        if not (keys and why):
+            return keys
+        read = (
+            # As an extract has it: where the source has a type of its own, the faults are not of that.
+            sql.SQL("({})::{} as {}").format(
+                zones.in_utc(self.table, column, self.zone), sql.SQL(column.type), sql.Identifier(column.name)
+            )
+            for column in self.columns.values()
+            if column.name in self.table.columns
+        )
+        query = statement(
+            "reconcile/fixed",
+            key=identifiers(self.table.key),
+            columns=sql.SQL(", ").join(read),
+            table=self.name,
+            keys=_listed(self.table, self.columns, keys),
+            faulty=sql.SQL(" or ").join(why),
+        )
+        return [tuple(key) for key in postgres.rows(self.cursor, query)]
+
     def bring_moved(self, warehouse: Cursor) -> None:
         """The keys that changed in the source since stage was loaded, as temporary table `moved` of the warehouse."""
         key = identifiers(self.table.key)
@@ -264,13 +259,16 @@ def extract_again(
         # After the last one, even if its machine had another clock: they are loaded in this order.
         at = max(at, order.made_at(where) + dt.timedelta(microseconds=1))
     where = f"{REPAIRS}/{found.table.name}/date={date}/at={at.replace(tzinfo=None):{order.AT}}"
-    columns = {column.name: column.type for column in read_columns(source, found.table)}
-    keys = sql.SQL("select * from unnest({})").format(
-        sql.SQL(", ").join(
-            sql.SQL("{}::{}[]").format(sql.Literal([key[number] for key in found.to_extract]), sql.SQL(columns[name]))
-            for number, name in enumerate(found.table.key)
-        )
-    )
+    keys = _listed(found.table, {each.name: each for each in read_columns(source, found.table)}, found.to_extract)
     vanished = {repairs.DELETED_KEYS: json.dumps(found.vanished, default=str).encode()}
     window = Window(BEGINNING, bound, keys=keys)
     return write(source, lake, found.table, where, date, window, settings, more=vanished)
+
+
+def _listed(table: SourceTable, columns: Mapping[str, Column], keys: Sequence[Key]) -> sql.Composed:
+    """Keys as a query of the source."""
+    of_columns = (
+        sql.SQL("{}::{}[]").format(sql.Literal([key[number] for key in keys]), sql.SQL(columns[name].type))
+        for number, name in enumerate(table.key)
+    )
+    return sql.SQL("select * from unnest({})").format(sql.SQL(", ").join(of_columns))

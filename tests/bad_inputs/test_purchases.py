@@ -1,5 +1,6 @@
 """Rows of retail.user_purchase, a plain table of another shop's without any constraint: one load, case by case."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,3 +153,23 @@ def test_too_many_rejected_purchases_fail_the_day_and_leave_nothing_of_it(worlds
     assert isinstance(failure, TooManyRejected)
     assert "cannot load retail.user_purchase of 2026-01-01, because 4 of 6 rows cannot be kept" in str(failure)
     assert world.rows("select 1 from stage.user_purchase union all select 1 from etl.rejected_row") == set()
+
+
+def test_purchases_are_loaded_when_the_advice_after_too_many_bad_ones_was_followed(worlds: Worlds) -> None:
+    world = worlds.new()
+    create_source(world)
+    world.source(TABLE)
+    buy(world, *[case for case in CASES if "price" in case.name])
+    with settings_of(world):
+        create_warehouse(world)
+    world.lake.write(bounds.key_of(shop.date(1)), f'{{"to_watermark": "{shop.at(2, 0).isoformat()}"}}'.encode())
+    extract, load_day = (task(shop.date(1), min_quantity=None) for task in (ExtractPurchases, LoadUserBehavior))
+    assert run(world, extract) is None
+    failure = run(world, load_day)
+    [folder] = re.findall(r"fix them in the source, delete (\S+) on the lake and run this again, or", str(failure))
+    world.source("update retail.user_purchase set unit_price = 1")
+    world.lake.delete([file.key for file in world.lake.objects(folder)])
+    assert run(world, extract) is None
+    assert run(world, load_day) is None
+    assert world.warehouse("select count(*) from stage.user_purchase") == [(6,)]
+    assert world.rows("select 1 from etl.rejected_row") == set()

@@ -184,7 +184,7 @@ def test_keys_of_deleted_rows_that_are_not_those_of_a_repair_delete_nothing(worl
         pytest.raises(BadExtract, match=key),
         postgres.transaction(source.warehouse_url, "warehouse") as cursor,
     ):
-        repairs.load(cursor, source.lake, table, found, 1)
+        repairs.load(cursor, source.lake, table, found)
     assert source.warehouse("select order_id from stage.orders where etl_deleted_ts is not null") == [(21,)]
 
 

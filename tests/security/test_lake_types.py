@@ -154,7 +154,7 @@ def test_keys_of_another_form_are_refused_by_their_file(attacked: World, text: b
         pytest.raises(BadExtract, match=rf"{REPAIR}/deleted\.json"),
         postgres.transaction(attacked.warehouse_url, "warehouse") as cursor,
     ):
-        repairs.load(cursor, attacked.lake, table, found, 0.01)
+        repairs.load(cursor, attacked.lake, table, found)
 
 
 def test_a_repair_in_a_folder_that_no_repair_has_is_refused(shop: World) -> None:

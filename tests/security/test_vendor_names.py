@@ -13,7 +13,7 @@ from support.world import World, Worlds
 import pipeline
 from pipeline.feeds.staging import Part, check_rejected
 from pipeline.kernel.errors import BadExtract, LoadIncomplete, printable
-from pipeline.kernel.rejected import Rejected
+from pipeline.kernel.rejected import Allowance, Rejected
 from pipeline.lake import forms
 from pipeline.operations.outcome import Outcome, Task
 from pipeline.operations.state import Finding, Status
@@ -96,7 +96,7 @@ def test_a_name_forges_no_line_of_a_log_a_summary_or_a_status() -> None:
     rejected = Rejected(f"landing/{FORGED}.csv", 2, f"reason {FORGED}", "x")
     part = Part(shop.date(1), "", 0, [rejected])
     with pytest.raises(Exception, match="cannot load") as caught:
-        check_rejected("partner_orders", part, 0)
+        check_rejected("partner_orders", part, Allowance(0, 0))
     assert str(caught.value).isprintable()
     assert all(line.isprintable() for line in table(["rejected rows", "rows"], [[FORGED, "1"]]).split("\n"))
     outcome = Outcome("")

@@ -13,6 +13,7 @@ from support.world import World, Worlds
 
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import config, postgres
+from pipeline.kernel.rejected import Allowance
 from pipeline.source import layout
 from pipeline.stage import loads, repairs
 from pipeline.trust import reconcile
@@ -87,7 +88,7 @@ class Shop:
             if found.to_extract or found.vanished:
                 settings_ = config.settings()
                 made = reconcile.extract_again(source, self.world.lake, settings_, date(self.day), found, bound)
-                repairs.load(warehouse, self.world.lake, TABLE, made, 1)
+                repairs.load(warehouse, self.world.lake, TABLE, made)
         now = self.rows()
         self.expected |= {key: (price, False) for key, (price, updated) in now.items() if updated < at(self.day, 0)}
         self.expected |= {key: (price, True) for key, (price, _) in self.expected.items() if key not in now}
@@ -102,7 +103,7 @@ def load(world: World, day: int, hidden: int | None = None) -> None:
         del made[hidden % len(made)]
     with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
         for each in loads.unloaded(cursor, world.lake, TABLE, found, made):
-            loads.load(cursor, world.lake, TABLE, each, 1)
+            loads.load(cursor, world.lake, TABLE, each, Allowance(1, 0))
 
 
 def clear(world: World) -> None:

@@ -10,6 +10,7 @@ from support.world import World
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.errors import BadExtract, TooManyRejected
+from pipeline.kernel.rejected import Allowance
 from pipeline.source import layout
 from pipeline.stage import loads, merge
 from pipeline.tasks.load_table import LoadStage
@@ -56,7 +57,7 @@ def test_of_two_dates_that_load_a_table_at_once_the_second_one_waits_and_loads_t
     assert first
     with ThreadPoolExecutor(1) as pool, postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
         locks.lock(cursor, "stage.products")
-        merge.Load(cursor, shop.lake, SOURCE_TABLES["ops.products"], first, max_rejected=0.01).run()
+        merge.Load(cursor, shop.lake, SOURCE_TABLES["ops.products"], first, Allowance(0.01, 0)).run()
         waiting = pool.submit(LoadStage(date(2), table="ops.products").run)
         assert locks_waited_for(shop, waiting) == [("advisory", "ExclusiveLock")]
     waiting.result()

@@ -52,7 +52,7 @@ def load_stages(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABL
         assert found is not None
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
             locks.lock(cursor, f"stage.{table.short}")
-            merge.Load(cursor, world.lake, table, found, settings().max_rejected).run()
+            merge.Load(cursor, world.lake, table, found, settings().allowance).run()
 
 
 def load_dimensions(world: World, *without: str) -> None:

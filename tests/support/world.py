@@ -86,6 +86,7 @@ class World:
             "OCEAN_SIMULATOR_URL": self.simulator_url,
             "WAREHOUSE_URL": self.warehouse_url,
             "LAKE_URL": self.lake_url,
+            "OCEAN_MAX_REJECTED_ROWS": "0",  # small inputs: a test says itself how much of them may be bad
             **self.more,
         }
 
