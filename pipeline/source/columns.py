@@ -1,4 +1,4 @@
-"""The columns of source and stage tables: read from the catalogue, turned into DDL, widened when the source is.
+"""The columns of source and stage tables: read from the catalogue, turned into DDL.
 
 And what their values must be, since a source's types may hold more than the warehouse can.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import SchemaDrift
-from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.kernel.postgres import Cursor, identifiers, sql
 from pipeline.lake.forms import type_or_text
 
 # Stage's own columns: the load that wrote a row last, and since when the source does not have it any more.
@@ -98,7 +98,7 @@ def create_table(schema: str, table: SourceTable, columns: Sequence[Column]) -> 
         sql.SQL("unlogged" if schema == "delta" else ""),
         sql.Identifier(schema, table.short),
         sql.SQL(",\n    ").join(
-            _declaration(column) + sql.SQL(" not null" if column.name in filled else "") for column in columns
+            declaration(column) + sql.SQL(" not null" if column.name in filled else "") for column in columns
         ),
     )
 
@@ -108,30 +108,6 @@ def primary_key(schema: str, table: SourceTable) -> sql.Composed:
     return sql.SQL("alter table {} add primary key ({})").format(
         sql.Identifier(schema, table.short), identifiers(table.key)
     )
-
-
-def follow(name: str, stage: Sequence[Column], source: Sequence[Column], *, add: bool) -> list[sql.Composed]:
-    """The statements that let the stage table `name` hold what the source has now: wider types, new columns.
-
-    A column that the source no longer has stays, NULL in rows that come from now on. Raises SchemaDrift for a
-    type that is neither the same, nor narrower, nor wider.
-    """
-    known = {column.name: column.type for column in stage}
-    statements = []
-    for column in source:
-        if column.name not in known:
-            if add:
-                statements.append(_alter(name, sql.SQL("add column {}").format(_declaration(column))))
-        elif not fits(column.type, known[column.name]):
-            if not fits(known[column.name], column.type):
-                raise SchemaDrift(
-                    f"load {name}",
-                    f"column {column.name} changed from {known[column.name]} to {column.type}",
-                    "convert the column of stage by hand, or give the source a view with the old type",
-                )
-            wider = sql.SQL("alter column {} type {}").format(sql.Identifier(column.name), sql.SQL(column.type))
-            statements.append(_alter(name, wider))
-    return statements
 
 
 # From narrow to wide: each holds every value of those before it, written the same way.
@@ -151,7 +127,7 @@ def fits(narrow: str, wide: str) -> bool:
     >>> fits("bigint", "integer"), fits("numeric(10,3)", "numeric(11,2)"), fits("text", "bigint")
     (False, False, False)
     """
-    (base, limits), (wide_base, wide_limits) = _parts(narrow), _parts(wide)
+    (base, limits), (wide_base, wide_limits) = parts(narrow), parts(wide)
     if wide == type_or_text(narrow):  # the same, or what an earlier version kept as it was and is read as text now
         return True
     if base == wide_base:
@@ -165,6 +141,8 @@ def fits(narrow: str, wide: str) -> bool:
 Fault = tuple[sql.Composable, str]
 EXACT = ("smallint", "integer", "bigint", "numeric")
 INEXACT = ("real", "double precision")
+# What can be read as a text, and is the same value then.
+TEXTS = ("text", "character varying", "character", "name", '"char"', "uuid", *EXACT, *INEXACT)
 TIMES = ("date", "timestamp without time zone", "timestamp with time zone")
 
 
@@ -185,7 +163,7 @@ def unusable(table: SourceTable, column: Column) -> str:
 
     Keys and prices are compared, so they must be exact. A table without a key is only summed.
     """
-    kind, base = _kind(table, column), _parts(column.type)[0]
+    kind, base = kind_of(table, column.name), parts(column.type)[0]
     if not kind or base in kind.types or (base in INEXACT and kind.types == EXACT and not table.key):
         return ""
     return f"its column {column.name} is {column.type}, not {kind.words}"
@@ -202,30 +180,30 @@ def faults(table: SourceTable, columns: Sequence[Column]) -> list[Fault]:
         if column.nullable and column.name in (*table.required, table.watermark)
     ]
     for column in columns:
-        kind = _kind(table, column)
-        if kind and column.name != "created_ts":  # which nobody reads
+        if kind := kind_of(table, column.name):
             found += kind.faults(column)
         short = f"character varying({LONGEST_LABEL})"
         if table.label == column.name and not fits(column.type, short):
             condition = sql.SQL("length({}) > {}").format(sql.Identifier(column.name), sql.Literal(LONGEST_LABEL))
             found.append((condition, f"{column.name} is longer than {LONGEST_LABEL} characters"))
-        if column.name in table.key[:1] and _parts(column.type)[0] in EXACT:
+        if column.name in table.key[:1] and parts(column.type)[0] in EXACT:
             condition = sql.SQL("{} = -1").format(sql.Identifier(column.name))
             found.append((condition, f"{column.name} -1 is the unknown member's"))
     return found
 
 
-def _kind(table: SourceTable, column: Column) -> Kind | None:
-    if column.name not in table.columns:
+def kind_of(table: SourceTable, name: str) -> Kind | None:
+    """What a column of the contract holds; None of one that nobody reads."""
+    if name not in table.columns or name == "created_ts":
         return None
-    return next((kind for pattern, kind in KINDS if re.fullmatch(pattern, column.name)), None)
+    return next(kind for pattern, kind in KINDS if re.fullmatch(pattern, name))
 
 
 def _whole(fitting: tuple[str, ...], bits: int) -> Callable[[Column], list[Fault]]:
     low, high = -(1 << bits - 1), (1 << bits - 1) - 1
 
     def of(column: Column) -> list[Fault]:
-        base, name = _parts(column.type)[0], sql.Identifier(column.name)
+        base, name = parts(column.type)[0], sql.Identifier(column.name)
         if base in fitting:
             return []
         limits = sql.SQL("{} not between {} and {}").format(name, sql.Literal(low), sql.Literal(high))
@@ -238,7 +216,7 @@ def _whole(fitting: tuple[str, ...], bits: int) -> Callable[[Column], list[Fault
 
 
 def _amount(column: Column) -> list[Fault]:
-    (base, limits), name = _parts(column.type), sql.Identifier(column.name)
+    (base, limits), name = parts(column.type), sql.Identifier(column.name)
     if base not in ("numeric", *INEXACT):
         return []
     found: list[Fault] = [(sql.SQL("{} = 'NaN'").format(name), f"{column.name} is NaN")]  # limits do not keep it out
@@ -267,6 +245,7 @@ KINDS = (
     # Years of four digits, as everybody reads them.
     (r".*_date|.*_on", Kind("a date", TIMES, _time("0001-01-01", "9999-12-31", "10000-01-01"))),
     (r"is_.*", Kind("true or false", ("boolean",), lambda _: [])),
+    (r".*", Kind("a text", TEXTS, lambda _: [])),
 )
 LONGEST_LABEL = 200  # characters
 
@@ -277,14 +256,16 @@ def _within(base: str, limits: list[int], wide: list[int]) -> bool:
     return limits[0] <= wide[0]
 
 
-def _parts(type_: str) -> tuple[str, list[int]]:
+def parts(type_: str) -> tuple[str, list[int]]:
+    """A type without its limits, and these.
+
+    >>> parts("numeric(10,2)"), parts("timestamp(3) without time zone"), parts("text")
+    (('numeric', [10, 2]), ('timestamp without time zone', [3]), ('text', []))
+    """
     limits = re.search(r"\(([-\d,]+)\)", type_)
     return re.sub(r"\([-\d,]+\)", "", type_), [int(limit) for limit in limits[1].split(",")] if limits else []
 
 
-def _declaration(column: Column) -> sql.Composed:
+def declaration(column: Column) -> sql.Composed:
+    """A column's name and type, as DDL has them."""
     return sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
-
-
-def _alter(name: str, change: sql.Composable) -> sql.Composed:
-    return sql.SQL("alter table {} {}").format(qualified(name), change)

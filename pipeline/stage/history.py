@@ -8,7 +8,8 @@ from pipeline.catalog import SourceTable
 from pipeline.kernel import writes
 from pipeline.kernel.postgres import Cursor, identifiers, sql
 from pipeline.kernel.sql_files import statement
-from pipeline.source.columns import BATCH, Column, existing_columns, follow
+from pipeline.source.columns import BATCH, Column, existing_columns
+from pipeline.stage.drift import follow
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class History:
         self.cursor.execute(sql.SQL("alter table {} add primary key ({})").format(self._name, key))
 
     def follow(self, source: Sequence[Column]) -> list[sql.Composed]:
-        """The statements that widen its columns to what the source has now. Raises SchemaDrift."""
+        """The statements that let its columns hold what the source has now. Raises SchemaDrift."""
         name = f"stage.{self.table.short}_version"
-        return follow(name, existing_columns(self.cursor, name), source, add=False)
+        return follow(self.table, name, existing_columns(self.cursor, name), source, add=False)
 
     def keep(self, seen: sql.Composable, batch: int, later: list[int]) -> int:
         """Keeps each value in a table of source rows; returns how many are new.

@@ -19,12 +19,12 @@ from pipeline.source.columns import (
     create_table,
     existing_columns,
     faults,
-    follow,
     primary_key,
 )
 from pipeline.source.instants import BEGINNING
 from pipeline.source.layout import Metadata
 from pipeline.stage import intake, order
+from pipeline.stage.drift import follow, note_texts
 from pipeline.stage.history import History
 
 
@@ -104,11 +104,14 @@ class Load:
         return qualified(f"delta.{self.table.short}")
 
     def _follow_source(self, existing: Sequence[Column]) -> None:
-        statements = follow(f"stage.{self.table.short}", existing, self.found.columns, add=True)
+        name = f"stage.{self.table.short}"
+        statements = follow(self.table, name, existing, self.found.columns, add=True)
         if self._history:
             statements += self._history.follow(self.found.columns)
         for change in statements:
             self.cursor.execute(change)
+        found = existing_columns(self.cursor, name) if statements else existing
+        note_texts(self.cursor, self.table, found, self.found.columns)
 
     def _first(self) -> Loaded:
         """Makes the stage table and fills it, without a detour where that is possible."""

@@ -22,7 +22,7 @@ from pipeline.kernel.rejected import LONGEST
 from pipeline.kernel.sql_files import statement
 from pipeline.lake.objects import Lake
 from pipeline.source import zones
-from pipeline.source.columns import BATCH, DELETED, Column, existing_columns, faults, read_columns
+from pipeline.source.columns import BATCH, DELETED, Column, existing_columns, faults, fits, kind_of, read_columns
 from pipeline.source.extract import Window, write
 from pipeline.source.instants import BEGINNING
 from pipeline.source.layout import REPAIRS, Metadata
@@ -89,7 +89,7 @@ def compare(source: Cursor, warehouse: Cursor, table: SourceTable, zone: str = "
     bound = loaded_to(warehouse, table)
     here, there = _Side(source, table, bound, zone), _Side(warehouse, table, bound, stage=True)
     here.bring_moved(warehouse)
-    shared = [name for name in there.columns if name in here.columns]
+    shared = [column for column in there.columns.values() if here.has_alike(column)]
     ours, theirs = there.buckets(shared), here.buckets(shared)
     found.source_rows = sum(rows for rows, _ in theirs.values())
     found.stage_rows = sum(rows for rows, _ in ours.values())
@@ -140,12 +140,17 @@ class _Side:
         self.columns = {column.name: column for column in found if column.name not in (BATCH, DELETED)}
         self.name = qualified(name)
 
-    def buckets(self, columns: Sequence[str]) -> dict[int, tuple[int, int]]:
+    def has_alike(self, staged: Column) -> bool:
+        """Whether it has a column of stage, and can be compared in it: what nobody reads may be kept there as text."""
+        found = self.columns.get(staged.name)
+        return bool(found and (kind_of(self.table, staged.name) or fits(found.type, staged.type)))
+
+    def buckets(self, columns: Sequence[Column]) -> dict[int, tuple[int, int]]:
         """Rows and sum of hashes of each bucket that has rows."""
         rows = postgres.rows(self.cursor, statement("reconcile/buckets", hashed=self._hashed(columns)))
         return {bucket: (count, int(total)) for bucket, count, total in rows}
 
-    def send(self, columns: Sequence[str], buckets: list[int], warehouse: Cursor) -> None:
+    def send(self, columns: Sequence[Column], buckets: list[int], warehouse: Cursor) -> None:
         """Brings keys and hashes of some buckets into the warehouse's temporary table `source_row`."""
         key = identifiers(self.table.key)
         warehouse.execute(
@@ -157,7 +162,7 @@ class _Side:
         query = statement("reconcile/hashes", key=key, hashed=self._hashed(columns), buckets=buckets)
         _move(self.cursor, query, warehouse, "source_row", [*self.table.key, "hash"])
 
-    def differing(self, columns: Sequence[str], buckets: list[int]) -> sql.Composed:
+    def differing(self, columns: Sequence[Column], buckets: list[int]) -> sql.Composed:
         """The query of the keys in which `source_row` and stage differ: how, whether rejected, the key."""
         key = self.table.key
         return statement(
@@ -170,7 +175,7 @@ class _Side:
             longest=LONGEST,
         )
 
-    def _hashed(self, columns: Sequence[str]) -> sql.Composed:
+    def _hashed(self, columns: Sequence[Column]) -> sql.Composed:
         """Key, bucket and hash of the rows that are compared."""
         key = identifiers(self.table.key)
         moved = sql.SQL("{} is null and ({}) not in (select {} from moved)").format(sql.Identifier(DELETED), key, key)
@@ -179,11 +184,19 @@ class _Side:
             "reconcile/hashed",
             key=key,
             mask=BUCKETS - 1,
-            columns=sql.SQL(", ").join(zones.in_utc(self.table, self.columns[name], self.zone) for name in columns),
+            columns=sql.SQL(", ").join(map(self._as_in_stage, columns)),
             table=self.name,
             compared=moved if self.stage else older,
         )
         return sql.SQL("({}) as hashed").format(select)
+
+    def _as_in_stage(self, staged: Column) -> sql.Composable:
+        """A column as a value of stage's type, which is written the same way on both sides."""
+        value = zones.in_utc(self.table, self.columns[staged.name], self.zone)
+        if self.columns[staged.name].type != staged.type:
+            value = sql.SQL("({})::{}").format(value, sql.SQL(staged.type))
+        # Without limits each value has a scale of its own.
+        return sql.SQL("trim_scale({})").format(value) if staged.type == "numeric" else value
 
     def _end(self) -> sql.Composable:
         return zones.end(self.table, self.columns.values(), self.bound, self.zone)

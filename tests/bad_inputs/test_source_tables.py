@@ -38,6 +38,8 @@ REFUSED = [
     ("ops.products", "alter unit_price type real", "its column unit_price is real, not an exact number"),
     ("ops.products", "alter unit_price type money", "its column unit_price is money, not an exact number"),
     ("ops.products", "drop unit_price, add unit_price ops.mood", "its column unit_price is text, not an exact number"),
+    ("ops.suppliers", "alter country type bytea using country::bytea", "its column country is bytea, not a text"),
+    ("ops.suppliers", "drop name, add name jsonb", "its column name is jsonb, not a text"),
     ("ops.order_statuses", "drop is_lost, add is_lost int", "its column is_lost is integer, not true or false"),
     ("ops.states", "add etl_batch bigint", "its column etl_batch is called like a column of stage's own"),
     ("retail.user_purchase", "alter invoice_date type text", "its column invoice_date is text, not an instant"),
@@ -56,6 +58,8 @@ TAKEN = [
     ("alter updated_ts type timestamp(3)", "updated_ts", "timestamp(3) without time zone"),
     ("alter updated_ts type date", "updated_ts", "date"),
     ("alter name type text", "name", "text"),
+    ("drop name, add name integer", "name", "integer"),
+    ("alter created_ts type text", "created_ts", "text"),
     (f'add "{QUOTED}" text', ODD, "text"),
     ('add "select" integer', "select", "integer"),
 ]

@@ -158,6 +158,16 @@ comment on table etl.rejected_row is 'Input rows that cannot be loaded, kept as 
 comment on column etl.rejected_row.row_key is
 'The key of a row of the source, as a JSON array. NULL: it has no key, or an earlier version rejected it.';
 
+create table if not exists etl.text_column (
+    table_name text not null,
+    column_name text not null,
+    source_type text not null,
+    noted_ts timestamptz not null default now(),
+    primary key (table_name, column_name, source_type)
+);
+comment on table etl.text_column is
+'The columns that stage keeps as text although they are of another type in the source, each said once in the log.';
+
 create table if not exists etl.feed_date (
     feed text not null,
     date date not null,
