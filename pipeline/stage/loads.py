@@ -10,10 +10,10 @@ from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.postgres import Cursor
 from pipeline.kernel.rejected import Allowance
 from pipeline.lake.objects import Lake
-from pipeline.source.columns import Column, fits, follow
 from pipeline.source.instants import BEGINNING, before, instant
 from pipeline.source.layout import Metadata, finished, folder, folders, metadata, metadata_in, missing, until_of
 from pipeline.stage import merge, order, repairs
+from pipeline.stage.drift import held_as
 
 
 def unloaded(
@@ -54,22 +54,18 @@ def all_of(lake: Lake, table: SourceTable) -> list[Metadata]:
 
 
 def check_order(lake: Lake, table: SourceTable, found: Sequence[Metadata]) -> None:
-    """Returns where these extracts and repairs, which are in their order, make a new stage table without a gap.
+    """Returns if these extracts and repairs, which are in their order, make a new stage table without a gap.
 
-    Raises BadExtract where a window is missing, SchemaDrift where the types of one cannot follow those before it.
+    Raises BadExtract if a window is missing, SchemaDrift if the types of one cannot follow those before it.
     """
-    end, known = BEGINNING, dict[str, Column]()
+    end, known = BEGINNING, dict[str, str]()
     for each in found:
         if not order.is_repair(each):
             if instant(each.from_watermark) > instant(end):
                 raise _gap(lake, table, each, f"what was extracted before ends at {end}")
             end = max(end, each.to_watermark, key=instant)
-        follow(f"stage.{table.short}", list(known.values()), each.columns, add=True)
-        known |= {
-            column.name: column
-            for column in each.columns
-            if column.name not in known or not fits(column.type, known[column.name].type)
-        }
+        for column in each.columns:
+            known[column.name] = held_as(table, f"stage.{table.short}", column, known.get(column.name, column.type))
 
 
 def newest(lake: Lake, table: SourceTable, date: dt.date, untils: Sequence[str]) -> Metadata:
