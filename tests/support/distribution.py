@@ -8,7 +8,7 @@ from xdist.scheduler import LoadFileScheduling
 
 # Files that one process runs, as they share what takes long to make: a site of Superset, or loads to disturb.
 TOGETHER = {
-    "site": re.compile(r"tests/superset/|tests/security/test_superset_|tests/security/test_country_viewers"),
+    "site": re.compile(r"tests/superset/|tests/security/test_(superset_|country_viewers|rotation)"),
     "faults": re.compile("tests/faults/"),
 }
 # The quick cases of SQL files come first, to fail soon. Then comes what takes long: at the end only short files are
