@@ -72,7 +72,6 @@ def server_user() -> int:
         return pwd.getpwnam("nobody").pw_uid
 
 
-@cache
 def _embedded() -> dict[int, str]:
     """The ports of the embedded services, with their names."""
     found = config.services_file()

@@ -41,9 +41,6 @@ SESSION = {
     "array_nulls": "on",
     "standard_conforming_strings": "on",
     "quote_all_identifiers": "off",
-    # A session waits, holding its locks, while the load works with the other database or with the lake.
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
     # A server notices within seconds that its client was killed, and lets go of its locks.
     "client_connection_check_interval": "2s",
     "tcp_keepalives_idle": str(IDLE),
@@ -51,9 +48,15 @@ SESSION = {
     "tcp_keepalives_count": str(PROBES),
     "tcp_user_timeout": str(MILLISECONDS_SILENT),
 }
-# Loads need all rows. So PostgreSQL refuses to read a table if a policy would hide some.
-ALL_ROWS = {"row_security": "off"}
-READ_WHOLE = ("operational", "warehouse")
+# What the sessions of loads are set to besides; other roles keep the limits that they begin with.
+LOADING = {
+    # Loads need all rows. So PostgreSQL refuses to read a table if a policy would hide some.
+    "row_security": "off",
+    # A session waits, holding its locks, while the load works with the other database or with the lake.
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+}
+LOADED = ("operational", "warehouse")
 
 
 def check(url: str, name: str) -> None:
@@ -189,7 +192,7 @@ def _is_ready_again(connection: Connection, name: str) -> bool:
 
 def _set_up(connection: Connection, name: str) -> None:
     """Sets what every session is set to, in one round trip. The connection commits by itself."""
-    wanted = {**SESSION, **(ALL_ROWS if name in READ_WHOLE else {})}
+    wanted = {**SESSION, **(LOADING if name in LOADED else {})}
     with connection.cursor() as cursor:
         cursor.execute("; ".join(f"set {setting} = '{value}'" for setting, value in wanted.items()))
 

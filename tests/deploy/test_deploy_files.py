@@ -20,7 +20,8 @@ import luigi
 import pytest
 import yaml  # type: ignore[import-untyped]
 from support.databases import database_of
-from support.loads import create_source, create_warehouse
+from support.loads import create_source, create_warehouse, extract_date, load_stages
+from support.shop import date, open_shop
 from support.world import ROOT, SIMULATED, World, closed_port
 
 import pipeline
@@ -31,7 +32,7 @@ from pipeline.kernel.errors import ServiceDown
 from pipeline.kernel.settings import every_setting
 from pipeline.services.postgresql_programs import PROGRAMS
 from pipeline.source import layout
-from pipeline.tasks.runtime import stopping
+from pipeline.tasks.runtime import day_parameter, stopping
 from pipeline.trust import checks
 
 DEPLOY = ROOT / "deploy"
@@ -271,7 +272,9 @@ def test_the_options_of_status_exist(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_exit_codes_of_the_guide_are_those_of_luigi_cfg_and_our_own() -> None:
     text = GUIDES[0].read_text()
     rows = re.findall(r"^\| (\d+) \|", text[text.index("## Exit codes") : text.index("## When an alert")], re.MULTILINE)
-    assert sorted(map(int, rows)) == sorted([0, *map(int, luigi_cfg()["retcode"].values()), stopping.EXIT_CODE])
+    assert sorted(map(int, rows)) == sorted(
+        [0, day_parameter.USAGE, *map(int, luigi_cfg()["retcode"].values()), stopping.EXIT_CODE]
+    )
 
 
 def test_the_guide_says_of_every_check_what_to_do_and_how_bad_it_is() -> None:
@@ -293,7 +296,10 @@ def test_every_link_of_a_guide_leads_somewhere() -> None:
 
 
 def test_the_sql_of_the_guide_is_understood_by_a_warehouse(world: World) -> None:
+    open_shop(world)
     create_warehouse(world)
+    extract_date(world, date(1))
+    load_stages(world, date(1))
     blocks = re.findall(r"^```sql\n(.*?)^```", GUIDES[0].read_text(), re.MULTILINE | re.DOTALL)
     assert blocks
     for block in blocks:

@@ -10,7 +10,7 @@ from support.feeds_world import deliver_orders, open_warehouse
 from support.shop import at, date
 from support.world import World
 
-from pipeline.kernel import config, listener, postgres
+from pipeline.kernel import config, postgres
 from pipeline.kernel.errors import ServiceDown
 
 HOSTILE = {
@@ -110,9 +110,7 @@ def elsewhere(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     """A world whose servers are not embedded, as far as its user's home knows."""
     monkeypatch.setenv("OCEAN_HOME", str(tmp_path))
     config.services_file.cache_clear()
-    listener._embedded.cache_clear()
     yield world
-    listener._embedded.cache_clear()
 
 
 @pytest.mark.parametrize("variable", ["PGSSLMODE", "PGSERVICE"])

@@ -50,8 +50,8 @@ def one_row(lake: Lake) -> None:
 
 
 def load_extract(lake: Lake) -> None:
-    found = Metadata("ops.orders", str(DATE), [], [], "", "", "", "data.csv.gz", 0, 0, "", "")
-    intake.copy(None, lake, "extract/ops.orders", found, qualified("delta.orders"))  # type: ignore[arg-type]
+    found = Metadata("ops.orders", str(DATE), [], [], "", "", "", "data.csv.gz", 0, 0, "", "", folder="a")
+    intake.copy(None, lake, found, qualified("delta.orders"))  # type: ignore[arg-type]
 
 
 READERS: dict[str, Callable[[Lake, Path], object]] = {

@@ -26,7 +26,7 @@ select
 from :seen as seen
 left join :history as known using (:key, :watermark) -- noqa: ST07
 where known.etl_batch is null
-union all
+union
 select
     :key,
     :until as :watermark,
