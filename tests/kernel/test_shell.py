@@ -1,7 +1,6 @@
 """What a shell, a role or a database says of a session: it changes no value, and keeps nobody from what is embedded."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -106,11 +105,11 @@ def test_no_variable_of_libpq_keeps_anybody_from_the_embedded_server(
 
 
 @pytest.fixture
-def elsewhere(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+def elsewhere(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     """A world whose servers are not embedded, as far as its user's home knows."""
     monkeypatch.setenv("OCEAN_HOME", str(tmp_path))
     config.services_file.cache_clear()
-    yield world
+    return world
 
 
 @pytest.mark.parametrize("variable", ["PGSSLMODE", "PGSERVICE"])
