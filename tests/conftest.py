@@ -3,7 +3,7 @@
 import itertools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,19 +77,26 @@ def warehouse_url(services_home: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def world(
-    services_home: Path, operational_url: str, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
-    """A source, a warehouse and a lake of the test's own, reached as a user reaches them: by the environment."""
+def enter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[World], World]]:
+    """Has the test's own process work in a world, which is reached as a user reaches it: by the environment."""
+
+    def into(world: World) -> World:
+        for name, value in world.environment.items():
+            monkeypatch.setenv(name, value)
+        config.settings.cache_clear()
+        config.services_file.cache_clear()
+        return world
+
+    yield into
+    config.settings.cache_clear()
+    config.services_file.cache_clear()
+
+
+@pytest.fixture
+def world(services_home: Path, operational_url: str, warehouse_url: str, enter: Callable[[World], World]) -> World:
+    """A source, a warehouse and a lake of the test's own."""
     lake_url = f"s3://ocean-lake/test-{next(_numbers)}"
-    found = World(services_home, operational_url, warehouse_url, lake_url)
-    for name, value in found.environment.items():
-        monkeypatch.setenv(name, value)
-    config.settings.cache_clear()
-    config.services_file.cache_clear()
-    yield found
-    config.settings.cache_clear()
-    config.services_file.cache_clear()
+    return enter(World(services_home, operational_url, warehouse_url, lake_url))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """A source or a warehouse that was restored from its backup: what lies on the lake brings both together again."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,9 +12,10 @@ from support.world import World, Worlds, closed_port
 PRICES = "select unit_price::float, valid_from, is_current from dwh.dim_product where product_id = 1"
 
 
-@pytest.fixture
-def loaded(world: World) -> World:
+@pytest.fixture(scope="module")
+def first(worlds: Worlds) -> World:
     """Orders 1 and 2, and a price of 12 since day 2."""
+    world = worlds.new()
     open_shop(world)
     update(world, "products", {"product_id": 1}, at(2, 6), unit_price=12)
     add_order(world, 1, at(2), 1, 1, price=12)
@@ -21,6 +23,12 @@ def loaded(world: World) -> World:
     found = world.where(RISK_API_URL="")
     found.load(date(2))
     return found
+
+
+@pytest.fixture
+def loaded(first: World, worlds: Worlds, enter: Callable[[World], World]) -> World:
+    """A copy of it."""
+    return enter(worlds.copy_all(first))
 
 
 def reconcile(world: World, day: int, expect: int = 0) -> None:

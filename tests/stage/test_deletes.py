@@ -4,19 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from support.loads import keep_mart
 from support.receivers import webhook
 from support.shop import add_order, at, date, insert, open_shop, update
-from support.world import ROOT, World
+from support.world import ROOT, World, Worlds
 
 KPIS = "select sales::float, orders, unique_customers from mart.kpi_monthly"
 
 
-@pytest.fixture
-def loaded(world: World) -> World:
+@pytest.fixture(scope="module")
+def first(worlds: Worlds) -> World:
     """Orders 1 (customer 1, two lines of 20) and 2 (customer 2, one line of 20), loaded."""
+    world = worlds.new()
     open_shop(world)
     insert(world, "customers", at(1), customer_id=2, first_name="Li", last_name="Po", registered_on=date(1))
     add_order(world, 1, at(2), 1, 1)
@@ -25,6 +27,12 @@ def loaded(world: World) -> World:
     found.load(date(2))
     assert found.rows(KPIS) == {(60, 2, 2)}
     return found
+
+
+@pytest.fixture
+def loaded(first: World, worlds: Worlds, enter: Callable[[World], World]) -> World:
+    """A copy of it."""
+    return enter(worlds.copy_all(first))
 
 
 def findings_of(world: World) -> list[dict[str, str]]:

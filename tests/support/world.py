@@ -173,6 +173,12 @@ class Worlds:
                 )
         return found
 
+    def copy_all(self, world: World) -> World:
+        """A copy of a source, of its warehouse, which takes that copy for its source, and of its lake."""
+        found = replace(self.copy(world), operational_url=self._source(world.operational_url))
+        found.warehouse("delete from etl.source")
+        return found
+
     def copy_source(self, world: World) -> World:
         """A copy of a source, with an empty warehouse and lake."""
         return World(self.home, self._source(world.operational_url), self._warehouse(), self._lake_url())

@@ -1,12 +1,13 @@
 """A warehouse built from the lake alone, and dates that are loaded over."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from support.feeds_world import classify, deliver_orders, deliver_reviews
 from support.loads import keep_mart
 from support.shop import add_order, at, date, open_shop, update
-from support.world import World
+from support.world import World, Worlds
 
 from pipeline.catalog import SOURCE_TABLES
 
@@ -14,9 +15,10 @@ GONE = {"OPERATIONAL_URL": "postgresql://nobody@127.0.0.1:1/none", "RISK_API_URL
 DAYS = (2, 3)
 
 
-@pytest.fixture
-def loaded(world: World) -> World:
+@pytest.fixture(scope="module")
+def first(worlds: Worlds) -> World:
     """Two days with orders, a new price, and something from every feed, each day loaded by itself."""
+    world = worlds.new()
     open_shop(world)
     with_scores = world.where(RISK_API_URL=GONE["RISK_API_URL"])
     for day in DAYS:
@@ -32,6 +34,12 @@ def loaded(world: World) -> World:
     for table in ("fact_review", "fact_partner_order", "user_behavior_metric"):
         assert world.warehouse(f"select count(*) >= 2 from dwh.{table}") == [(True,)], table
     return world
+
+
+@pytest.fixture
+def loaded(first: World, worlds: Worlds, enter: Callable[[World], World]) -> World:
+    """A copy of it."""
+    return enter(worlds.copy_all(first))
 
 
 def keep_answer(world: World, day: int, score: int) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -17,9 +18,10 @@ MINUTES = range(10)
 KILLED = (3, 6)
 
 
-@pytest.fixture
-def open_world(world: World) -> World:
+@pytest.fixture(scope="module")
+def first(worlds: Worlds) -> World:
     """A shop whose second day is loaded."""
+    world = worlds.new()
     open_shop(world)
     add_order(world, 1, at(2), 1)
     deliver_reviews(world, 2, (1, "a good film"))
@@ -27,6 +29,12 @@ def open_world(world: World) -> World:
     found = world.where(RISK_API_URL="", OCEAN_WATERMARK_LAG="0", OCEAN_RECONCILE_DAYS="0")
     found.at(at(3, 0)).load(date(2))
     return found
+
+
+@pytest.fixture
+def open_world(first: World, worlds: Worlds, enter: Callable[[World], World]) -> World:
+    """A copy of it."""
+    return enter(worlds.copy_all(first))
 
 
 def minute(number: int) -> dt.datetime:

@@ -9,7 +9,7 @@ import pytest
 from support.databases import admin_url, database_of, run
 from support.loads import create_warehouse, extract_date, load_stages
 from support.shop import add_order, at, date, insert, open_shop, update
-from support.world import World
+from support.world import World, Worlds
 
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import postgres
@@ -24,8 +24,9 @@ where missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished > 
 WAITED_LITTLE = "select clock_timestamp() < state_change + interval '50 ms' from pg_stat_activity where pid = %s"
 
 
-@pytest.fixture
-def loaded(world: World) -> World:
+@pytest.fixture(scope="module")
+def first(worlds: Worlds) -> World:
+    world = worlds.new()
     open_shop(world)
     for order in range(1, 6):
         add_order(world, order, at(2), 1)
@@ -35,6 +36,12 @@ def loaded(world: World) -> World:
     found.load(date(2))
     found.load(DAY)
     return found
+
+
+@pytest.fixture
+def loaded(first: World, worlds: Worlds, enter: Callable[[World], World]) -> World:
+    """A copy of it."""
+    return enter(worlds.copy_all(first))
 
 
 def reconcile(world: World, *words: str, expect: int = 0) -> str:

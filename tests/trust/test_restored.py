@@ -34,9 +34,7 @@ def before(worlds: Worlds) -> World:
 @pytest.fixture
 def world(worlds: Worlds, before: World) -> World:
     """The same, source and warehouse, to be changed."""
-    found = replace(worlds.copy(before), operational_url=worlds.copy_source(before).operational_url)
-    found.warehouse("delete from etl.source")  # a copy is another database
-    return found
+    return worlds.copy_all(before)
 
 
 def advised(output: str, words: str) -> list[str]:
