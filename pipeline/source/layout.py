@@ -78,7 +78,12 @@ def folder(table: str, date: dt.date, until: str | None = None) -> str:
 
 def until_of(folder: str) -> str | None:
     """The instant of the extract in a folder; None where its date was over."""
-    return folder.partition("/until=")[2] or None
+    return folder.partition("/until=")[2].partition("/")[0] or None
+
+
+def date_in(folder: str) -> str:
+    """The date of the extract or repair in a folder, as it is written there."""
+    return folder.partition("/date=")[2].partition("/")[0]
 
 
 def metadata(lake: Lake, table: str, date: dt.date, until: str | None = None) -> Metadata | None:

@@ -12,7 +12,7 @@ from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor
 from pipeline.source.instants import BEGINNING, instant
-from pipeline.source.layout import REPAIRS, Metadata
+from pipeline.source.layout import REPAIRS, Metadata, date_in
 
 AT = "%Y%m%dT%H%M%S%f"  # when a repair was made (UTC), in the name of its folder
 
@@ -55,7 +55,7 @@ def later(cursor: Cursor, table: SourceTable, found: Metadata) -> list[int]:
 def loaded_repairs(cursor: Cursor, table: SourceTable, folders: Sequence[str]) -> set[str]:
     """Those of some folders of repairs that are loaded."""
     made = [made_at(folder) for folder in folders]
-    dates = [folder.partition("/date=")[2].partition("/")[0] for folder in folders]
+    dates = [date_in(folder) for folder in folders]
     values = {"folders": list(folders), "made": made, "dates": dates, "short": table.short, "name": table.name}
     return {folder for (folder,) in postgres.rows(cursor, LOADED_REPAIRS, values)}
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import NamedTuple
 
 import luigi
 
@@ -65,6 +66,13 @@ class ChooseBound(DatedTask):
         return end
 
 
+class WindowOfDate(NamedTuple):
+    """Up to where all tables of a date are extracted, and up to when they were before, while it was under way."""
+
+    bound: str
+    untils: list[str]
+
+
 class ExtractTable(DatedTask):
     """Extracts the rows of one source table that changed up to the end of a date and were not extracted yet.
 
@@ -113,7 +121,7 @@ class ExtractTable(DatedTask):
             if lake().exists(self.output().key):
                 return
             until = under_way.until(self.date)
-            bound, untils = _window_of(self.date, until)
+            bound, untils = window_of(self.date, until)
             self.found = extract.extract(
                 source,
                 lake(),
@@ -143,9 +151,9 @@ def bound_of(date: dt.date) -> str:
 
 
 @cache
-def _window_of(date: dt.date, until: str | None) -> tuple[str, list[str]]:
-    """The bound of all tables, and up to when the date was extracted before while it was under way."""
-    return bounds.chosen(lake(), date, until), bounds.untils(lake(), date, until)
+def window_of(date: dt.date, until: str | None) -> WindowOfDate:
+    """The window of all tables of a date, once its bound was chosen; read once by a process."""
+    return WindowOfDate(bounds.chosen(lake(), date, until), bounds.untils(lake(), date, until))
 
 
 @contextmanager

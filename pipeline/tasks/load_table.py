@@ -11,12 +11,12 @@ from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import bounds, layout
+from pipeline.source import layout
 from pipeline.stage import loads, order, repairs
 from pipeline.star import dwh, queue
 from pipeline.tasks.base import MarkedTask, held_back, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
-from pipeline.tasks.extract_table import ExtractTable, bound_of
+from pipeline.tasks.extract_table import ExtractTable, window_of
 from pipeline.tasks.load_feed import DeliveredTask, LoadFeed, LoadPartnerOrders
 from pipeline.tasks.load_reviews import LoadReviews
 from pipeline.tasks.load_risk_scores import LoadRiskScores
@@ -60,7 +60,7 @@ class LoadStage(MarkedTask):
         if not until:
             raise layout.missing(lake(), layout.folder(self.table, self.date), "ExtractTable")
         table = SOURCE_TABLES[self.table]
-        return loads.newest(lake(), table, self.date, bounds.untils(lake(), self.date, until)), False
+        return loads.newest(lake(), table, self.date, window_of(self.date, until).untils), False
 
     @retried
     def run(self) -> None:
@@ -79,11 +79,12 @@ class LoadStage(MarkedTask):
                     self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
 
                 loaded.append(loads.load(cursor, lake(), table, each, settings().allowance, progress))
-                if not order.is_repair(each):
+                is_own = is_new and each is found  # its marker comes last
+                if not is_own and not order.is_repair(each):
                     LoadStage(each.day, self.table).marker_at(layout.until_of(each.folder)).touch(cursor)
             rows = sum(load.rows for load in loaded)
             if not is_new and not settings().from_lake:
-                loads.note_nothing_new(cursor, table, bound_of(self.date))
+                loads.note_nothing_new(cursor, table, window_of(self.date, under_way.until(self.date)).bound)
             self.marker.touch(cursor)
         self.rows, self.bytes = sum(load.changed for load in loaded), sum(load.bytes for load in loaded)
         rejected = sum(load.rejected for load in loaded)

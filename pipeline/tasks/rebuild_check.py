@@ -148,8 +148,7 @@ def _finished(name: str, newest: dt.date, place: Callable[[dt.date, str | None],
     """The finished folders of a table up to a date, each with its date; only those that a load would look in."""
     found = []
     for folder in layout.finished(lake(), name):
-        date = date_of(folder.partition("/date=")[2].partition("/")[0])
-        until = folder.partition("/until=")[2].partition("/")[0] or None
-        if date and date <= newest and folder == place(date, until):
+        date = date_of(layout.date_in(folder))
+        if date and date <= newest and folder == place(date, layout.until_of(folder)):
             found.append((folder, date))
     return found

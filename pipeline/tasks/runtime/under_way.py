@@ -37,6 +37,7 @@ def until(date: dt.date) -> str | None:
     return None if instants.end_of(date) <= now else instants.name_of(now)
 
 
+@cache
 def left_before(date: dt.date) -> list[dt.date]:
     """The earlier dates that were loaded while they were under way and not since, in order."""
     with postgres.session(settings().warehouse_url, "warehouse") as cursor:
@@ -53,6 +54,7 @@ def complete(cursor: Cursor, date: dt.date) -> None:
 def forget() -> None:
     """Has the clock looked at again: another command of this process begins."""
     until.cache_clear()
+    left_before.cache_clear()
     _now.cache_clear()
 
 
