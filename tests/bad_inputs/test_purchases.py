@@ -140,7 +140,8 @@ def test_what_no_day_covers_is_rejected_once_and_returns_count_where_they_are_as
     assert lenient.warehouse("select count(*) from etl.rejected_row") == rejected
 
 
-def test_too_many_rejected_purchases_fail_the_day_and_leave_nothing_of_it(worlds: Worlds) -> None:
+def with_bad_prices(worlds: Worlds) -> World:
+    """A source of purchases whose prices mostly cannot be kept, on a day that is over, and an empty warehouse."""
     world = worlds.new()
     create_source(world)
     world.source(TABLE)
@@ -148,6 +149,11 @@ def test_too_many_rejected_purchases_fail_the_day_and_leave_nothing_of_it(worlds
     with settings_of(world):
         create_warehouse(world)
     world.lake.write(bounds.key_of(shop.date(1)), f'{{"to_watermark": "{shop.at(2, 0).isoformat()}"}}'.encode())
+    return world
+
+
+def test_too_many_rejected_purchases_fail_the_day_and_leave_nothing_of_it(worlds: Worlds) -> None:
+    world = with_bad_prices(worlds)
     assert run(world, ExtractPurchases(shop.date(1), min_quantity=None)) is None
     failure = run(world, LoadUserBehavior(shop.date(1), min_quantity=None))
     assert isinstance(failure, TooManyRejected)
@@ -156,13 +162,7 @@ def test_too_many_rejected_purchases_fail_the_day_and_leave_nothing_of_it(worlds
 
 
 def test_purchases_are_loaded_when_the_advice_after_too_many_bad_ones_was_followed(worlds: Worlds) -> None:
-    world = worlds.new()
-    create_source(world)
-    world.source(TABLE)
-    buy(world, *[case for case in CASES if "price" in case.name])
-    with settings_of(world):
-        create_warehouse(world)
-    world.lake.write(bounds.key_of(shop.date(1)), f'{{"to_watermark": "{shop.at(2, 0).isoformat()}"}}'.encode())
+    world = with_bad_prices(worlds)
     extract, load_day = (task(shop.date(1), min_quantity=None) for task in (ExtractPurchases, LoadUserBehavior))
     assert run(world, extract) is None
     failure = run(world, load_day)

@@ -1,16 +1,12 @@
 """Rows that the source deletes: marked, kept as history, and out of the KPIs; back again when they come back."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 from support.loads import keep_mart
 from support.receivers import webhook
 from support.shop import add_order, at, date, insert, open_shop, update
-from support.world import ROOT, World, Worlds
+from support.world import World, Worlds
 
 KPIS = "select sales::float, orders, unique_customers from mart.kpi_monthly"
 
@@ -33,20 +29,6 @@ def first(worlds: Worlds) -> World:
 def loaded(first: World, worlds: Worlds, enter: Callable[[World], World]) -> World:
     """A copy of it."""
     return enter(worlds.copy_all(first))
-
-
-def findings_of(world: World) -> list[dict[str, str]]:
-    """What needs attention, as `python -m pipeline status --json` says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "status", "--json"],
-        cwd=ROOT,
-        env={**os.environ, **world.environment},
-        stdout=subprocess.PIPE,
-        timeout=60,
-        check=False,
-    )
-    found: list[dict[str, str]] = json.loads(done.stdout)["findings"]
-    return found
 
 
 def repair(world: World, day: int = 2) -> None:
@@ -130,9 +112,9 @@ def test_deletions_are_looked_for_every_few_days_by_the_loads_themselves(loaded:
         "warn",
         [f"{date(5)}: 1 rows of ops.order_lines were marked as deleted"],
     )
-    [finding] = findings_of(weekly)
+    [finding] = weekly.findings()
     assert (finding["severity"], finding["what"]) == ("warn", alert["warnings"][0])
     assert loaded.rows("select distinct load_date from etl.reconciliation") == {(date(5),)}
     assert loaded.rows("select order_id from dwh.fact_order_line where is_deleted") == {(2,)}
     assert "ReconcileSource" not in weekly.load(date(6))
-    assert findings_of(weekly) == []
+    assert weekly.findings() == []

@@ -114,6 +114,19 @@ class World:
         """Runs the main job for a date."""
         return self.luigi("DailyWarehouseLoad", "--date", str(date), *words, expect=expect)
 
+    def findings(self) -> list[dict[str, str]]:
+        """What needs attention, as `python -m pipeline status --json` says."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", "status", "--json"],
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+        found: list[dict[str, str]] = json.loads(done.stdout)["findings"]
+        return found
+
     def source(self, query: str, arguments: Any = None) -> list[Any]:
         """Runs a statement in the source, as its owner."""
         return run(self.simulator_url, query, arguments)

@@ -1,7 +1,6 @@
 """Rows that can no longer be seen are not deleted rows: only a few are marked before somebody says so."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from support import shop
@@ -38,7 +37,7 @@ def loaded(worlds: Worlds) -> World:
 @pytest.fixture
 def copied(worlds: Worlds, loaded: World) -> World:
     """The same, source and warehouse, to be changed."""
-    return replace(worlds.copy(loaded), operational_url=worlds.copy_source(loaded).operational_url)
+    return worlds.copy_all(loaded)
 
 
 def reconcile(world: World, day: int = 1, *, allow_deletes: bool = False) -> None:

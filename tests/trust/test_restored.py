@@ -1,16 +1,12 @@
 """A source that lost rows fails each load until the comparison comes out even, and what the errors advise does that."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 from support import shop
 from support.guide import COMMAND, OPERATIONS, documented
-from support.world import ROOT, World, Worlds
+from support.world import World, Worlds
 
 FAILED = 30
 DAY = shop.date(4)
@@ -48,15 +44,7 @@ def follow(world: World, command: str, expect: int = 0) -> str:
 
 
 def status(world: World) -> list[tuple[str, str, str]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "status", "--json"],
-        cwd=ROOT,
-        env={**os.environ, **world.environment},
-        stdout=subprocess.PIPE,
-        timeout=60,
-        check=False,
-    )
-    return [(each["severity"], each["what"], each["do"]) for each in json.loads(done.stdout)["findings"]]
+    return [(each["severity"], each["what"], each["do"]) for each in world.findings()]
 
 
 def test_a_comparison_that_failed_stays_due_and_the_same_command_fails_until_its_advice_is_followed(
