@@ -43,7 +43,7 @@ def exists(source: Cursor) -> bool:
 def folder(date: dt.date, min_quantity: int, until: str | None = None) -> str:
     """The folder of a date's purchases on the lake. An unusual min_quantity has a folder of its own.
 
-    All folders of a date under way are those up to an instant.
+    A date under way has a folder for each instant up to which it was extracted.
     """
     where = layout.folder(USER_PURCHASE.name, date, until)
     return where if min_quantity == CONTRACT_MIN_QUANTITY else f"{where}/min_quantity={min_quantity}"

@@ -1,7 +1,6 @@
 """Compressed files of vendors, unpacked while they are read: memory stays flat, whatever they hold."""
 
 import gzip
-import zlib
 from collections.abc import Iterator
 from typing import IO, cast
 
@@ -9,6 +8,7 @@ import zstandard
 
 from pipeline.kernel.errors import BadExtract
 from pipeline.kernel.streams import Blocks, Readable
+from pipeline.lake.compressed import CANNOT_UNPACK
 
 BLOCK = 1 << 18  # bytes that are given at a time, about
 # How many times its size a file may unpack to. CSV comes to some 10 times, a file made to fill a disk to over 1,000.
@@ -44,7 +44,7 @@ def _bounded(key: str, size: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
                     "see what it holds, and have it delivered again without compression",
                 )
             yield block
-    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+    except CANNOT_UNPACK as error:
         raise BadExtract(f"read {key}", f"it cannot be unpacked: {error}", "have it delivered again") from None
 
 
