@@ -1,7 +1,7 @@
 """The embedded services on 127.0.0.1, with their state in one folder: PostgreSQL, S3, luigid, risk scores, Superset.
 
-No pid file is believed: a process is ours when its command line names our data, and it runs when it answers
-our login. A command may therefore be killed at any instant, and so may any service; the next `up` fixes it.
+No pid file is believed. A process is ours if its command line names our data, and it runs if it answers our login.
+So any command and any service may be killed at any instant; the next `up` fixes it.
 """
 
 import fcntl
@@ -24,13 +24,13 @@ from pipeline.services.superset import COMPANY, Superset
 
 __all__ = ["Dashboards", "State", "dashboards", "down", "rotate", "status", "up"]
 
-# Those that every home has; Superset is one more where dashboards were deployed.
+# The services of every home. A home with deployed dashboards has Superset too.
 SERVICES: tuple[type[Service], ...] = (PostgreSQL, S3, Luigid, Risk)
 
 
 @dataclass(frozen=True)
 class State:
-    """What is known of a service; `pid` is None unless it runs."""
+    """The state of a service; `pid` is None unless it runs."""
 
     name: str
     state: str
@@ -40,7 +40,7 @@ class State:
 
 @dataclass(frozen=True)
 class Dashboards:
-    """Where the dashboards are, and the file with the passwords that open them."""
+    """The address of the dashboards, and the file with their passwords."""
 
     url: str
     secrets_file: Path
@@ -50,27 +50,27 @@ class Dashboards:
 
 
 def up(home: Path) -> list[State]:
-    """Every service runs and `home`/services.json says how to reach it; the state is `started` or `running`.
+    """Starts every service and writes their addresses to `home`/services.json; returns `started` or `running` of each.
 
-    A rerun starts only what does not answer. Two at once are one: the second waits for the first. Where the services
-    are of an earlier version, with fewer roles in the database, all are started again, with their data.
+    A rerun starts only services that do not answer. Two runs at once start each service once: the second waits for the
+    first. Services of an earlier version, with fewer roles in the database, are all started again and keep their data.
     Raises ServiceFailed.
     """
     home = home.expanduser().resolve()
     require_passage(home)
     with _locked(home):
         found = _services(home)
-        if found[0].access.is_outdated:  # a service that runs the earlier version's code may log in as the wrong role
+        if found[0].access.is_outdated:  # a service with the earlier version's code may log in as the wrong role
             for service in reversed(found):
                 service.down()
         return [_state(service, "started" if service.up() else "running") for service in found]
 
 
 def rotate(home: Path) -> list[State]:
-    """Every service runs, each generated secret is a new one, and no old one opens anything.
+    """Starts every service with new generated secrets; the old ones open nothing any more.
 
-    All are stopped first, so nobody stays who came in with an old one: not while a load runs. After a kill the next
-    `up` goes on where it stopped, be it with old secrets; a rerun makes new ones again. Raises ServiceFailed.
+    Stops all services first, which also ends sessions that began with an old secret. So do not run it during a load.
+    After a kill the next `up` continues, possibly with old secrets; a rerun makes new ones again. Raises ServiceFailed.
     """
     home = home.expanduser().resolve()
     require_passage(home)
@@ -85,10 +85,10 @@ def rotate(home: Path) -> list[State]:
 
 
 def dashboards(home: Path, *, again: bool = True) -> Dashboards:
-    """Every service runs, and Superset serves the dashboards as `superset/` has them.
+    """Starts every service, and has Superset serve the dashboards of the folder `superset/`.
 
-    What the environment says (SUPERSET_WAREHOUSE_URL, _ANONYMOUS, _HTTPS, _HOSTS) holds until the next time.
-    A rerun undoes what was changed by hand; without `again` it does nothing when the files and settings are the same.
+    SUPERSET_WAREHOUSE_URL, _ANONYMOUS, _HTTPS and _HOSTS of the environment apply until the next call.
+    A rerun undoes changes made by hand. Without `again` it does nothing if files and settings are the same.
     Raises ServiceFailed.
     """
     up(home)
@@ -103,9 +103,9 @@ def dashboards(home: Path, *, again: bool = True) -> Dashboards:
 
 
 def down(home: Path) -> list[State]:
-    """No service runs any more; data and addresses are kept. A rerun does nothing.
+    """Stops every service; keeps data and addresses. A rerun does nothing.
 
-    Raises ServiceFailed when a process survives even SIGKILL.
+    Raises ServiceFailed if a process survives even SIGKILL.
     """
     home = home.expanduser().resolve()
     if not home.exists():
@@ -117,7 +117,7 @@ def down(home: Path) -> list[State]:
 
 
 def status(home: Path) -> list[State]:
-    """The state of each service, `running` or `stopped`. Changes nothing and waits for nobody."""
+    """The state of each service, `running` or `stopped`. Changes nothing and does not wait for the lock."""
     services = _services(home.expanduser().resolve())
     return [_state(service, "running" if service.runs() else "stopped") for service in services]
 
@@ -139,10 +139,10 @@ def _state(service: Service, state: str) -> State:
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    """Alone among the commands on `home`. The kernel lets go of the lock when its holder dies.
+    """Holds the lock of `home` against other commands. The kernel releases it when its holder dies.
 
-    Python's descriptors are not inherited, so the services do not hold it. What comes into being meanwhile is its
-    owner's alone, the services' own files too, as they inherit the umask.
+    Python's descriptors are not inherited, so the services do not hold the lock. Files made meanwhile are readable by
+    their owner alone. That includes the services' own files, because services inherit the umask.
     """
     umask = os.umask(0o077)
     try:

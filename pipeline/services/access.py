@@ -1,4 +1,4 @@
-"""services.json: where the embedded services listen and what opens them."""
+"""services.json: the addresses, logins and secrets of the embedded services."""
 
 import json
 import secrets
@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 from pipeline.kernel.errors import ServiceFailed
 from pipeline.services.state_folder import write_secret
 
-# The databases, and the roles, none of which may do more than its work needs: SIMULATOR is the shop's own application,
-# EXTRACT reads the source, LOAD owns the warehouse, READER is the dashboards', ANALYST people's, METADATA Superset's.
+# Databases and roles. No role may do more than its work needs. SIMULATOR is the shop's own application, EXTRACT reads
+# the source, LOAD owns the warehouse, READER is for dashboards, ANALYST for people, METADATA for Superset.
 OPERATIONAL, WAREHOUSE, METADATA = "oceanrecords", "warehouse", "superset"
 SIMULATOR, EXTRACT, LOAD, READER, ANALYST = "ocean", "etl_extract", "etl_load", "bi_reader", "bi_analyst"
-# READER sees every country, each of the others those that analyst.country_access gives it.
+# READER sees every country. Every other reader sees the countries that analyst.country_access gives it.
 READERS = (READER, f"{READER}_germany")
 
-# Who logs in where, by the name in services.json.
+# Role and database of each login, by its name in services.json.
 LOGINS = {
     "operational_url": (EXTRACT, OPERATIONAL),
     "warehouse_url": (LOAD, WAREHOUSE),
@@ -26,7 +26,7 @@ LOGINS = {
     "superset_metadata_url": (METADATA, METADATA),
 }
 RISK_USER = "ocean"
-# A server that asks for the password itself, or for none, is not ours.
+# A server that asks for the password in plain text, or for none, is not ours.
 REQUIRE_SCRAM = "require_auth=scram-sha-256"
 
 
@@ -36,7 +36,7 @@ def _new_passwords() -> dict[str, str]:
 
 @dataclass
 class Access:
-    """Ports by the services' names, and secrets, those of the database by role. Only `save` writes."""
+    """Ports by service name, and secrets; those of the database by role. Only `save` writes."""
 
     path: Path
     ports: dict[str, int]
@@ -49,10 +49,9 @@ class Access:
 
     @classmethod
     def read(cls, home: Path, preferred_ports: dict[str, int]) -> "Access":
-        """What `home`/services.json says; with no such file the preferred ports and new secrets.
+        """Reads `home`/services.json; without the file, takes the preferred ports and new secrets.
 
-        A file of an earlier version, in which a role, the risk-score service or dashboards are missing, gets what is
-        missing at the next `save`.
+        A file of an earlier version may lack a role, the risk-score service or dashboards. The next `save` adds them.
         Raises ServiceFailed for a file that cannot be understood.
         """
         path = home / "services.json"
@@ -64,7 +63,7 @@ class Access:
                 "luigid": urlsplit(kept["luigid_url"]),
             }
             access = cls(path, {}, s3_access_key=kept["s3_access_key"], s3_secret_key=kept["s3_secret_key"])
-            # By the role that each URL names, not by the URL's name: in earlier versions one role had several.
+            # By the role in each URL, not by the URL's name: in earlier versions one role had several URLs.
             logins = [urlsplit(kept[name]) for name in LOGINS if name in kept]
             access.passwords |= {
                 login.username: login.password
@@ -91,7 +90,7 @@ class Access:
             ) from None
 
     def renew(self, service: str) -> None:
-        """What opens a service becomes new; the service takes it when it starts."""
+        """Makes new secrets for a service, which takes them at its next start."""
         new = Access(self.path, {})
         if service == "postgresql":
             self.passwords = new.passwords
@@ -103,23 +102,23 @@ class Access:
             self.luigid_password = new.luigid_password
 
     def url(self, name: str) -> str:
-        """The URL of a database, role and password in it, by its name in services.json."""
+        """The URL of a database with role and password, by its name in services.json."""
         role, database = LOGINS[name]
         server = f"127.0.0.1:{self.ports['postgresql']}"
         return f"postgresql://{role}:{self.passwords[role]}@{server}/{database}?{REQUIRE_SCRAM}"
 
     @property
     def superset_url(self) -> str:
-        """Where the dashboards are served."""
+        """The URL of the dashboards."""
         return f"http://127.0.0.1:{self.ports['superset']}"
 
     @property
     def risk_api_url(self) -> str:
-        """The URL of the risk scores, user and password in it."""
+        """The URL of the risk scores with user and password."""
         return f"http://{RISK_USER}:{self.risk_password}@127.0.0.1:{self.ports['risk']}/risk-scores"
 
     def save(self) -> None:
-        """Writes services.json, whole or not at all."""
+        """Writes services.json completely or not at all."""
         kept = {
             **{name: self.url(name) for name in LOGINS},
             "s3_endpoint": f"http://127.0.0.1:{self.ports['s3']}",

@@ -20,13 +20,13 @@ class Luigid(Service):
     preferred_port = 8082
 
     def is_ours(self, arguments: list[str]) -> bool:
-        """Whether it is a luigid with our state file."""
+        """Whether the process is a luigid with our state file."""
         return ["--state-path", str(self._state)] in (arguments[i : i + 2] for i in range(len(arguments)))
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts luigid in the checkout, where it finds luigi.cfg."""
         command = [sys.executable, "-m", PROGRAM, "--address", HOST, "--port", str(self.port)]
-        # The first is a name in luigi.cfg; what else is in our environment, luigid finds too.
+        # The first is a name in luigi.cfg. luigid also reads the rest of our environment.
         more = {
             "OCEAN_TASK_HISTORY": str(self.folder / "history.db"),
             "OCEAN_LUIGID_PASSWORD": self.access.luigid_password,
@@ -34,7 +34,7 @@ class Luigid(Service):
         return self.spawn([*command, "--state-path", str(self._state)], cwd=CHECKOUT, env={**os.environ, **more})
 
     def lets_in(self) -> bool:
-        """Whether our own process has the port and takes our password."""
+        """Whether our own process has the port and accepts our password."""
         login = {"Authorization": basic_auth.header(LUIGID_USER, self.access.luigid_password)}
         answer = http_request("HEAD", self.port, "/", login) if self.listens() else None
         return answer is not None and answer[0] == 204

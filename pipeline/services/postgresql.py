@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL 18: the binaries of a wheel under a supervisor of our own."""
+"""The embedded PostgreSQL 18: the programs of a wheel, started and stopped by our own code."""
 
 import hashlib
 import logging
@@ -29,39 +29,39 @@ from pipeline.services.state_folder import make_folder, write_secret
 logger = logging.getLogger("luigi-interface")
 
 MEGABYTE = 1 << 20
-RECOVERY_FAILED = "startup process failure"  # as a postmaster writes, which then gives up
+RECOVERY_FAILED = "startup process failure"  # the last message of a postmaster that gives up
 SERIOUS = re.compile(r"(?:FATAL|PANIC):  .*")
 
 
 class PostgreSQL(Service):
-    """TCP on 127.0.0.1 alone, passwords for everyone. As root the server runs as another user."""
+    """Listens on 127.0.0.1 alone and asks everyone for a password. As root the server runs as another user."""
 
     name = "postgresql"
     preferred_port = 15432
-    # A prepared transaction keeps its locks when its session ends and when the server restarts: nobody gets one.
+    # A prepared transaction keeps its locks after its session and after a restart. So nobody may prepare one.
     prepared_transactions = 0
-    # A fast shutdown, then an immediate one (the next start recovers), then the last resort.
+    # A fast shutdown, then an immediate one (the next start recovers), then SIGKILL.
     stop_signals = ((signal.SIGINT, 60), (signal.SIGQUIT, 10), (signal.SIGKILL, 10))
 
     def __init__(self, home: Path, access: Access) -> None:
         super().__init__(home, access)
         self.data = self.folder / "data"
         self.owner_password = home / "postgresql.password"
-        self.next_password = home / "postgresql.password.next"  # written down before the server hears of it
-        # In the title of every process of the server, which is all that one without its postmaster still shows.
+        self.next_password = home / "postgresql.password.next"  # written before the server gets it
+        # In the title of every server process, the only thing that a process without its postmaster still shows.
         self.cluster = f"oceanrecords-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:8]}"
 
     def is_ours(self, arguments: list[str]) -> bool:
-        """Whether it is a postmaster on our data folder, or one of its children."""
+        """Whether the process is a postmaster on our data folder, or one of its children."""
         return self._is_postmaster(arguments) or " ".join(arguments).startswith(f"postgres: {self.cluster}: ")
 
     def processes(self) -> list[psutil.Process]:
-        """The postmaster, which ends its children itself; or what a killed one left behind."""
+        """The postmaster, which ends its children itself; or the children of a killed postmaster."""
         processes = super().processes()
         return [process for process in processes if self._is_postmaster(process.info["cmdline"])] or processes
 
     def up(self) -> bool:
-        """The server runs. One that recovers or is full is given the time: a restart would do harm."""
+        """Starts the server if needed. Waits for a server that recovers or is full: a restart would do harm."""
         deadline = time.monotonic() + SECONDS_TO_START
         while self.processes() and time.monotonic() < deadline:
             is_ours = listener.foreign(self.port, self.users) is None
@@ -71,19 +71,19 @@ class PostgreSQL(Service):
         return super().up()
 
     def start(self) -> None:
-        """Creates the data folder when there is none, starts the server, and sees to roles and databases.
+        """Creates a missing data folder, starts the server, and creates or fixes roles and databases.
 
-        The data folder is renamed into place when it is finished; roles and databases are created or fixed
-        at every start. So a kill in between costs nothing but the time.
+        The finished data folder is renamed into place. Roles and databases are created or fixed at every start. So a
+        kill in between costs only time.
         """
         make_folder(self.folder, passage=True)
         for unfinished in self.folder.glob(f"{ASIDE}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         if not self.data.exists():
             self._create_data()
-        self._owner_url()  # raises before anything was started
-        # No process of ours is left, so this file is stale. The server would not start if its pid were alive,
-        # even as another program; what it guards against, the server also sees by its shared memory.
+        self._owner_url()  # raises before anything is started
+        # No process of ours is left, so this file is stale. The server would refuse to start if its pid were alive,
+        # even as another program. The server also sees by its shared memory that another server uses the data.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         if allowed := self._allowed_prepared_transactions():
             self._end_prepared_transactions(allowed)
@@ -98,7 +98,7 @@ class PostgreSQL(Service):
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts the postmaster, with settings that fit this machine."""
-        # Not in the data folder: as root, no file is written where another user could put a link.
+        # Not in the data folder: as root, we write no file where another user could put a link.
         settings = self.folder / "postgresql.conf"
         settings.write_text("".join(f"{name} = '{value}'\n" for name, value in self._settings().items()))
         settings.chmod(0o644)
@@ -111,13 +111,13 @@ class PostgreSQL(Service):
         return listener.foreign(self.port, self.users) is None and self._known_password() is not None
 
     def refuses(self) -> str | None:
-        """What the server says to its owner; None where it says nothing, or that this passes."""
+        """The server's refusal of its owner; None without one, or for a refusal that passes."""
         if listener.foreign(self.port, self.users) is not None:
             return None
         return _refusal_for_good(self._owner_url())
 
     def may_start_again(self) -> bool:
-        """Whether it was the recovery that failed, which the next start begins from where it was. Its log is kept."""
+        """Whether the recovery failed; the next start resumes it where it was. Keeps its log."""
         log = self.log.read_text(errors="replace")
         if RECOVERY_FAILED not in log:
             return False
@@ -129,16 +129,16 @@ class PostgreSQL(Service):
         return True
 
     def lets_in(self) -> bool:
-        """Whether each role can log in to its databases, and the owner's password is settled."""
+        """Whether each role can log in to its databases, and the owner has no next password."""
         return not self.next_password.exists() and all(_refusal(self.access.url(name)) is None for name in LOGINS)
 
     def renew(self) -> None:
-        """As for every service; the owner's password becomes new too."""
+        """Makes new secrets, and a new password for the owner."""
         super().renew()
         write_secret(self.next_password, secrets.token_urlsafe(24))
 
     def _require_logins(self) -> None:
-        """Returns where the server lets each role in. Raises ServiceFailed."""
+        """Checks that the server accepts each role. Raises ServiceFailed."""
         for name in LOGINS:
             if refusal := _refusal_for_good(self.access.url(name)):
                 raise ServiceFailed(
@@ -148,30 +148,30 @@ class PostgreSQL(Service):
                 )
 
     def _known_password(self) -> Path | None:
-        """The file whose password the server takes from its owner, if it takes one."""
+        """The file whose password the server accepts from its owner, if it accepts one."""
         files = [self.owner_password, *[self.next_password] * self.next_password.exists()]
         return next((file for file in files if _refusal(self._owner_url(file=file)) is None), None)
 
     def _settle_owner(self) -> None:
-        """The owner's next password is his, whether a command that was killed had told the server of it or not."""
+        """Makes the next password the owner's, whether or not a killed command had set it in the server already."""
         if not self.next_password.exists():
             return
         if self._known_password() != self.next_password:
             with postgres.session(self._owner_url(), "embedded") as cursor:
-                cursor.execute("set log_min_error_statement = panic")  # as the log would show the password
+                cursor.execute("set log_min_error_statement = panic")  # the log would show the password
                 cursor.execute("alter role postgres password %s", (self.next_password.read_text(),))
         self.next_password.replace(self.owner_password)
 
     def _allowed_prepared_transactions(self) -> int:
-        """How many prepared transactions the server of the last start could have left."""
+        """The number of prepared transactions that the last server may have left."""
         command = [str(programs(self.folder) / "pg_controldata"), "-D", str(self.data)]
         done = subprocess.run(command, check=False, capture_output=True, env=environment(), cwd="/", **as_user())
         found = re.search(rb"^max_prepared_xacts setting: *(\d+)$", done.stdout, re.MULTILINE)
-        # Without an answer the data is damaged, which the server itself says best.
+        # Without an answer the data is damaged. The server's own message says that best.
         return int(found[1]) if found else 0
 
     def _end_prepared_transactions(self, allowed: int) -> None:
-        """Rolls back what was prepared under an earlier version: while one is left, a server that allows none fails."""
+        """Rolls back transactions prepared under an earlier version: a server that allows none fails with one left."""
         self.prepared_transactions = allowed
         super().start()
         with self._connected() as cursor:
@@ -185,7 +185,7 @@ class PostgreSQL(Service):
 
     @contextmanager
     def _connected(self, database: str = "postgres") -> Iterator[Cursor]:
-        """The owner's connection to a server that is stopped afterwards: it is not kept for the next."""
+        """The owner's connection to a server that is stopped afterwards: not kept for later calls."""
         url = self._owner_url(database, file=self._known_password())
         connecting = closing(postgres.connect(url, "embedded", autocommit=True))
         with refusals("embedded"), connecting as connection, connection.cursor() as cursor:
@@ -221,7 +221,7 @@ class PostgreSQL(Service):
             "effective_cache_size": f"{memory // 2}MB",
             "work_mem": "64MB",
             "maintenance_work_mem": "256MB",
-            # A container's /dev/shm is often 64 MB, less than a parallel hash join takes.
+            # A container's /dev/shm is often 64 MB, less than a parallel hash join needs.
             "dynamic_shared_memory_type": "sysv" if sys.platform == "linux" else "posix",
             "random_page_cost": 1.1,
             "jit": "off",
@@ -233,7 +233,7 @@ class PostgreSQL(Service):
         }
 
     def _create_data(self) -> None:
-        """initdb, aside; the rename comes last."""
+        """Runs initdb in another folder and renames it last."""
         password = secrets.token_urlsafe(24)
         with aside(self.folder) as unfinished:
             password_file = unfinished / "password"
@@ -252,7 +252,7 @@ class PostgreSQL(Service):
 
 
 def _refusal(url: str) -> str | None:
-    """Why the server does not accept the login; None when it does."""
+    """Why the server does not accept the login; None if it does."""
     try:
         postgres.connect(url, "embedded").close()
         return None
@@ -262,6 +262,6 @@ def _refusal(url: str) -> str | None:
 
 
 def _refusal_for_good(url: str) -> str | None:
-    """The same where the server itself says it, and would not say otherwise a little later."""
+    """Why the server does not accept the login, if the server itself says so and waiting does not help."""
     refusal = _refusal(url)
     return refusal if refusal and "FATAL" in refusal and not WILL_PASS.search(refusal) else None

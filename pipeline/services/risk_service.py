@@ -12,13 +12,13 @@ PROGRAM = "pipeline.generators.risk"
 
 
 class Risk(Service):
-    """It reads its port, its password and the way to the shop's database from services.json."""
+    """Reads its port, its password and the URL of the shop's database from services.json."""
 
     name = "risk"
     preferred_port = 18090
 
     def is_ours(self, arguments: list[str]) -> bool:
-        """Whether it is the service with our services.json."""
+        """Whether the process is the service with our services.json."""
         return arguments[1:4] == ["-m", PROGRAM, str(self.access.path)]
 
     def launch(self) -> subprocess.Popen[bytes]:
@@ -27,7 +27,7 @@ class Risk(Service):
         return self.spawn(command, cwd=CHECKOUT, env=shell.without_servers())
 
     def lets_in(self) -> bool:
-        """Whether the service lets us in; one with another services.json has another password."""
+        """Whether the service accepts our password; a service with another services.json has another one."""
         login = basic_auth.header(RISK_USER, self.access.risk_password)
         answer = http_request("GET", self.port, "/health", {"Authorization": login})
         return answer is not None and answer[0] == 204

@@ -15,13 +15,13 @@ BUCKET = "ocean-lake"
 
 
 class S3(Service):
-    """A bucket is a folder and an object a file, so the data outlives the server."""
+    """A bucket is a folder and an object a file. So the data outlives the server."""
 
     name = "s3"
     preferred_port = 19000
 
     def is_ours(self, arguments: list[str]) -> bool:
-        """Whether it is an rclone that serves our folder."""
+        """Whether the process is an rclone that serves our folder."""
         return Path(arguments[0]).name == "rclone" and arguments[1:4] == ["serve", "s3", str(self.folder)]
 
     def start(self) -> None:
@@ -32,15 +32,15 @@ class S3(Service):
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts rclone with the keys of services.json."""
         rclone = require_program(Path(sys.executable).parent / "rclone", self.name)
-        # Keys go through the environment, where `ps` does not show them. The rest of ours stays out: any
-        # RCLONE_ variable would be an option. HOME is where rclone looks for a configuration, and finds none.
+        # Keys go through the environment, where `ps` does not show them. Our other variables are not passed on: any
+        # RCLONE_ variable would be an option. rclone looks in HOME for a configuration, and finds none.
         env = {
             "HOME": str(self.home),
             "RCLONE_AUTH_KEY": f'"{self.access.s3_access_key},{self.access.s3_secret_key}"',
         }
         command = [str(rclone), "serve", "s3", str(self.folder), "--addr", self.address]
-        # So long it believes in a file that somebody removed beside it, and answers 500. Not to keep what it has seen
-        # at all would make each request read its folder, which takes longer the more there is.
+        # After a file is removed without rclone, it believes in the file for this long and answers 500. Without the
+        # cache each request would read its folder, which takes longer the more files there are.
         return self.spawn([*command, "--dir-cache-time", "1s"], env=env)
 
     def lets_in(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the embedded services share: how one is found, started, waited for and stopped."""
+"""The base of the embedded services: how to find, start, wait for and stop one."""
 
 import http.client
 import signal
@@ -19,19 +19,19 @@ from pipeline.services.access import Access
 from pipeline.services.state_folder import make_folder
 
 HOST = "127.0.0.1"
-SECONDS_TO_START = 300  # the recovery of a database after a crash included
+SECONDS_TO_START = 300  # includes the recovery of a database after a crash
 POLL_SECONDS = 0.02
-SECONDS_REFUSED = 5  # before it is believed that a server that runs lets nobody in, whatever it is waited
+SECONDS_REFUSED = 5  # a running server that refuses logins for so long, and not for a reason that passes, has failed
 START_ATTEMPTS = 3
 LOG_LINES_IN_ERROR = 10
 
 
 class Service(ABC):
-    """One server on 127.0.0.1. Its methods expect to be alone: the caller holds the lock of `home`."""
+    """One server on 127.0.0.1. The caller of its methods holds the lock of `home`."""
 
     name: ClassVar[str]
     preferred_port: ClassVar[int]
-    # Asked politely first; each signal with the seconds that it is given.
+    # SIGTERM first. Each signal with the seconds to wait after it.
     stop_signals: ClassVar[tuple[tuple[signal.Signals, float], ...]] = (
         (signal.SIGTERM, 10),
         (signal.SIGKILL, 10),
@@ -45,31 +45,31 @@ class Service(ABC):
 
     @abstractmethod
     def is_ours(self, arguments: list[str]) -> bool:
-        """Whether a process with this command line serves our data, whatever its port."""
+        """Whether a process with this command line serves our data, at any port."""
 
     @abstractmethod
     def launch(self) -> subprocess.Popen[bytes]:
-        """Starts the server at `self.port` and does not wait for it."""
+        """Starts the server at `self.port` without waiting for it."""
 
     @abstractmethod
     def lets_in(self) -> bool:
-        """Whether the server at our port, which is one of our own user, is this one and lets our client in."""
+        """Whether the server at our port is this one and accepts our login. Its user is known to be ours."""
 
     def has_started(self) -> bool:
-        """Whether a server that was launched is ready for what `start` still has to do."""
+        """Whether a launched server is ready for the rest of `start`."""
         return self.answers()
 
     def refuses(self) -> str | None:
-        """Why a server that was launched and is not ready lets us in no sooner for being waited for, as it says."""
+        """The server's own reason why it will not let us in, however long we wait; None without one."""
         return None
 
     def may_start_again(self) -> bool:
-        """Whether a server that ended while it started may do better the next time; `self.log` says how it ended."""
+        """Whether another start may help after the server ended during a start; `self.log` has the reason."""
         return False
 
     @property
     def port(self) -> int:
-        """The port of services.json."""
+        """The port in services.json."""
         return self.access.ports[self.name]
 
     @property
@@ -78,27 +78,27 @@ class Service(ABC):
         return f"{HOST}:{self.port}"
 
     def processes(self) -> list[psutil.Process]:
-        """The server's processes; a zombie has no command line and is none."""
-        # The owner of a process is asked for last, of the few that are named so: a machine may have many others.
+        """The server's processes. A zombie has no command line and does not count."""
+        # Asks for the user last, of the few processes with a matching command: a machine may have many others.
         named = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] and self.is_ours(p.info["cmdline"])]
         users = self.users if named else frozenset()
         return [process for process in named if _user(process) in users]
 
     @property
     def users(self) -> frozenset[int]:
-        """Whose processes and sockets the server's are; anybody may start a program with the same arguments."""
+        """The users of the server's processes and sockets; anybody may start a program with the same arguments."""
         return listener.users(self.name, self.home)
 
     def runs(self) -> bool:
-        """Whether the server does its work."""
+        """Whether the server has a process and answers."""
         return bool(self.processes()) and self.answers()
 
     def answers(self) -> bool:
-        """Whether the server at our port is ours and lets our client in. A foreign one hears no password."""
+        """Whether the server at our port is ours and accepts our login. Another user's server gets no password."""
         return listener.foreign(self.port, self.users) is None and self.lets_in()
 
     def listens(self) -> bool:
-        """Whether our process has the port, for servers that no password tells from another one there."""
+        """Whether our process has the port. For servers that no password tells from another program at that port."""
         try:
             sockets = [socket for process in self.processes() for socket in process.net_connections("tcp")]
         except psutil.Error:
@@ -106,7 +106,7 @@ class Service(ABC):
         return any(socket.laddr.port == self.port and socket.status == psutil.CONN_LISTEN for socket in sockets)
 
     def up(self) -> bool:
-        """The server runs; returns whether it had to be started. Raises ServiceFailed."""
+        """Starts the server unless it runs; returns whether it had to be started. Raises ServiceFailed."""
         if self.runs():
             return False
         self.down()
@@ -114,24 +114,24 @@ class Service(ABC):
         return True
 
     def start(self) -> None:
-        """Starts the server, at another port when the one of services.json is taken, and waits for it.
+        """Starts the server and waits for it. Takes another port if the one in services.json is taken.
 
-        One that may do better the next time is started again.
+        Starts it again if another start may help.
 
-        Raises ServiceFailed with the end of the log when it ends or does not answer.
+        Raises ServiceFailed with the end of the log if the server ends or does not answer.
         """
         make_folder(self.folder)
         for _ in range(START_ATTEMPTS):
             if not _is_free(self.port):
                 self.access.ports[self.name] = _free_port()
-                # Who has the old port may have been told them, by an earlier version that did not look who it is.
+                # An earlier version, which did not check the server's user, may have sent them to the port's new owner.
                 self.access.renew(self.name)
             self.access.save()
             problem = self._wait_for(self.launch())
             if problem is None:
                 return
             self.down()
-            # Another program was quicker at that port, and may be gone again.
+            # Another program may have taken the port first and released it again.
             has_port = _is_free(self.port) and "in use" not in self._end_of_log()
             if has_port and not self.may_start_again():
                 break
@@ -140,18 +140,18 @@ class Service(ABC):
         )
 
     def renew(self) -> None:
-        """What opens the service becomes new with the next `save` of the access and the next `up`."""
+        """Makes new secrets for the service. The next `save` of the access and the next `up` apply them."""
         self.access.renew(self.name)
 
     def down(self) -> None:
-        """None of the server's processes is left. Raises ServiceFailed when one cannot be stopped."""
+        """Stops all processes of the server. Raises ServiceFailed if one cannot be stopped."""
         for number, seconds in self.stop_signals:
             processes = self.processes()
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(number)
             deadline = time.monotonic() + seconds
-            # All processes of the machine are looked through only once those that had the signal are gone.
+            # Looks through all processes of the machine only after those that got the signal are gone.
             while (any(map(_lives, processes)) or (processes := self.processes())) and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
         if left := self.processes():
@@ -160,7 +160,7 @@ class Service(ABC):
     def spawn(
         self, command: list[str], *, env: Mapping[str, str] | None = None, cwd: Path = Path("/"), **user: Any
     ) -> subprocess.Popen[bytes]:
-        """Starts a command that outlives us, writing to a new log; the log of the start before is kept beside it."""
+        """Starts a command that outlives us, with a new log; keeps the log of the start before it."""
         make_folder(self.log.parent)
         with suppress(FileNotFoundError):
             self.log.replace(self.log.with_suffix(".log.old"))
@@ -177,8 +177,8 @@ class Service(ABC):
             )
 
     def _wait_for(self, process: subprocess.Popen[bytes]) -> str | None:
-        """None once the server has started, else what went wrong."""
-        lets_in = time.monotonic()  # or did not say yet that it does not
+        """None once the server has started, otherwise the problem."""
+        lets_in = time.monotonic()  # the last time at which it did not refuse
         deadline = lets_in + SECONDS_TO_START
         while time.monotonic() < deadline:
             if process.poll() is not None:
@@ -200,7 +200,7 @@ class Service(ABC):
 
 
 def _user(process: psutil.Process) -> int | None:
-    """Whose process it is; None once it is gone."""
+    """The user of a process; None once it is gone."""
     try:
         user: int = process.uids().real
         return user
@@ -209,7 +209,7 @@ def _user(process: psutil.Process) -> int | None:
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Whether it has not ended. One that waits for whoever started it to take note of its end has."""
+    """Whether the process has not ended. A zombie has."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -217,7 +217,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def http_request(method: str, port: int, path: str, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
-    """Status and body of the answer at 127.0.0.1, never by way of a proxy; None when there is no answer."""
+    """Status and body of the answer at 127.0.0.1, never through a proxy; None without an answer."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
         connection.request(method, path, headers=dict(headers))
@@ -230,7 +230,7 @@ def http_request(method: str, port: int, path: str, headers: Mapping[str, str]) 
 
 
 def require_program(path: Path, service: str, remedy: str = "make env") -> Path:
-    """`path`, which exists. Raises ServiceFailed for a package that is not installed."""
+    """Returns `path`. Raises ServiceFailed if it does not exist, because its package is not installed."""
     if not path.is_file():
         raise ServiceFailed(f"start {service}", f"{path} does not exist", f"install the environment with `{remedy}`")
     return path

@@ -1,9 +1,9 @@
-"""Folders and files of the embedded services' state, and who may enter them."""
+"""Folders and files of the embedded services' state, and their modes."""
 
 import os
 from pathlib import Path
 
-# All that the services keep in their home; .config is rclone's.
+# Everything that the services keep in their home; .config belongs to rclone.
 OURS = {
     *("lock", "log", ".config", ".cache", "postgresql", "s3", "luigid", "risk", "superset"),
     *("services.json", "postgresql.password", "superset.json"),
@@ -13,10 +13,10 @@ OURS = {
 
 
 def make_folder(path: Path, *, passage: bool = False) -> None:
-    """`path` exists; what is created is its owner's alone, whatever the umask.
+    """Creates `path`, with access for its owner alone, whatever the umask.
 
-    A `passage` lies on the way to the database: as root, whose server is another user, others may pass
-    through it, but not look. Folders that exist keep their modes: they may be somebody else's.
+    A `passage` lies on the way to the database. Run by root, whose server is another user, it lets others pass through
+    but not list it. Folders that exist keep their modes: they may belong to somebody else.
     """
     mode = 0o711 if passage and os.geteuid() == 0 else 0o700
     umask = os.umask(0)
@@ -29,10 +29,10 @@ def make_folder(path: Path, *, passage: bool = False) -> None:
 
 
 def tighten(home: Path) -> None:
-    """Of what an earlier version or a wide umask left in `home`, others may read and write nothing.
+    """Takes from others the right to read or write in `home`, after an earlier version or a wide umask gave it.
 
-    The passage to the database stays. So does the mode of a `home` that holds other things too: it may be somebody
-    else's. A rerun changes nothing.
+    The passage to the database stays. A `home` that holds other things too keeps its mode: it may belong to somebody
+    else. A rerun changes nothing.
     """
     found = [path for path in home.iterdir() if not path.is_symlink()]
     ours = [path for path in found if path.name in OURS]
@@ -45,7 +45,7 @@ def tighten(home: Path) -> None:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """`path` holds `text` and is its owner's alone; a kill or a power cut leaves the old file or the new one."""
+    """Writes `text` to `path`, for its owner alone. A kill or a power cut leaves the old file or the new one."""
     aside = path.with_name(path.name + ".new")
     aside.unlink(missing_ok=True)
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

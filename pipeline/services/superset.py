@@ -20,16 +20,16 @@ from pipeline.services.state_folder import make_folder, write_secret
 
 SOURCE = CHECKOUT / "superset"
 PYTHON = CHECKOUT / ".venv-superset/bin/python"
-COMPANY = "superset/dashboard/ocean-records/"  # the one that viewers see, as superset/roles.py says
+COMPANY = "superset/dashboard/ocean-records/"  # the dashboard that viewers see, as in superset/roles.py
 MARK, SECRETS, NEXT_SECRETS = "deployed", "superset.json", "superset.json.next"
 WAREHOUSE_URL = "SUPERSET_WAREHOUSE_URL"
-# Where who sees one country logs in, by the reader's name: SUPERSET_WAREHOUSE_URL_GERMANY.
+# The login of a reader of one country, with the country at the end: SUPERSET_WAREHOUSE_URL_GERMANY.
 COUNTRY_URL = f"{WAREHOUSE_URL}_"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """superset.json: secrets that are made once, and what the environment said at the last deployment."""
+    """superset.json: secrets, which are made once, and the settings from the environment of the last deployment."""
 
     secret_key: str = field(repr=False)
     admin_password: str = field(repr=False)
@@ -38,11 +38,11 @@ class Settings:
     anonymous: bool
     https: bool
     country_urls: dict[str, str] = field(default_factory=dict, repr=False)  # by the variable's name
-    hosts: str = ""  # by which browsers call it, beside those of this machine
+    hosts: str = ""  # host names that browsers use, besides those of this machine
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
-        """What `path` says. Raises FileNotFoundError, and ServiceFailed for a file that cannot be understood."""
+        """Reads `path`. Raises FileNotFoundError, and ServiceFailed for a file that cannot be understood."""
         try:
             return cls(**json.loads(path.read_text()))
         except (ValueError, TypeError) as error:
@@ -54,7 +54,7 @@ class Settings:
 
     @classmethod
     def renewed(cls, path: Path, environment: Mapping[str, str]) -> "Settings":
-        """The secrets of `path`, or new ones when there is no such file, with what `environment` says now.
+        """The secrets of `path`, or new ones without the file, with the present settings of `environment`.
 
         Raises ServiceFailed for a value that cannot be understood.
         """
@@ -72,33 +72,33 @@ class Settings:
         return cls(**{**known, **now})
 
     def write(self, path: Path) -> None:
-        """`path` holds the settings and is its owner's alone."""
+        """Writes the settings to `path`, for its owner alone."""
         write_secret(path, json.dumps(asdict(self), indent=2) + "\n")
 
 
 class Superset(Service):
-    """Two processes with threads: it is for the people of one company. It exists for `make up` once it was deployed."""
+    """Two processes with threads, enough for one company. `make up` starts it after the first deployment."""
 
     name = "superset"
     preferred_port = 8088
 
     @classmethod
     def is_deployed(cls, home: Path) -> bool:
-        """Whether a deployment has come to its end, and its secrets are not lost."""
+        """Whether a deployment has finished, and its secrets are not lost."""
         return (home / cls.name / MARK).exists() and (home / SECRETS).exists()
 
     def is_current(self) -> bool:
-        """Whether the last deployment was of these files, with what the environment says."""
+        """Whether the last deployment had the same files and the same settings."""
         try:
             return self._mark.read_text() == self._fingerprint(Settings.renewed(self.secrets_file, os.environ))
         except FileNotFoundError:
             return False
 
     def deploy(self) -> None:
-        """Superset's database, dashboards, roles and users are what the files of `superset/` say.
+        """Sets Superset's database, dashboards, roles and users to the files of `superset/`.
 
-        What was served before is served while this runs, and after it has failed; a server that runs is stopped in the
-        end, for the next start is with the new files. Raises ServiceFailed with what the deployment said last.
+        A running server goes on serving the old state while this runs, and after it fails. At the end the server is
+        stopped, and the next start takes the new files. Raises ServiceFailed with the deployment's last message.
         """
         settings = Settings.renewed(self.secrets_file, os.environ)
         self._deploy(settings)
@@ -117,7 +117,7 @@ class Superset(Service):
                 cwd="/",
                 env={
                     **self._environment(settings),
-                    "PYTHONUNBUFFERED": "1",  # what is said last is what stands last
+                    "PYTHONUNBUFFERED": "1",  # keeps the messages in their order
                     "SUPERSET_ADMIN_PASSWORD": settings.admin_password,
                     "SUPERSET_VIEWER_PASSWORD": settings.viewer_password,
                     "SUPERSET_ANONYMOUS": str(int(settings.anonymous)),
@@ -136,18 +136,18 @@ class Superset(Service):
         self.next_secrets.unlink(missing_ok=True)
 
     def renew(self) -> None:
-        """Secrets and users' passwords become new at the next `start`; what the environment said stays."""
+        """Makes new secrets and users' passwords for the next `start`; keeps the settings from the environment."""
         known = asdict(Settings.read(self.secrets_file))
         Settings(**known | _new_secrets()).write(self.next_secrets)
 
     def start(self) -> None:
-        """Starts the server; where secrets are to be new, as a command that was killed wanted, deploys them first."""
+        """Starts the server. First deploys new secrets that `renew` has left, even if that command was killed."""
         if self.next_secrets.exists():
             self._deploy(Settings.read(self.next_secrets))
         super().start()
 
     def is_ours(self, arguments: list[str]) -> bool:
-        """Whether it is a gunicorn with our folder."""
+        """Whether the process is a gunicorn with our folder."""
         return arguments[1:5] == ["-m", "gunicorn", "--worker-tmp-dir", str(self.folder)]
 
     def launch(self) -> subprocess.Popen[bytes]:
@@ -157,17 +157,17 @@ class Superset(Service):
         return self.spawn(command, env=self._environment(Settings.read(self.secrets_file)))
 
     def lets_in(self) -> bool:
-        """Whether our own process has the port and can show the login page, for which it asks its database."""
+        """Whether our own process has the port and can show the login page, which needs its database."""
         return not self.next_secrets.exists() and self._is_whole() and self.listens() and self._shows_login()
 
     @property
     def secrets_file(self) -> Path:
-        """Where the passwords are."""
+        """The file of the passwords."""
         return self.home / SECRETS
 
     @property
     def next_secrets(self) -> Path:
-        """Where the secrets are that are to follow."""
+        """The file of the next secrets, until they are deployed."""
         return self.home / NEXT_SECRETS
 
     @property
@@ -175,9 +175,9 @@ class Superset(Service):
         return self.folder / MARK
 
     def _is_whole(self) -> bool:
-        """Whether there is a master with a worker, all with the addresses and secrets of now.
+        """Whether there is a master with a worker, all with the present addresses and secrets.
 
-        A worker that has lost its master still answers, but ends within a second. One worker is enough: the master
+        A worker without its master still answers, but ends within a second. One worker is enough: the master
         replaces the other.
         """
         wanted, processes = self._environment(Settings.read(self.secrets_file)).items(), self.processes()
@@ -194,7 +194,7 @@ class Superset(Service):
         return str(require_program(PYTHON, self.name, "make dashboards"))
 
     def _environment(self, settings: Settings) -> dict[str, str]:
-        # Nothing of ours: any SUPERSET_ variable may be a setting. Secrets go this way, where `ps` does not show them.
+        # None of our variables: any SUPERSET_ variable may be a setting. `ps` does not show secrets passed this way.
         return {
             "PATH": os.defpath,
             "HOME": str(self.folder),
@@ -210,7 +210,7 @@ class Superset(Service):
         }
 
     def _warehouse_urls(self, settings: Settings) -> dict[str, str]:
-        """By variable; a country's of the embedded warehouse is nothing to a warehouse elsewhere."""
+        """URLs by variable. A warehouse elsewhere gets no country's URL of the embedded warehouse."""
         if settings.warehouse_url:
             return {WAREHOUSE_URL: settings.warehouse_url, **settings.country_urls}
         suffixes = {reader: reader.removeprefix(READER).upper() for reader in READERS}
@@ -218,7 +218,7 @@ class Superset(Service):
         return embedded | settings.country_urls
 
     def _fingerprint(self, settings: Settings) -> str:
-        """Differs when a file or a setting does."""
+        """A hash of the files and settings."""
         found = hashlib.sha256(json.dumps(asdict(settings)).encode())
         for path in sorted(path for path in SOURCE.rglob("*") if path.suffix in (".py", ".yaml", ".lock")):
             found.update(f"{path.relative_to(SOURCE)}\n".encode() + path.read_bytes())
