@@ -1,4 +1,4 @@
-"""Where Spark runs: one small interface, and the engines behind it."""
+"""The engines that run Spark jobs, and their one small interface."""
 
 from pipeline.kernel.config import Settings
 from pipeline.lake.objects import Lake
@@ -8,7 +8,7 @@ __all__ = ["Engine", "Job", "Say", "engine"]
 
 
 def engine(settings: Settings, lake: Lake) -> Engine:
-    """The engine of `spark_engine`; what it needs is imported and looked for only once it runs a job."""
+    """The engine named by `spark_engine`. It imports and looks for its needs only when it runs a job."""
     if settings.spark.engine == "emr":
         from pipeline.spark.emr import EmrEngine
 

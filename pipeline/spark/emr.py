@@ -1,4 +1,4 @@
-"""Spark on Amazon EMR: S3 to HDFS, spark-submit, HDFS to S3, as steps of a cluster. The steps live in EMR, not here."""
+"""Spark on Amazon EMR: S3 to HDFS, spark-submit, HDFS to S3, as steps of a cluster. EMR keeps the steps' state."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ T = TypeVar("T")
 UNDER_WAY = ("PENDING", "RUNNING")
 GONE = ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS")
 ATTEMPTS = 6
-# Answers after which the same request may well succeed; 5xx are recognised by their number.
+# Errors after which the same request may succeed. 5xx are recognised by their number.
 TRANSIENT = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException")
 BETWEEN_ATTEMPTS = wait_random_exponential(multiplier=1, max=30)
 BETWEEN_LOOKS = wait_random_exponential(multiplier=5, max=60)
@@ -33,10 +33,10 @@ DAYS_TO_LOOK_BACK = 2  # for a cluster of ours that has ended
 
 
 class EmrEngine:
-    """Runs a job as three steps on the cluster of the settings, or on one of its own that ends with them.
+    """Runs a job as three steps on the cluster in the settings, or on a new cluster that ends with them.
 
-    The steps have the job's name and a hash of all that the job is made of: code, arguments, the objects it reads. By
-    that an interrupted run is found again, and steps that failed or were cancelled are told from newer ones.
+    The steps' names hold the job's name and a hash of its code, its arguments and the objects it reads. By them a
+    rerun finds the steps of an interrupted run, and tells failed or cancelled steps from newer ones.
     boto3 finds endpoint, region and credentials of EMR by its own rules.
     """
 
@@ -51,10 +51,10 @@ class EmrEngine:
         self.between_attempts, self.between_looks = between_attempts, between_looks
 
     def run(self, job: Job, say: Say) -> None:
-        """Adds the steps, or finds those that an interrupted run added, and publishes what they wrote at their end.
+        """Adds the steps, or finds those of an interrupted run, and publishes their output when they have ended.
 
-        What the steps write first lies in a folder of the run's own on the lake, so the target is never half written
-        by a step. Killed at any instant, the steps go on, and a rerun takes up from there.
+        The steps write to a folder of the run's own on the lake first. So no step leaves the target half written.
+        After a kill at any instant the steps continue, and a rerun finds them.
         """
         entries = folders.objects(self.lake, job.sources)
         if not entries:
@@ -66,7 +66,7 @@ class EmrEngine:
         self._publish(run, say)
 
     def _find(self, run: EmrRun) -> tuple[str, list[str]] | None:
-        """The cluster and steps of an interrupted run that are under way, or have ended well and were not published."""
+        """Cluster and steps of an interrupted run that are under way, or have ended well and were not published."""
         for cluster in [self.spark.emr_cluster] if self.spark.emr_cluster else self._own_clusters(run):
             steps = self._newest_steps(run, cluster)
             states = {step["Status"]["State"] for step in steps}
@@ -77,7 +77,7 @@ class EmrEngine:
         return None
 
     def _own_clusters(self, run: EmrRun) -> list[str]:
-        """The clusters that were started for this run, the newest first."""
+        """The clusters that were started for this run, newest first."""
         since = clock.now() - dt.timedelta(days=DAYS_TO_LOOK_BACK)
         found = self._ask(
             lambda: [
@@ -105,9 +105,9 @@ class EmrEngine:
         return [newest[name] for name in run.step_names if name in newest]
 
     def _begin(self, run: EmrRun, say: Say) -> tuple[str, list[str]]:
-        """Puts code and list of sources on the lake and adds the steps, to a new cluster where none is configured.
+        """Puts code and list of sources on the lake and adds the steps, to a new cluster if none is configured.
 
-        An answer may be lost after EMR did what it was asked for; so each attempt first looks whether that is so.
+        EMR's answer may be lost after EMR did the work. So each attempt first looks for its result.
         """
         self.lake.delete(entry.key for entry in self.lake.objects(run.folder))
         run.upload()
@@ -145,7 +145,7 @@ class EmrEngine:
         return cluster, [step["Id"] for step in self._newest_steps(run, cluster)]
 
     def _wait(self, run: EmrRun, cluster: str, ids: list[str], say: Say) -> None:
-        """Returns when the last step has ended well; raises SparkFailed for the first that has not."""
+        """Waits until the last step has ended well. Raises SparkFailed for the first that has not."""
         told: dict[str, str] = {}
 
         def is_under_way() -> bool:
@@ -167,9 +167,9 @@ class EmrEngine:
         Retrying(retry=retry_if_result(bool), wait=self.between_looks)(is_under_way)
 
     def _check(self, run: EmrRun, cluster: str) -> None:
-        """Returns when the cluster can still come to the end of its steps."""
+        """Raises SparkFailed if the cluster cannot finish its steps."""
         status = self._ask(lambda: self.client.describe_cluster(ClusterId=cluster)["Cluster"]["Status"])
-        steps = self._newest_steps(run, cluster)  # asked for after the cluster: it may have ended with its last step
+        steps = self._newest_steps(run, cluster)  # read after the cluster, which may have ended with its last step
         if status["State"] in GONE and any(step["Status"]["State"] in UNDER_WAY for step in steps):
             raise SparkFailed(
                 f"finish the job {run.job.name} on EMR",
@@ -211,7 +211,7 @@ class EmrEngine:
 
     @cached_property
     def client(self) -> "EMRClient":
-        """boto3's client, which makes each request once: `_ask` repeats them."""
+        """boto3's client. It makes each request once: `_ask` repeats them."""
         import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
@@ -225,7 +225,7 @@ class EmrEngine:
             ) from None
 
     def _ask(self, request: Callable[[], T]) -> T:
-        """The answer to a request, which is made again after errors that pass."""
+        """The answer to a request. Repeats the request after errors that pass."""
         with _errors():
             return Retrying(
                 retry=retry_if_exception(_is_transient),
@@ -237,7 +237,7 @@ class EmrEngine:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Turns what boto3 raises in the block into errors of ours."""
+    """Turns boto3's exceptions in the block into our errors."""
     from botocore import exceptions
 
     try:

@@ -1,4 +1,4 @@
-"""The steps of a run on EMR: their names, their commands, and where on S3 and HDFS they read and write."""
+"""The steps of a run on EMR: their names, their commands, and their paths on S3 and HDFS."""
 
 import hashlib
 import shlex
@@ -12,7 +12,7 @@ STEPS = ("S3 to HDFS", "spark-submit", "HDFS to S3")
 
 
 class EmrRun:
-    """A job on certain objects: what its steps are called, where they read and write, and what they do."""
+    """A job on certain objects: names, paths and commands of its steps."""
 
     def __init__(self, job: Job, entries: Iterable[Object], lake: Lake) -> None:
         self.job, self.lake = job, lake
@@ -34,7 +34,7 @@ class EmrRun:
         self.lake.write(self.prefixes, "".join(lines).encode())
 
     def steps(self, on_failure: str, driver_memory: str) -> list[Any]:
-        """The steps as EMR takes them."""
+        """The steps in the form that EMR takes."""
         return [
             {
                 "Name": name,
@@ -56,7 +56,7 @@ class EmrRun:
         return ["bash", "-c", f"{shlex.join(self._clear())} && {shlex.join(copy)}"]
 
     def _submit(self, driver_memory: str) -> list[str]:
-        """Fetches the code, and runs it if it is what was sent: EMR keeps this line, the lake is not ours alone."""
+        """Fetches the code and runs it if its hash is right: EMR keeps this line, but others can write to the lake."""
         code = [self.job.script, *self.job.modules]
         sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in code)
         fetch = ["hadoop", "fs", "-get", *(self._url(f"{self.code}/{path.name}") for path in code), "."]

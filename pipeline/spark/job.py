@@ -1,4 +1,4 @@
-"""What an engine is given to do."""
+"""A Spark job, and the interface of the engines that run it."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -15,8 +15,8 @@ class Job:
     """A Spark script, the folders of the lake that it reads and the one that it writes.
 
     `name` is for people, in logs and names of steps. In `arguments`, `{source}`, `{target}` and `{files}` stand for
-    folders that the script can reach: below `{source}` lie the objects of `sources` by their keys on the lake,
-    below `{files}` the `files` by their names. Python files among them can also be imported.
+    folders that the script can reach. Below `{source}` lie the objects of `sources` by their keys on the lake,
+    below `{files}` the `files` by their names. The script can import Python files among them.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Job:
     files: tuple[Path, ...] = ()
 
     def filled(self, folders: Mapping[str, str]) -> list[str]:
-        """The arguments with the names of folders in their places."""
+        """The arguments with folders in place of the names in braces."""
         filled = list(self.arguments)
         for name, folder in folders.items():
             filled = [argument.replace(f"{{{name}}}", folder) for argument in filled]
@@ -35,7 +35,7 @@ class Job:
 
     @property
     def code(self) -> str:
-        """A hash of the script and its files: the same code, the same hash."""
+        """A hash of the script and its files."""
         digest = hashlib.sha256()
         for path in (self.script, *self.files):
             content = path.read_bytes()
@@ -45,7 +45,7 @@ class Job:
 
     @property
     def modules(self) -> list[Path]:
-        """Those of the files that the script may import."""
+        """The files that the script may import."""
         return [path for path in self.files if path.suffix == ".py"]
 
 
@@ -53,10 +53,10 @@ class Engine(Protocol):
     """Runs Spark scripts on folders of the lake."""
 
     def run(self, job: Job, say: Say) -> None:
-        """The job's output lies below its target.
+        """Runs the job and puts its output below its target.
 
-        A folder that the script wrote into holds its new files alone; folders it did not write into stay as they
-        are. A job that finds no object below its sources starts nothing. A rerun replaces what a run before it
-        left, be that half or whole. Raises SparkFailed when the job fails, and ServiceDown as the lake does.
+        A folder into which the script wrote holds its new files alone. Other folders stay as they are. A job without
+        any object below its sources starts nothing. A rerun replaces the output of an earlier run, complete or not.
+        Raises SparkFailed if the job fails, and ServiceDown if the lake does not answer.
         """
         ...

@@ -1,7 +1,7 @@
-"""Runs a command that must not outlive whoever asked for it: python leash.py PARENT_PID SCRATCH COMMAND...
+"""Runs a command that must not outlive its caller: python leash.py PARENT_PID SCRATCH COMMAND...
 
-A program of its own, so that it is still there when its parent was killed with SIGKILL: then it ends the command and
-all else in the process group, and removes the scratch folder. Its exit code is the command's (128 + n for signal n).
+A program of its own, so that it survives a parent killed with SIGKILL. Then it ends the command and everything else
+in the process group, and removes the scratch folder. Its exit code is the command's (128 + n for signal n).
 """
 
 import os
@@ -14,7 +14,7 @@ SECONDS_BETWEEN_LOOKS = 0.3
 
 
 def main() -> int:
-    """Waits for the command, or for the parent's end."""
+    """Waits for the end of the command or of the parent."""
     parent, scratch, *command = sys.argv[1:]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     while True:

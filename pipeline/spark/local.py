@@ -20,21 +20,21 @@ from pipeline.spark.java import java_home
 from pipeline.spark.job import Job, Say
 
 LOOPBACK = "127.0.0.1"
-# What Spark is told of our environment. Of all else, which holds passwords and keys, a program of a model or a library
-# that it loads is to learn nothing.
+# The variables of our environment that Spark gets. The others hold passwords and keys, which must not reach a program
+# that a model or a library loads.
 INHERITED = re.compile(
     "PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
     "|JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS"
 )
-# Of Java's own, which it keeps in the common temporary folder whatever it is told.
+# Java would keep counters in the common temporary folder, whatever its settings.
 NO_COUNTERS = "-XX:-UsePerfData"
 LEASH = Path(__file__).with_name("leash.py")
 KILLED = 128 + signal.SIGKILL
-# What a log says of the reason: the one line of a script of ours, or the first line of an exception.
+# The reason in a log: the one line of our scripts, or the first line of an exception.
 ERROR_BEGINS = re.compile(r"Traceback |cannot ")
 OWN_WORDS = re.compile(r"^cannot .+")
 EXCEPTION = re.compile(r"^(?:Caused by: )?((?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception)(?:: .+)?)$")
-# Says no more than that there was another exception before it.
+# Only says that there was another exception before it.
 ECHO = "SparkUserAppException"
 LONGEST_REASON = 300
 
@@ -42,19 +42,19 @@ LONGEST_REASON = 300
 class LocalEngine:
     """Runs a job by spark-submit as a child process, on copies of the lake's folders in a temporary folder.
 
-    `logs` keeps the log of each job's last run. The master may be `local[...]` or `spark://host:port`; the workers of
-    the latter must see the temporary folder (TMPDIR) under the same path, and a secret that they share with it is for
-    the user's own spark-defaults.conf (SPARK_CONF_DIR) to name.
+    `logs` keeps the log of each job's last run. The master may be `local[...]` or `spark://host:port`. The workers of
+    the latter must see the temporary folder (TMPDIR) under the same path. If they share a secret with the master, the
+    user's own spark-defaults.conf (SPARK_CONF_DIR) has to name it.
     """
 
     def __init__(self, spark: config.Spark, lake: Lake, logs: Path) -> None:
         self.spark, self.lake, self.logs = spark, lake, logs
 
     def run(self, job: Job, say: Say) -> None:
-        """Fetches the sources, runs the script, publishes what it wrote; nothing is left on this machine.
+        """Fetches the sources, runs the script and publishes its output; leaves only the log on this machine.
 
-        Killed at any instant, no process lives on for longer than a second. Killed while it publishes, it leaves new
-        files beside old ones, which a rerun puts right.
+        After a kill at any instant, no process lives longer than a second. A kill during the publishing leaves new
+        files beside old ones; a rerun fixes that.
         """
         entries = folders.objects(self.lake, job.sources)
         if not entries:
@@ -94,8 +94,8 @@ class LocalEngine:
             )
             try:
                 assert process.stdout is not None
-                # Spark prints what the script says to stdout and to stderr alike to stdout. It is all for the log;
-                # of it progress is what comes before an error.
+                # Spark prints the script's stdout and stderr to stdout. All of it goes to the log; the lines before
+                # an error are progress.
                 failing = False
                 for line in process.stdout:
                     log.write(line.encode())
@@ -116,7 +116,7 @@ class LocalEngine:
             )
 
     def _command(self, job: Job, scratch: Path) -> list[str]:
-        """The command line; code is run from the scratch folder, where no path has a comma, which Spark splits at."""
+        """The command line. The code runs from the scratch folder: Spark splits paths at commas, and it has none."""
         code = scratch / "files"
         code.mkdir()
         for path in (job.script, *job.files):
@@ -137,13 +137,13 @@ class LocalEngine:
             "spark.log.level": "WARN",
             "spark.local.dir": str(scratch / "spark"),
             "spark.driver.extraJavaOptions": f'"-Djava.io.tmpdir={scratch / "tmp"}" {NO_COUNTERS}',
-            # Within this machine Spark draws the secret itself, and shows it to nobody.
+            # On one machine Spark makes the secret itself, and shows it to nobody.
             **({} if self._is_cluster else {"spark.authenticate": "true"}),
             **({"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK} if self._stays_here else {}),
         }
 
     def _environment(self, scratch: Path) -> dict[str, str]:
-        """What Spark needs, and of ours no more than INHERITED."""
+        """The variables for Spark: its own, and of ours only INHERITED."""
         (scratch / "tmp").mkdir()
         inherited = {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}
         if self._is_cluster and (found := os.environ.get("SPARK_CONF_DIR")):
@@ -160,7 +160,7 @@ class LocalEngine:
 
     @property
     def _is_cluster(self) -> bool:
-        """Whether the executors are processes of somebody else's."""
+        """Whether the executors run in processes that we did not start."""
         return self.spark.master.startswith("spark://")
 
     @property
@@ -170,7 +170,7 @@ class LocalEngine:
 
 
 def spark_home() -> Path:
-    """The folder of the Spark that is installed. Raises ConfigError when there is none."""
+    """The folder of the installed Spark. Raises ConfigError if there is none."""
     found = find_spec("pyspark")
     if found is None or not found.submodule_search_locations:
         raise ConfigError("start Spark", "pyspark is not installed", "install the environment with `make env`")
@@ -178,14 +178,14 @@ def spark_home() -> Path:
 
 
 def _is_output(path: Path) -> bool:
-    """A file of the script's, and not one that Hadoop keeps for itself (.crc) or left unfinished."""
+    """Whether the script wrote the file, and Hadoop does not keep it for itself (.crc) and left it finished."""
     return path.is_file() and not path.name.startswith(".") and "_temporary" not in path.parts
 
 
 def _reason(code: int, log: str) -> str:
     """Why spark-submit ended, from its exit code and its log.
 
-    Of an exception only the first line is taken: it says what, while the others may quote data.
+    Takes only the first line of an exception, which names the fault: the others may quote data.
     """
     lines = log.splitlines()
     if "java.lang.OutOfMemoryError" in log:

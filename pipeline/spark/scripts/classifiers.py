@@ -1,9 +1,9 @@
-"""The three classifiers; each tells from the cleaned text of a review whether it is positive.
+"""The three classifiers, which tell from the cleaned text of a review whether it is positive.
 
 Shipped beside the scripts that import it (spark-submit --py-files).
 """
 
-# The modules beside this one are found at run time, where spark-submit puts them; so their types are not known here.
+# spark-submit puts the modules beside this one on the path at run time. So mypy does not know their types.
 # mypy: disable-error-code="import-not-found, no-any-return"
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from review_text import END, NEGATED_PREFIX, START, refuse, words
 
-# What a word's score is worth after a negation: Hutto & Gilbert, VADER (2014), found -0.74 in how people rate texts.
+# The factor of a word's score after a negation: Hutto & Gilbert, VADER (2014), found -0.74 in how people rate texts.
 NEGATED_SHARE = -0.74
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 BUCKETS = 4096
@@ -31,13 +31,13 @@ def keyword(rows: DataFrame) -> DataFrame:
 
 
 def lexicon(rows: DataFrame, files: list[str]) -> DataFrame:
-    """A review is positive when the scores of its words add up to more than 0."""
+    """A review is positive if the scores of its words add up to more than 0."""
     total = _total(scores(rows.sparkSession, files))
     return rows.withColumn("words", words(F.col("cleaned"))).withColumn("positive_review", total > 0)
 
 
 def trained(rows: DataFrame, folder: str, sha256: str) -> DataFrame:
-    """What the model in the folder says, whose files have that hash."""
+    """Uses the model in the folder, whose files must have that hash."""
     rows = open_model(rows.sparkSession, folder, sha256).transform(rows.withColumn("words", words(F.col("cleaned"))))
     return rows.withColumn("positive_review", F.col("prediction") == 1)
 
@@ -45,8 +45,8 @@ def trained(rows: DataFrame, folder: str, sha256: str) -> DataFrame:
 def scores(spark: SparkSession, files: list[str]) -> dict[str, float]:
     """Words with their scores, from files with a word and its score, or an emoji and its meaning, on each line.
 
-    Fields are separated by tabs, and those after the second are not read. An emoji scores what the words of its
-    meaning do.
+    Fields are separated by tabs. Fields after the second are not read. The score of an emoji is the sum of the scores
+    in its meaning.
     """
     try:
         lines = [row.value.split("\t") for row in spark.read.text(files).collect()]
@@ -69,8 +69,8 @@ def scores(spark: SparkSession, files: list[str]) -> dict[str, float]:
 def _total(score_of: dict[str, float]) -> Column:
     """The sum of the scores of the array `words`.
 
-    Spark looks through a map entry by entry. So the words are spread over many small maps by their CRC-32, in an array
-    that it makes once, of one literal: thousands of literals would take longer than the reviews.
+    Spark looks through a map entry by entry. So the words are spread by their CRC-32 over many small maps in an array.
+    Spark makes the array once, from one literal: thousands of literals would take longer than the reviews.
     """
     buckets: list[dict[str, float]] = [{} for _ in range(BUCKETS)]
     for word, score in sorted(score_of.items()):

@@ -1,4 +1,4 @@
-r"""Says of each review whether it is positive.
+r"""Classifies reviews as positive or not.
 
 spark-submit --py-files classifiers.py,models.py,review_text.py classify_reviews.py \
     --input DIR --output DIR --classifier NAME
@@ -8,11 +8,11 @@ folders of the same names below --output:
 
     cid bigint, positive_review boolean, review_id string, classifier string
 
-Rows without a number as cid, or with another number of columns, are left out. A date that is read is written again,
+Rows without a number as cid, or with another number of columns, are left out. Each date that is read is written again,
 other dates stay. The same reviews give the same rows in the same order, on any master and for any order of files.
 """
 
-# The modules beside this one are found at run time, where spark-submit puts them; so their types are not known here.
+# spark-submit puts the modules beside this one on the path at run time. So mypy does not know their types.
 # mypy: disable-error-code="import-not-found, no-any-return"
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ROWS_IN_A_FILE = 2_000_000
 
 
 def main() -> None:
-    """Reads, classifies, writes."""
+    """Reads, classifies and writes the reviews."""
     options = _options()
     spark = session("classify reviews")
     found = read(spark, options.input)
@@ -45,11 +45,11 @@ def main() -> None:
 
 
 def read(spark: SparkSession, folder: str) -> DataFrame | None:
-    """cid, review_str and date of each well-formed row; None where there is no folder of a date."""
-    # Only with all columns parsed can a row be seen to have too many.
+    """cid, review_str and date of each well-formed row; None if there is no folder of a date."""
+    # A row with too many columns shows only if all columns are parsed.
     spark.conf.set("spark.sql.csv.parser.columnPruning.enabled", "false")
     try:
-        # With the base path, `date` is what the folders say.
+        # The base path makes `date` a column with the value in the folder's name.
         rows = spark.read.option("basePath", folder).csv(
             f"{folder}/{DATES}",
             schema="cid bigint, review_str string, date string",
@@ -68,7 +68,7 @@ def read(spark: SparkSession, folder: str) -> DataFrame | None:
 
 
 def classified(rows: DataFrame, options: argparse.Namespace) -> DataFrame:
-    """With positive_review, by the classifier of the options."""
+    """The rows with positive_review, by the classifier in the options."""
     rows = rows.withColumn("cleaned", clean(F.coalesce("review_str", F.lit(""))))
     if options.classifier == "trained":
         return trained(rows, options.model, options.model_sha256)
@@ -78,22 +78,22 @@ def classified(rows: DataFrame, options: argparse.Namespace) -> DataFrame:
 
 
 def identified(rows: DataFrame) -> DataFrame:
-    """With review_id: the hash of date, cid, text, and of n for the nth of rows that are equal in all of these.
+    """The rows with review_id: the hash of date, cid, text, and n for the nth of rows that are equal in these.
 
-    The text is hashed before rows are brought together by date, so that no text travels. The SHA-256 of
-    date|cid|text is hashed again with |n behind it.
+    Hashes the text before rows are brought together by date, so that no text is moved. The SHA-256 of
+    date|cid|text is hashed again with |n after it.
     """
     hashed = rows.select("date", "cid", "positive_review", _hash("date", "cid", "review_str").alias("hash"))
     alike = Window.partitionBy("date", "hash").orderBy("cid")
     return (
-        hashed.repartition("date")  # also brings together what the window wants: one exchange for both
+        hashed.repartition("date")  # the window needs the same partitions: one exchange for both
         .withColumn("n", F.row_number().over(alike))
         .withColumn("review_id", _hash("hash", "n"))
     )
 
 
 def write(rows: DataFrame, options: argparse.Namespace) -> None:
-    """One file for each date, unless it is huge; rows in the order of their ids."""
+    """Writes one file for each date, unless it is huge, with rows in the order of their ids."""
     (
         rows.select("cid", "positive_review", "review_id", F.lit(options.classifier).alias("classifier"), "date")
         .sortWithinPartitions("date", "review_id")

@@ -1,12 +1,12 @@
-"""The trained model: what it is made of, and the way in for one that was saved.
+"""The trained model: its stages, and how a saved one is opened.
 
-Spark makes objects of whatever classes the files of a model name, and one of them runs SQL that calls any method of
-Java. So a model is opened only when its files have the hash that is expected, and then are what `stages` makes.
+Spark makes objects of any class that the files of a model name, and one of them runs SQL that calls any method of
+Java. So a model is opened only if its files have the expected hash and hold the stages that `stages` makes.
 
 Shipped beside the scripts that import it (spark-submit --py-files).
 """
 
-# The modules beside this one are found at run time, where spark-submit puts them; so their types are not known here.
+# spark-submit puts the modules beside this one on the path at run time. So mypy does not know their types.
 # mypy: disable-error-code="import-not-found, no-any-return"
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pyspark.sql import SparkSession
 from review_text import refuse
 
 FEATURES = 1 << 18
-# Found by cross-validation; docs/classifiers.md says on what.
+# Found by cross-validation; docs/classifiers.md names the data.
 REGULARIZATION = 2e-5
 ITERATIONS = 60
 # Endings that are cut off, so that "enjoyed" and "enjoyable" count as one.
@@ -31,7 +31,7 @@ ENDINGS = "ingly|edly|ings|ing|ness|ment|able|ed|es|ly|er|s|y|e"
 STEMS = f"""
     select *, transform(words, word -> regexp_replace(word, '(?<=[a-z0-9_]{{3}})(?:{ENDINGS})$', '')) as stems
     from __THIS__
-"""  # noqa: S608 (what is put in are the endings above)
+"""  # noqa: S608 (only the endings above are put in)
 PIPELINE = "org.apache.spark.ml.PipelineModel"
 UID = re.compile(r"[A-Za-z]+_[0-9a-f]+")
 AGAIN = "train one with train_classifier.py, and name its folder model/ and the hash that is printed"
@@ -51,7 +51,7 @@ def stages() -> list[Any]:
 
 
 def open_model(spark: SparkSession, folder: str, sha256: str) -> PipelineModel:
-    """The model in a folder, which must have that hash and be what training leaves. Ends the script otherwise."""
+    """The model in a folder. Ends the script if it has another hash or other stages than training leaves."""
     try:
         is_known = digest(spark, folder) == sha256
         is_ours = is_known and saved_stages(spark, folder) == trained_stages()
@@ -65,7 +65,7 @@ def open_model(spark: SparkSession, folder: str, sha256: str) -> PipelineModel:
 
 
 def digest(spark: SparkSession, folder: str) -> str:
-    """The hash over names and contents of all files below a folder of any file system that Spark knows."""
+    """The hash of names and contents of all files below a folder, on any file system that Spark knows."""
     jvm: Any = spark.sparkContext._jvm
     path = jvm.org.apache.hadoop.fs.Path(folder)
     system = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
@@ -83,7 +83,7 @@ def digest(spark: SparkSession, folder: str) -> str:
 
 
 def trained_stages() -> list[tuple[str, str | None]]:
-    """The class of each stage of a trained model, and its statement where it has one."""
+    """The class of each stage of a trained model, and its statement if it has one."""
     found = []
     for stage in stages():
         name = stage._java_obj.getClass().getName() + ("Model" if isinstance(stage, Estimator) else "")
@@ -92,7 +92,7 @@ def trained_stages() -> list[tuple[str, str | None]]:
 
 
 def saved_stages(spark: SparkSession, folder: str) -> list[tuple[str, str | None]]:
-    """The same of the model in a folder, without making anything of it; raises ValueError for what is no model."""
+    """Class and statement of each stage in a folder, without making objects. Raises ValueError if it is no model."""
     pipeline = _metadata(spark, folder)
     if pipeline["class"] != PIPELINE:
         raise ValueError("it is no pipeline")
@@ -111,7 +111,7 @@ def _metadata(spark: SparkSession, folder: str) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are each there once: of two values Spark may take the other one."""
+    """A JSON object in which every name occurs once: of two values Spark may take the other one."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name is there twice")

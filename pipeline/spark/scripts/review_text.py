@@ -1,4 +1,4 @@
-"""What training and classifying share: the session, and how the text of a review becomes words.
+"""The Spark session of training and classifying, and how the text of a review becomes words.
 
 Shipped beside the scripts that import it (spark-submit --py-files). All of it runs in the JVM, with functions that
 Spark has had since 3.5, on Python 3.9 and later.
@@ -17,12 +17,12 @@ def _listed(text: str) -> list[str]:
     return text.split()
 
 
-# Function words that say nothing of a mood. Negations are not among them, and neither is "but".
+# Function words without a mood. Negations and "but" are not among them.
 STOP_WORDS = _listed(
     "a an the i me my you your he him his she her it its we us our they them their this that these those "
     "is am are was were be been being have has had do does did of at by for with to from in on and or as"
 )
-# What may stand between a negation and the word it negates: "never really all that good".
+# Words that may stand between a negation and the word it negates: "never really all that good".
 FILLERS = STOP_WORDS + _listed("very too so really quite even all any much such just more most")
 NEGATIONS = [*_listed("not no never nor neither without hardly barely scarcely cannot"), r"\p{L}+n['’]t"]
 
@@ -40,9 +40,9 @@ def session(name: str) -> SparkSession:
         "spark.sql.ansi.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.sources.partitionOverwriteMode": "dynamic",
-        # No file but the data: whether a date is complete is for the caller to say.
+        # No file but the data: the caller decides whether a date is complete.
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-        # Hundreds of small folders are listed by the driver in no time, but not by a task for each.
+        # The driver lists hundreds of small folders quickly; a task for each would take long.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
         "spark.sql.files.openCostInBytes": "65536",
         "spark.sql.shuffle.partitions": "16",
@@ -54,7 +54,7 @@ def session(name: str) -> SparkSession:
 
 
 def clean(text: Column) -> Column:
-    """The text in lower case, its HTML and control characters gone, one space between words."""
+    """The text in lower case, without HTML and control characters, with one space between words."""
     for pattern, replacement in (
         (r"<[^<>]{1,100}>", " "),
         (r"&(?:amp|#38);", "&"),
@@ -70,8 +70,8 @@ def clean(text: Column) -> Column:
 def words(cleaned: Column) -> Column:
     """The words of a cleaned text, without stop words.
 
-    A negation is tied to the first word after it that says something, before stop words go: "it was not a very good
-    film" is not, not_good, film. After Das & Chen (2001) and Pang, Lee & Vaithyanathan (2002), who so mark all words
+    Joins a negation to the next word with a meaning of its own, before stop words are removed: "it was not a very good
+    film" becomes not, not_good, film. After Das & Chen (2001) and Pang, Lee & Vaithyanathan (2002), who mark all words
     up to the end of the clause.
     """
     tied = F.regexp_replace(cleaned, NEGATED, rf"$1 {NEGATED_PREFIX}$2")

@@ -1,4 +1,4 @@
-r"""Trains the classifier of reviews, and measures it on reviews that it has not seen.
+r"""Trains the classifier of reviews, and measures it on unseen reviews.
 
 spark-submit --py-files classifiers.py,models.py,review_text.py train_classifier.py \
     --input PATH --output DIR [--lexicon FILE...]
@@ -7,14 +7,14 @@ Reads labelled reviews (CSV, header review_str,positive; true or false) from a f
 writes below --output:
 
     model/        the fitted Spark ML pipeline: from `words` to `prediction`, 1 for positive
-    metrics.json  how it, the keyword rule and, where --lexicon is given, the lexicon do on the held-out reviews
+    metrics.json  results on the held-out reviews, of the model, the keyword rule and, with --lexicon, the lexicon
 
 The model is tf-idf over the stems of words and over pairs of them, each review scaled to length 1, and a logistic
-regression. A review is held out or not by a hash of its text: reviews that are equal fall on the same side, and a
+regression. A hash of its text decides whether a review is held out. So equal reviews are on the same side, and a
 review stays on its side when others are added.
 """
 
-# The modules beside this one are found at run time, where spark-submit puts them; so their types are not known here.
+# spark-submit puts the modules beside this one on the path at run time. So mypy does not know their types.
 # mypy: disable-error-code="import-not-found, no-any-return"
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from review_text import clean, refuse, session, words
 
-HELD_OUT = 5  # one review in so many
+HELD_OUT = 5  # one review in this many
 
 
 def main() -> None:
-    """Reads, trains, measures, writes."""
+    """Reads the reviews, trains, measures and writes."""
     options = _options()
     spark = session("train the classifier of reviews")
     usable, refused = read(spark, options.input)
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def read(spark: SparkSession, path: str) -> tuple[DataFrame, int]:
-    """Gives cleaned text, label and side of each usable row, and the number of the others."""
+    """Cleaned text, label and side of each usable row, and the number of the other rows."""
     spark.conf.set("spark.sql.csv.parser.columnPruning.enabled", "false")
     try:
         rows = spark.read.csv(
@@ -96,13 +96,13 @@ def read(spark: SparkSession, path: str) -> tuple[DataFrame, int]:
 def train(rows: DataFrame) -> PipelineModel:
     """The fitted pipeline; the same rows give the same model.
 
-    One partition in one order: sums of floating-point numbers depend on the order of their parts.
+    Uses one partition in one order: sums of floating-point numbers depend on the order of their parts.
     """
     return Pipeline(stages=stages()).fit(rows.repartition(1).sortWithinPartitions("cleaned", "label"))
 
 
 def measured(rows: DataFrame) -> dict[str, object]:
-    """Accuracy, and precision and recall for positive, with the four counts that they come from."""
+    """Accuracy, and precision and recall for positive, with the four counts behind them."""
     counted = rows.groupBy("label", "positive_review").count().collect()
     count = {(row.label == 1, row.positive_review): row["count"] for row in counted}
     right, wrong = count.get((True, True), 0), count.get((False, True), 0)

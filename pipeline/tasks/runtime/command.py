@@ -1,7 +1,7 @@
-"""The end of a command: its last lines say what failed and what to do, and so does one alert.
+"""The end of a command: its last lines, and one alert, say what failed and what to do.
 
-Luigi has no event for that end, and those of a task that has a process of its own do not leave that process. So this
-listens to what its worker tells the scheduler of each task.
+Luigi has no event for the end of a command, and events of a task with its own process stay in that process. So this
+listens to the messages about tasks that Luigi's worker sends to the scheduler.
 """
 
 import atexit
@@ -34,28 +34,28 @@ logger = logging.getLogger("luigi-interface")
 
 OURS = re.compile(rf"^{re.escape(errors.__name__)}\.\w+: (.+)$", re.MULTILINE)
 
-_begun: list["Command"] = []  # several where a task runs another one
+_begun: list["Command"] = []  # more than one if a task runs another one
 
 
 class Command:
-    """What one command of Luigi runs, from the first task that its worker schedules to its last lines."""
+    """One command of Luigi, from the first task that its worker schedules to its last lines."""
 
     def __init__(self) -> None:
         self._outcome = Outcome(_typed())
-        self._named: dict[str, Task] = {}  # by task id, as all of these
+        self._named: dict[str, Task] = {}  # by task id, like the others
         self._running: dict[str, luigi.Task] = {}
-        # The tasks that Luigi runs as one: by the id of the batch, and by that of the one task once it begins.
+        # Tasks that Luigi runs as one: by the id of the batch, and by the id of the one task once it begins.
         self._batches: dict[str, list[str]] = {}
-        self._unscheduled: dict[str, str] = {}  # why
+        self._unscheduled: dict[str, str] = {}  # the reasons
         self._signals = ExitStack()
 
     def begin(self) -> None:
-        """Begins to listen to SIGTERM."""
+        """Starts to listen for SIGTERM."""
         _begun.append(self)
         self._signals.enter_context(told_to_stop(self._stopped))
 
     def end(self, error: BaseException | None) -> None:
-        """Ends it with its last lines and its alert. Luigi's own summary comes before them, and a trace of `error`."""
+        """Ends the command with its last lines and its alert. Luigi prints its summary and a trace of `error` first."""
         self._signals.close()
         _begun.remove(self)
         if error is not None and not isinstance(error, (Exception, KeyboardInterrupt)):
@@ -63,14 +63,14 @@ class Command:
         is_interrupted = isinstance(error, KeyboardInterrupt)
         if error is not None:
             self._cut_short("it was interrupted" if is_interrupted else _why(error))
-        is_last = CmdlineParser.get_instance() and not _begun  # else a task or a program that goes on once it is told
+        is_last = CmdlineParser.get_instance() and not _begun  # otherwise a task or program goes on afterwards
         if error is not None or is_last:
             atexit.register(_end, self._outcome, tell=not is_interrupted)
         else:
             _end(self._outcome)
 
     def note_start(self, task: luigi.Task) -> None:
-        """Notes that the worker is about to run a task, be it in another process."""
+        """Notes that the worker is about to run a task, here or in another process."""
         run_log.started(task)
         self._running[task.task_id] = task
 
@@ -79,9 +79,9 @@ class Command:
         self._batches[batch_id] = task_ids
 
     def note_state(self, told: Mapping[str, Any]) -> None:
-        """Notes what the worker told the scheduler of a task: its state, what it needs, and why it failed."""
+        """Notes the worker's message about a task: its state, the tasks that it needs, and why it failed."""
         task_id = told["task_id"]
-        if "family" in told:  # else Luigi has named it before, or could not load it
+        if "family" in told:  # otherwise Luigi has named it before, or could not load it
             self._named[task_id] = _named(told["family"], told["params"])
         if told["status"] == RUNNING:
             if "batch_id" in told:  # the one task that the worker made of several
@@ -95,7 +95,7 @@ class Command:
             self._outcome.note(task_id, self._named[task_id], told["status"], needs, error)
 
     def note_unscheduled(self, family: str, params: Mapping[str, str], trace: str) -> None:
-        """Notes a task of which it could not be found out whether it is done, or what it needs."""
+        """Notes a task whose state or requirements could not be found out."""
         why = self._unscheduled[task_id_str(family, params)] = _of_trace(trace)
         run_log.not_scheduled(family, params, why)
 
@@ -109,7 +109,7 @@ class Command:
             run_log.interrupted(task)
 
     def _error(self, task_id: str, state: str, explanation: str | None) -> str | None:
-        """Why a task failed, as Luigi was told: a trace, or what a task that is done held back."""
+        """Why a task failed, by the worker's message: a trace, or the failure that a task which is done held back."""
         if error := getattr(self._running.get(task_id), "error", None):
             return reason(error)
         said = json.loads(explanation) if explanation else None
@@ -119,7 +119,7 @@ class Command:
 
 
 class ObservedScheduler:
-    """A scheduler, the local one or luigid's; a command notes what it is told and what it answers."""
+    """A scheduler, local or luigid's, whose messages and answers a command notes."""
 
     def __init__(self, scheduler: Any, command: Command) -> None:
         self._scheduler, self._command = scheduler, command
@@ -128,7 +128,7 @@ class ObservedScheduler:
         return getattr(self._scheduler, name)
 
     def add_task(self, **task: Any) -> Any:
-        """Tells what is known of a task."""
+        """Sends the state of a task."""
         answer = self._scheduler.add_task(**task)
         self._command.note_state(task)
         return answer
@@ -141,7 +141,7 @@ class ObservedScheduler:
         return answer
 
     def announce_scheduling_failure(self, **failure: Any) -> Any:
-        """Tells that a task could not be scheduled."""
+        """Sends that a task could not be scheduled."""
         self._command.note_unscheduled(failure["family"], failure["params"], failure["expl"])
         return self._scheduler.announce_scheduling_failure(**failure)
 
@@ -154,7 +154,7 @@ def _why(error: BaseException) -> str:
 
 
 def _of_trace(trace: str) -> str:
-    """The failure at the end of a trace; a text that is no trace is one itself."""
+    """The failure at the end of a trace; a text without a trace is the failure itself."""
     if ours := OURS.findall(trace):
         return str(ours[-1])
     if "Traceback" not in trace:
@@ -169,7 +169,7 @@ def _named(family: str, params: Mapping[str, str]) -> Task:
 
 
 def _typed() -> str:
-    """What runs this command again, as it would be typed; nothing where that is not luigi."""
+    """The line that runs this command again, as typed; empty if the program is not luigi."""
     program = Path(sys.argv[0])
     if program.name != "luigi":
         return ""
@@ -183,7 +183,7 @@ def _end(outcome: Outcome, *, tell: bool = True) -> None:
         try:
             _alert(outcome, is_done)
         except Exception as error:
-            # A trace of somebody else's might show the URL.
+            # Another library's trace might show the URL.
             logger.warning("no alert was sent: %s", error if isinstance(error, OceanError) else type(error).__name__)
     if not is_done:
         sys.stdout.flush()
@@ -194,7 +194,7 @@ def _alert(outcome: Outcome, is_done: bool) -> None:
     url, receiver = config.alert_url(), notifications.email().receiver
     if not (url or receiver):
         return
-    # Most commands have nobody to tell anything.
+    # Most commands send no alert.
     from pipeline.operations import alerts
 
     if outcome.failed or outcome.cut_short:

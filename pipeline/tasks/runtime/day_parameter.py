@@ -9,16 +9,16 @@ import luigi
 from pipeline.kernel import clock
 from pipeline.kernel.errors import ConfigError
 
-USAGE = 2  # argparse's exit code for what was typed wrong
+USAGE = 2  # argparse's exit code for usage errors
 
 
 def day_parameter(**options: Any) -> Any:
-    """A parameter with the options of Luigi's, which is a date on a task."""
+    """A parameter with Luigi's options. On a task it is a date."""
     return DayParameter(**options)
 
 
 class DayParameter(luigi.DateParameter):
-    """A day, YYYY-MM-DD, today or yesterday (UTC). Typed wrong, it ends the command with one line."""
+    """A day, YYYY-MM-DD, today or yesterday (UTC). A wrong one ends the command with one line."""
 
     def parse(self, text: str) -> dt.date:
         """The day that a text means. Raises ConfigError."""

@@ -1,4 +1,4 @@
-"""Writes etl.task_run: a row for every run of every task, also of those that fail, die or cannot even be scheduled."""
+"""Writes etl.task_run: a row for every run of every task, including those that fail, die or cannot be scheduled."""
 
 import json
 import logging
@@ -16,13 +16,13 @@ logger = logging.getLogger("luigi-interface")
 
 @luigi.Task.event_handler(luigi.Event.START)
 def started(task: luigi.Task) -> None:
-    """Notes when a task began, to which an earlier run of it in the same process is nothing."""
+    """Records the start time of a task, and clears the error of an earlier run of the same object."""
     task.started, task.error = clock.now(), None
 
 
 @luigi.Task.event_handler(luigi.Event.SUCCESS)
 def succeeded(task: luigi.Task) -> None:
-    """Records a task that ended; one that held back its error counts as failed."""
+    """Records a task that ended. A task that held back its error counts as failed."""
     _record(task, task.error)
 
 
@@ -58,7 +58,7 @@ def interrupted(task: luigi.Task) -> None:
 
 
 def not_scheduled(family: str, params: Mapping[str, str], reason: str) -> None:
-    """Records a task of which it could not be found out whether it is done, or what it needs."""
+    """Records a task whose state or requirements could not be found out."""
     _write({"task": family, "params": json.dumps(params), "started": clock.now(), "error": reason})
 
 
@@ -80,10 +80,10 @@ def _write(row: dict[str, object]) -> None:
     try:
         try:
             _insert(row)
-        except Transient:  # the task may have failed with its connection: there is a new one for the log
+        except Transient:  # the task may have failed with its connection: the log gets a new one
             _insert(row)
     except OceanError as problem:
-        # The log is no reason to fail a load that is committed; before CreateWarehouse has run there is no table.
+        # The log must not fail a committed load. Before CreateWarehouse there is no table.
         logger.debug("the run of %s was not recorded: %s", row["task"], problem)
 
 
@@ -92,7 +92,7 @@ def _insert(row: dict[str, object]) -> None:
         cursor.execute(RECORD, row)
 
 
-# A run that is missing here after a crash of the server is no loss; waiting for the disk would be.
+# A crash of the server may lose a run here. That matters less than the wait for the disk.
 RECORD = """
 set local synchronous_commit = off;
 insert into etl.task_run (task, params, started, finished, status, rows, bytes, error)

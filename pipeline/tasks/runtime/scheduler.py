@@ -1,7 +1,7 @@
-"""The luigid that a command talks to: which one, with what password, and how far it is obeyed.
+"""The luigid of a command: its address, its password, and the limits of our trust in it.
 
-It says when a task runs. Which tasks, and what they are, is what the command scheduled itself: a task is loaded by its
-module and family, so whoever may name one may run anything.
+luigid decides when a task runs. The command itself decides which tasks run, and runs only those it scheduled. Luigi
+loads a task by module and family, so anybody who may name one may run anything.
 """
 
 import contextlib
@@ -27,20 +27,20 @@ from pipeline.kernel.listener import LOOPBACK
 
 logger = logging.getLogger("luigi-interface")
 
-UNHANDLED = 40  # the exit code that luigi.cfg gives what no task is to blame for
+UNHANDLED = 40  # the exit code in luigi.cfg for failures outside tasks
 SETTINGS = {"default-scheduler-url", "default-scheduler-host", "default-scheduler-port"}
 SECONDS_TO_CONNECT = 1
-MOST_REFUSED = 100  # tasks of others in a row, before a worker takes it that there is nothing for it to do
-# What luigid says beside the task to run.
+MOST_REFUSED = 100  # after so many foreign tasks in a row a worker concludes that there is no work for it
+# The parts of luigid's answer besides the task to run.
 COUNTS = ("n_pending_tasks", "n_unique_pending", "n_pending_last_scheduled", "running_tasks", "worker_state")
 
 
 def use_embedded() -> None:
-    """Points Luigi at the embedded luigid, whose port may not be 8082 if somebody else's server has that one."""
-    # The settings of luigi.rpc share a section with those of luigi.core, which would warn of each.
+    """Points Luigi at the embedded luigid. Its port is not 8082 if another server has that one."""
+    # The settings of luigi.rpc share a section with those of luigi.core, which would warn about each.
     core.ignore_unconsumed |= {"rpc_connect_timeout", "rpc_retry_attempts", "rpc_retry_wait", *map(_key, SETTINGS)}
     cfg = get_config()
-    # A URL of the settings would win over a host of the command line.
+    # A URL in the settings would win over a host on the command line.
     is_named = any(word.startswith("--scheduler-") for word in sys.argv)
     if is_named or any(cfg.get("core", name, "") for name in SETTINGS):
         return
@@ -49,27 +49,27 @@ def use_embedded() -> None:
 
 
 class Luigid(RemoteScheduler):
-    """The luigid at `url`, which holds no password: it shows in logs and errors. `login` is (user, password).
+    """The luigid at `url`, without a password, because logs and errors show the URL. `login` is (user, password).
 
-    Raises OceanError from `check` alone; afterwards RPCError, as Luigi expects it.
+    Only `check` raises OceanError; the other methods raise RPCError, as Luigi expects.
     """
 
     def __init__(self, url: str, login: tuple[str, str] | None = None) -> None:
         super().__init__(url)
         self._fetcher = _Fetcher(login)
-        # What this command scheduled and did not call done, as it told luigid, by task id.
+        # The tasks that this command scheduled and did not report done, as sent to luigid, by task id.
         self._own: dict[str, dict[str, Any]] = {}
-        self._batched: dict[str, list[str]] = {}  # by family, the parameters of which Luigi may make one task
+        self._batched: dict[str, list[str]] = {}  # by family, the parameters whose tasks Luigi may join to one
 
     @classmethod
     def at(cls, url: str) -> "Luigid":
-        """The luigid at a URL, which answers and lets us in. Raises ServiceDown, ConfigError."""
+        """The luigid at a URL, checked. Raises ServiceDown, ConfigError."""
         luigid = cls(*_address(url))
         luigid.check()
         return luigid
 
     def check(self) -> None:
-        """Returns when luigid answers and lets us in. Raises ServiceDown, ConfigError."""
+        """Checks that luigid answers and accepts our login. Raises ServiceDown, ConfigError."""
         parts = urlsplit(self._url)
         where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
         try:
@@ -86,12 +86,12 @@ class Luigid(RemoteScheduler):
             raise ServiceDown(f"reach luigid at {where}", because, "run `make up`, or add --local-scheduler") from None
 
     def add_task_batcher(self, **batcher: Any) -> Any:
-        """Notes of which parameters of a family Luigi may make one task."""
+        """Notes the parameters of a family whose tasks Luigi may join to one."""
         self._batched[batcher["task_family"]] = batcher["batched_args"]
         return super().add_task_batcher(**batcher)
 
     def add_task(self, **task: Any) -> Any:
-        """Notes what this command wants to run, or what became of it."""
+        """Notes a task that this command wants to run, or its new state."""
         if task["status"] in (DONE, DISABLED, UNKNOWN):
             self._own.pop(task["task_id"], None)
         else:
@@ -99,7 +99,7 @@ class Luigid(RemoteScheduler):
         return super().add_task(**task)
 
     def get_work(self, **asked: Any) -> dict[str, Any]:
-        """The task that is to run next, as this command scheduled it, whatever luigid makes of it."""
+        """The task to run next, with our own module, family and parameters: luigid's are ignored."""
         for _ in range(MOST_REFUSED):
             answer = super().get_work(**asked)
             named = [*filter(None, [answer.get("task_id")]), *answer.get("batch_task_ids", ())]
@@ -112,7 +112,7 @@ class Luigid(RemoteScheduler):
         return found
 
     def _may_run(self, named: list[str]) -> bool:
-        """Whether all of these are our own, and several may be one task."""
+        """Whether all of these tasks are our own, and several may be joined to one."""
         tasks = [self._own[name] for name in named if name in self._own]
         batched = self._batched.get(tasks[0]["family"], ()) if tasks else ()
         alike = {(task["family"], json.dumps(_without(task["params"], batched), sort_keys=True)) for task in tasks}
@@ -128,9 +128,9 @@ class Luigid(RemoteScheduler):
         return {**task, "task_params": params, "batch_id": answer["batch_id"], "batch_task_ids": named}
 
     def _refuse(self, worker: str, named: list[str]) -> None:
-        """Gives back what this command did not schedule.
+        """Gives back tasks that this command did not schedule.
 
-        Members of a batch are given out again, ours then one by one; they may be joined with those of another command.
+        Members of a batch are offered again, ours one by one; others may be joined with tasks of another command.
         """
         for name in named:
             if name in self._own:
@@ -143,7 +143,7 @@ class Luigid(RemoteScheduler):
 
 
 class _Fetcher:
-    """How Luigi's client asks, with the login in a header that goes to luigid alone."""
+    """The HTTP client of Luigi's client. It sends the login in a header, to luigid alone."""
 
     raises = (OSError, http.client.HTTPException)  # URLError and timeouts are OSErrors
 
@@ -156,24 +156,24 @@ class _Fetcher:
 
     def ask(self, method: str, url: str, body: bytes | None, timeout: float) -> str:
         """The answer to a request."""
-        request = Request(url, body, method=method)  # noqa: S310 (the scheme was looked at)
+        request = Request(url, body, method=method)  # noqa: S310 (the scheme was checked)
         if self._login:
             request.add_unredirected_header("Authorization", basic_auth.header(*self._login))
         parts = urlsplit(url)
         if problem := listener.problem(str(parts.hostname), parts.port or 0):
             raise ConnectionRefusedError(problem)
-        # What listens on this machine is never asked by way of a proxy.
+        # Servers on this machine are never asked through a proxy.
         opener = build_opener(*[ProxyHandler({})] * (parts.hostname in LOOPBACK))
         with opener.open(request, timeout=timeout) as answer:
             text: str = answer.read().decode()
         return text
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Does nothing: no connection stays open."""
 
 
 def _address(url: str) -> tuple[str, tuple[str, str] | None]:
-    """The URL without what is secret in it, and the login: of the URL, the embedded luigid or the environment."""
+    """The URL without its secrets, and the login: from the URL, the embedded luigid or the environment."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or logins.is_cut(url) or not _has_port(parts):
         because = "its URL is not of the form http://user:password@host:port"
@@ -188,7 +188,7 @@ def _address(url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def _has_port(parts: SplitResult) -> bool:
-    """Whether the port is a number, or left out."""
+    """Whether the port is a number or missing."""
     try:
         return parts.port is None or parts.port > 0
     except ValueError:
@@ -200,7 +200,7 @@ def _without(params: Mapping[str, str], names: Any) -> dict[str, str]:
 
 
 def end(error: OceanError) -> NoReturn:
-    """Ends the command with an error that no task is to blame for."""
+    """Ends the command with an error outside any task."""
     print(error, file=sys.stderr)
     sys.exit(UNHANDLED)
 

@@ -1,4 +1,4 @@
-"""The one place where Luigi is told to use our scheduler and our worker."""
+"""The one place that makes Luigi use our scheduler and our worker."""
 
 import luigi
 from luigi import interface
@@ -8,17 +8,17 @@ from luigi.interface import core
 from pipeline.kernel.errors import ConfigError
 from pipeline.tasks.runtime import scheduler
 
-# What Luigi makes its scheduler and worker with, unless it is given another: the `luigi` command gives none.
+# Luigi makes its scheduler and worker with this class unless it gets another one. The `luigi` command passes none.
 SEAM = "_WorkerSchedulerFactory"
 
 
 def install() -> None:
-    """Has every command of this process use them from now on, and find the embedded luigid.
+    """Makes every later command of this process use them, and find the embedded luigid.
 
-    Where Luigi has the seam no more, a command runs with Luigi's own: it ends without our last lines, and `require`
-    refuses luigid.
+    If Luigi no longer has the seam, a command runs with Luigi's own worker and scheduler. It ends without our last
+    lines, and `require` refuses luigid.
     """
-    from pipeline.tasks.runtime.worker import Factory  # which imports tasks, whose base imports this
+    from pipeline.tasks.runtime.worker import Factory  # imports tasks, whose base imports this module
 
     if hasattr(interface, SEAM) and getattr(interface, SEAM) is not Factory:
         setattr(interface, SEAM, Factory)
@@ -26,7 +26,7 @@ def install() -> None:
 
 
 def require() -> None:
-    """As `install`. Ends the command where it would have luigid choose its tasks without the seam that guards it."""
+    """Installs them. Ends a command that would let luigid choose its tasks without the seam that guards it."""
     install()
     if not hasattr(interface, SEAM) and CmdlineParser.get_instance() and not core().local_scheduler:
         scheduler.end(

@@ -1,4 +1,4 @@
-"""SIGTERM: a command that is told to stop says so, whatever it waits for at that moment."""
+"""SIGTERM: a command that gets it says so at once, even while it waits."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ STOP, END = bytes([signal.SIGTERM]), b"\0"
 
 @contextmanager
 def told_to_stop(tell: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, SIGTERM has `tell` called in a thread of its own, and ends the process with exit code 143.
+    """While the block runs, SIGTERM calls `tell` in a thread of its own, and ends the process with exit code 143.
 
-    A handler of Python's would have to wait until PostgreSQL has answered the statement that runs, for a lock perhaps.
-    What is not committed then is rolled back, as after a kill. Workers that have a process of their own are not told.
+    A handler in Python would have to wait until PostgreSQL answers the running statement, which may wait for a lock.
+    Uncommitted work is rolled back, as after a kill. Workers with a process of their own get no notice.
     """
-    if threading.current_thread() is not threading.main_thread():  # nobody else may see to signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
 
@@ -35,7 +35,7 @@ def told_to_stop(tell: Callable[[], None]) -> Iterator[None]:
     told, tells = os.pipe()
     os.set_blocking(tells, False)
     thread = threading.Thread(target=watch, daemon=True)
-    # A handler that does nothing: what counts is that the number of the signal goes to the pipe at once.
+    # A handler that does nothing: it makes the number of the signal go to the pipe at once.
     handler = signal.signal(signal.SIGTERM, lambda *_: None)
     wakeup = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     thread.start()

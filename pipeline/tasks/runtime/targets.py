@@ -13,29 +13,29 @@ from pipeline.lake.objects import lake
 
 
 class Marker(luigi.Target):
-    """A row of etl.marker, written by `touch` in the transaction of the load that it stands for.
+    """A row of etl.marker, written by `touch` in the transaction of its load.
 
-    Looking for one brings all markers of its date in a single query. Those that are there are remembered for good;
-    that one is missing is believed only until a task of this process ends, and never by a forked worker.
+    One query brings all markers of a date. Found markers are cached for the life of the process. A missing one is
+    cached only until a task of this process ends, and never in a forked worker.
     """
 
     def __init__(self, update_id: str, target_table: str, date: dt.date | None) -> None:
         self.update_id, self.target_table, self.date = update_id, target_table, date
 
     def exists(self) -> bool:
-        """Whether the load was committed. Raises ServiceDown when the warehouse does not answer."""
+        """Whether the load was committed. Raises ServiceDown if the warehouse does not answer."""
         if self.update_id in _found:
             return True
         return self.update_id in _markers(self.date, os.getpid())
 
     def exists_in(self, cursor: Cursor) -> bool:
-        """The same, seen from inside a transaction that holds the lock of the load."""
+        """Whether the load was committed, read in a transaction that holds the lock of the load."""
         query = "select exists (select from etl.marker where update_id = %s)"
         found: bool = postgres.value(cursor, query, (self.update_id,))
         return found
 
     def touch(self, cursor: Cursor) -> None:
-        """Says that the load is done, as soon as the caller's transaction commits."""
+        """Writes the marker. It counts once the caller's transaction commits."""
         cursor.execute(
             "insert into etl.marker (update_id, target_table, load_date, inserted) "
             "values (%s, %s, %s, clock_timestamp()) "
@@ -45,13 +45,13 @@ class Marker(luigi.Target):
 
 
 class LakeObject(luigi.Target):
-    """An object on the lake that is written once. What was found of it is remembered as a marker's is."""
+    """An object on the lake that is written once. Answers are cached as for a marker."""
 
     def __init__(self, key: str) -> None:
         self.key = key
 
     def exists(self) -> bool:
-        """Whether the object is there. Raises ServiceDown when S3 does not answer."""
+        """Whether the object exists. Raises ServiceDown if S3 does not answer."""
         return self.key in _found or _is_there(self.key, os.getpid())
 
 
@@ -87,7 +87,7 @@ def _markers(date: dt.date | None, _pid: int) -> frozenset[str]:
 
 
 def forget() -> None:
-    """Has markers and objects looked for again: some were taken away."""
+    """Clears the cache, after markers or objects were deleted."""
     _found.clear()
     _forget_missing()
 

@@ -1,7 +1,7 @@
-"""Dates under way: up to which instant this command loads one, and which ones are left to complete.
+"""Dates under way: the instant up to which this command loads one, and the earlier ones still to complete.
 
-A date that is not over yet is loaded up to now. Each such load has an instant of its own, with which its extracts lie
-on the lake and its markers in the warehouse, and does not complete the date: that is for the first load after its end.
+A date that is not over is loaded up to now. Each such load has an instant of its own, which names its extracts on the
+lake and its markers in the warehouse. It does not complete the date. The first load after the end of the date does.
 """
 
 import datetime as dt
@@ -47,12 +47,12 @@ def left_before(date: dt.date) -> list[dt.date]:
 
 
 def complete(cursor: Cursor, date: dt.date) -> None:
-    """Forgets the loads of a date while it was under way: it is loaded to its end."""
+    """Deletes the loads of a date under way, because it is now loaded to its end."""
     cursor.execute("delete from etl.marker where update_id like '%% until %%' and load_date = %s", (date,))
 
 
 def forget() -> None:
-    """Has the clock looked at again: another command of this process begins."""
+    """Makes the next command of this process read the clock again."""
     until.cache_clear()
     left_before.cache_clear()
     _now.cache_clear()

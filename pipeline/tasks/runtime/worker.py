@@ -1,9 +1,9 @@
 """How Luigi's worker runs our tasks.
 
-With two workers or more Luigi forks a process for each task. Once the warehouse has its first load, most tasks move no
-row or a handful, and then the fork and what it cannot share with its parent (connections, copied pages) cost more than
-the work. So on such a day the tasks run in the worker itself, as all do with one worker, but for the long ones: these
-get a process of their own, beside which the worker goes on.
+With two or more workers Luigi forks a process for each task. Once the warehouse has its first load, most tasks move no
+row or a handful. Then the fork costs more than the work, because connections and copied pages cannot be shared with
+the parent. So on such a day tasks run in the worker itself, as they all do with one worker. Only long tasks get a
+process of their own, and the worker continues meanwhile.
 """
 
 import datetime as dt
@@ -29,16 +29,16 @@ logger = logging.getLogger("luigi-interface")
 
 
 class Factory:
-    """What Luigi makes of a command's options: its scheduler and its worker. For `worker_scheduler_factory`."""
+    """Makes the scheduler and the worker from a command's options. For Luigi's `worker_scheduler_factory`."""
 
     def create_local_scheduler(self) -> Scheduler:
-        """A scheduler of the command's own, which ends before anybody could ask for its metrics."""
+        """A scheduler for this command alone, which ends before anybody could ask for its metrics."""
         return Scheduler(prune_on_get_work=True, record_task_history=False, metrics_collector=MetricsCollectors.none)
 
     def create_remote_scheduler(self, url: str) -> Luigid:
         """The luigid at the URL that Luigi took from its options and settings.
 
-        Where it does not answer, or refuses the password, the command ends with what to do instead of a stack trace.
+        If it does not answer or refuses the password, ends the command with advice instead of a stack trace.
         """
         try:
             return Luigid.at(url)
@@ -46,14 +46,14 @@ class Factory:
             end(error)
 
     def create_worker(self, scheduler: Any, worker_processes: int, assistant: bool = False) -> "OceanWorker":
-        """Our worker, but no assistant: that would run what others schedule."""
+        """Our worker. Ends the command with --assistant, because an assistant runs tasks that others schedule."""
         if assistant:
             end(ConfigError("run as an assistant", "a command runs its own tasks alone", "leave --assistant out"))
         return OceanWorker(scheduler, worker_processes)
 
 
 class OceanWorker(Worker):
-    """Luigi's worker, which forks for the tasks alone that are worth it, and says at the end what became of them."""
+    """Luigi's worker, but it forks only for long tasks, and at the end reports the results of all."""
 
     def __init__(self, scheduler: Any, worker_processes: int) -> None:
         self._command = Command()
@@ -61,7 +61,7 @@ class OceanWorker(Worker):
         super().__init__(scheduler=ObservedScheduler(scheduler, self._command), worker_processes=worker_processes)
 
     def __enter__(self) -> "OceanWorker":
-        # What the garbage collector never looks at, it never writes to, so that a fork shares its page.
+        # The garbage collector writes to objects that it looks at. Frozen ones keep their pages shared after a fork.
         _freeze_at_fork()
         self._command.begin()
         super().__enter__()
@@ -85,7 +85,7 @@ class OceanWorker(Worker):
 
     def _create_task_process(self, task: luigi.Task) -> Any:
         process = super()._create_task_process(task)
-        # Other tasks than those of a date do not say how long they take.
+        # Only tasks of a date tell whether they take long.
         in_worker = not getattr(task, "is_long", True) and _is_ordinary(task.date)
         process.use_multiprocessing = process.use_multiprocessing and not in_worker
         self._command.note_start(task)
@@ -93,7 +93,7 @@ class OceanWorker(Worker):
 
 
 def _log_ours(task: luigi.Task, trace: str) -> bool:
-    """Logs why a task is not scheduled, if that is an error of ours, which says all in the last line of its trace."""
+    """Logs why a task is not scheduled, if one of our errors tells it in the last line of the trace."""
     kind, _, words = trace.strip().rpartition("\n")[2].partition(": ")
     is_ours = kind.startswith(OceanError.__module__)
     if is_ours:
@@ -103,7 +103,7 @@ def _log_ours(task: luigi.Task, trace: str) -> bool:
 
 @cache
 def _is_ordinary(_date: dt.date) -> bool:
-    """Whether a date is loaded into a warehouse that has its first load: asked once for each date."""
+    """Whether a date is loaded into a warehouse that has its first load. Asks once for each date."""
     return has_loads()
 
 
