@@ -12,19 +12,19 @@ from pipeline.kernel.errors import OceanError, printable
 from pipeline.operations import findings, status, status_text
 from pipeline.operations.state import ERROR, WARN, Finding, Status
 
-# As monitoring tools know them: all well, a warning, an error.
+# The exit codes of monitoring tools: good, a warning, an error.
 EXIT_CODES = {None: 0, WARN: 1, ERROR: 2}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Shows how the warehouse and the services are; returns the exit code."""
+    """Shows the state of the warehouse and the services; returns the exit code."""
     asked = _parser().parse_args(arguments)
     with ThreadPoolExecutor(1) as beside:
         asking = beside.submit(_services)
         found = _warehouse(asked.days)
         found.findings += _source()
         running, stopped = asking.result()
-    # A service that is down is the cause of what else is said of it.
+        # A stopped service causes other findings. So it comes first.
     found.findings[:0] = stopped
     severities = {finding.severity for finding in found.findings}
     worst = ERROR if ERROR in severities else WARN if severities else None
@@ -48,7 +48,7 @@ def _warehouse(days: int) -> Status:
 
 
 def _source() -> list[Finding]:
-    """What of the source keeps loads from its newest rows; nothing where it cannot be asked, which loads say."""
+    """The prepared transactions of the source, which block loads; empty if it does not answer, as loads report that."""
     try:
         if not (url := config.settings().operational_url):
             return []
@@ -59,14 +59,14 @@ def _source() -> list[Finding]:
 
 
 def _services() -> tuple[list[services.State], list[Finding]]:
-    """The embedded services, where any is used, and those of them that do not run."""
+    """The embedded services, if any is used, and a finding that names those which do not run."""
     try:
         settings = config.settings()
         used = {settings.operational_url, settings.warehouse_url, settings.s3.endpoint}
         if not (config.home() / "services.json").exists() or used.isdisjoint(config.services_file().values()):
             return [], []
         states = services.status(config.home())
-    except OceanError:  # which the warehouse has met as well
+    except OceanError:  # the warehouse's findings have this error already
         return [], []
     stopped = [state.name for state in states if state.state == "stopped"]
     what = f"stopped: {', '.join(stopped)}"
@@ -74,7 +74,7 @@ def _services() -> tuple[list[services.State], list[Finding]]:
 
 
 def _text(found: Status, running: list[services.State]) -> str:
-    # Without any date there may still be something to say: that the warehouse is down.
+    # Even without any date there may be a finding: that the warehouse does not answer.
     parts = [status_text.of(found)] if found.days else []
     if running:
         parts.append("\n".join(f"{state.name:<11}{state.state:<9}{state.address}" for state in running))

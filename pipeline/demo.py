@@ -1,4 +1,4 @@
-"""`make demo`: two years of a simulated shop, loaded month by month, the last week day by day, its KPIs, dashboards."""
+"""`make demo`: two years of a simulated shop, loaded month by month and the last week day by day; KPIs, dashboards."""
 
 import datetime as dt
 import os
@@ -16,9 +16,9 @@ MONTHS = 24
 
 
 def main() -> int:
-    """Loads what is missing up to yesterday (UTC), prints the KPI table, serves dashboards; returns the exit code.
+    """Loads the missing dates up to yesterday (UTC), prints the KPI table, serves dashboards; returns the exit code.
 
-    The demo is the embedded services' alone: what the environment says of other databases is not touched.
+    Uses the embedded services alone: ignores the variables of other databases in the environment.
     """
     foreign = (
         "OPERATIONAL_URL",
@@ -55,13 +55,13 @@ def main() -> int:
 
 
 def _opening(yesterday: dt.date) -> dt.date:
-    """The first day of the month such that `MONTHS` whole months are over by yesterday."""
+    """The first day of the month from which `MONTHS` whole months are over by yesterday."""
     months = yesterday.year * 12 + yesterday.month - 1 - MONTHS
     return dt.date(months // 12, months % 12 + 1, 1)
 
 
 def _opened_on() -> dt.date | None:
-    """When the shop of an earlier demo was opened; None where there is none."""
+    """The opening date of an earlier demo's shop; None if there is none."""
     with postgres.session(config.settings().simulator_url, "simulator") as cursor:
         if postgres.value(cursor, "select to_regclass('simulator.shop') is null"):
             return None

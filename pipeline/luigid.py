@@ -2,9 +2,9 @@
 
 OCEAN_LUIGID_PASSWORD=... python -m pipeline.luigid --address 127.0.0.1 --port 8082 --state-path /var/lib/luigid/state
 
-luigid itself answers whoever reaches its port, who may then add tasks, stop loads and read what runs. Here a request
-needs the password (user `luigi`), names this server as its host, does not come from another server's page, and changes
-something by POST alone. The password is no option, since `ps` shows options.
+luigid itself answers everyone who reaches its port. They may then add tasks, stop loads and read what runs. Here a
+request needs the password (user `luigi`), names this server as its host, and does not come from another server's page.
+Only a POST changes anything. The password is no option, because `ps` shows options.
 """
 
 import base64
@@ -31,11 +31,11 @@ from pipeline.kernel.listener import LOOPBACK
 
 PASSWORD, HOSTS = "OCEAN_LUIGID_PASSWORD", "OCEAN_LUIGID_HOSTS"
 VISUALISER = Path(server.__file__).parent / "static/visualiser"
-# The page asks by GET, also where that changes something.
+# Luigi's page uses GET, even for requests that change something.
 BY_POST = """
 $.ajaxPrefilter(function (options) { if (/\\/api\\//.test(options.url)) { options.type = 'POST'; } });
 """
-# In both graphs a node bears the task's family, which many tables share: how each says it, and how it tells the table.
+# Both graphs label a node with the family of its task, which many tables share. For each script: label and replacement.
 TABLE = "({0}.params.table ? {0}.name + ' ' + {0}.params.table : {0}.name)"
 LABELS = {
     "graph.js": ("escapeHtml(node.name)", f"escapeHtml{TABLE.format('node')}"),
@@ -44,16 +44,16 @@ LABELS = {
 
 
 class Refused(NamedTuple):
-    """Why a request is not answered."""
+    """Why a request is refused, with its HTTP status."""
 
     status: int
     why: str
 
 
 class Guard(Router):
-    """Hands on the requests that may be answered.
+    """Passes on the allowed requests.
 
-    `hosts` are the names by which the server is called: a page whose name was made to point here has another one.
+    `hosts` are the server's names. A page in another domain that was made to resolve to this server has another name.
     """
 
     def __init__(self, app: Application, password: str, hosts: Iterable[str]) -> None:
@@ -62,12 +62,12 @@ class Guard(Router):
         self._refusals = Application([(r".*", Refusal, {"judge": self.judge})], transforms=[SecurityHeaders])
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Tornado's question who answers a request."""
+        """Chooses the handler of a request, for Tornado."""
         answers = self._refusals if self.judge(request) else self._app
         return answers.find_handler(request, **kwargs)
 
     def judge(self, request: HTTPServerRequest) -> Refused | None:
-        """Why the request is refused; None where it is not."""
+        """Why the request is refused; None if it is allowed."""
         headers = request.headers
         if _host(f"//{request.host}") not in self._hosts:
             return Refused(403, f"luigid is not called that; {HOSTS} names further hosts")
@@ -81,7 +81,7 @@ class Guard(Router):
 
 
 def _is_of_another_page(request: HTTPServerRequest) -> bool:
-    """Whether a browser sends it in the name of another page; a link to the page itself may be followed."""
+    """Whether a browser sends it for another page. A link to the page itself is allowed."""
     headers = request.headers
     if (origin := headers.get("Origin")) and origin.partition("://")[2] != request.host:
         return True
@@ -92,23 +92,23 @@ def _is_of_another_page(request: HTTPServerRequest) -> bool:
 def _host(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
-    except ValueError:  # half an IPv6 address, for example
+    except ValueError:  # half of an IPv6 address, for example
         return None
 
 
-@stream_request_body  # the body of what is refused is not kept
+@stream_request_body  # the body of a refused request is not kept
 class Refusal(RequestHandler):
-    """Says why a request is not answered."""
+    """Answers a refused request with the reason."""
 
     def initialize(self, judge: Callable[[HTTPServerRequest], Refused | None]) -> None:
-        """Takes what it answers by."""
+        """Sets the function that gives the reason."""
         self._judge = judge
 
     def data_received(self, chunk: bytes) -> None:
-        """Takes no note of the body."""
+        """Drops the body."""
 
     def refuse(self) -> None:
-        """Answers, whatever the method."""
+        """Answers a request of any method."""
         refused = self._judge(self.request)
         assert refused
         self.set_status(refused.status)
@@ -121,29 +121,29 @@ class Refusal(RequestHandler):
 
 
 class Script(RequestHandler):
-    """A script of Luigi's page with what we change in it."""
+    """A script of Luigi's page with our changes."""
 
     def get(self, name: str) -> None:
-        """luigi.js, which asks luigid by POST, or what draws a graph, whose nodes tell their table."""
+        """luigi.js, which asks luigid by POST here, or a script of a graph, whose nodes show their table here."""
         text = (VISUALISER / "js" / name).read_text("utf-8")
         self.set_header("Content-Type", "text/javascript; charset=UTF-8")
         self.finish(text.replace(*LABELS[name]) if name in LABELS else text + BY_POST)
 
 
 class SecurityHeaders(OutputTransform):
-    """What browsers are told of every answer: no script and no picture of others, and no frame around it."""
+    """The security headers of every answer: no foreign scripts or pictures, and no frame around the page."""
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, _finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
-        """Adds them to an answer that begins."""
+        """Adds the headers to an answer that begins."""
         for name, value in HEADERS.items():
             headers[name] = value
         return status_code, headers, chunk
 
 
 def _policy() -> str:
-    """The content security policy: of the scripts in the page itself those that Luigi's page has."""
+    """The content security policy: it allows the scripts inside Luigi's own page, by their hashes."""
     page = (VISUALISER / "index.html").read_text("utf-8")
     digests = [hashlib.sha256(script.encode()).digest() for script in re.findall(r"<script>(.*?)</script>", page, re.S)]
     inline = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
@@ -163,7 +163,7 @@ HEADERS: Mapping[str, str] = {
 
 
 def guarded(app: Application, environment: Mapping[str, str]) -> Guard:
-    """The application of luigid behind the password of the environment.
+    """The application of luigid behind the password from the environment.
 
     Raises ConfigError without one.
     """
@@ -181,15 +181,15 @@ def guarded(app: Application, environment: Mapping[str, str]) -> Guard:
 
 
 def main() -> int:
-    """Runs luigid until it is told to stop; returns the exit code."""
+    """Runs luigid until the process is told to stop; returns the exit code."""
     unguarded = server.app
     try:
-        guarded(unguarded(None), os.environ)  # what is wrong with the environment is said before anything starts
+        guarded(unguarded(None), os.environ)  # reports errors of the environment before anything starts
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
     server.app = lambda scheduler: guarded(unguarded(scheduler), os.environ)
-    # Who is refused may ask as often as he likes: that fills no disk.
+    # No log of refused requests: they could fill the disk.
     for name in ("tornado.access", "tornado.general"):
         logging.getLogger(name).setLevel(logging.ERROR)
     cmdline.luigid(sys.argv[1:])

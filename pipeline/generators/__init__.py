@@ -1,1 +1,1 @@
-"""The simulated shop: its operational database and what happens in it."""
+"""The simulated shop: its operational database and its business days."""

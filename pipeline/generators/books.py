@@ -1,4 +1,4 @@
-"""What the simulator knows of its shop between two days; the database can tell it all again."""
+"""The simulator's state between two days. It can all be read from the database again."""
 
 import datetime as dt
 from collections import defaultdict
@@ -19,7 +19,7 @@ select business_date, last_customer_id, last_address_id, last_product_id, last_o
 from simulator.business_day order by business_date desc limit 1
 """
 PRICES = "select unit_price::text from ops.products order by product_id"
-# Each condition is that of an index: what may still move are the open orders, and those delivered lately.
+# Each condition is that of an index: only open orders and lately delivered ones may still move.
 MOVING = """
 select order_id, ordered_ts from ops.orders where order_status_id < 4
 union all
@@ -34,7 +34,7 @@ values (%s, %s, %s, %s, %s, %s)
 
 @dataclass(frozen=True)
 class Shop:
-    """What the shop was opened with, and keeps."""
+    """The settings with which the shop was opened, for good."""
 
     seed: int
     scale: float
@@ -51,7 +51,7 @@ class Books:
     addresses: int = 0
     orders: int = 0
     prices: list[str] = field(default_factory=list)  # of product 1, 2, ...
-    weights: list[float] = field(default_factory=list)  # how popular each product and those before it are
+    weights: list[float] = field(default_factory=list)  # the popularity of each product and all before it, summed
     due: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -61,18 +61,18 @@ class Books:
 
     @property
     def products(self) -> int:
-        """How many products there are."""
+        """The number of products."""
         return len(self.prices)
 
     def stock(self, prices: Iterable[str]) -> None:
-        """Takes up new products at these prices."""
+        """Adds new products at these prices."""
         first = self.products + 1
         self.prices.extend(prices)
         new = (popularity(self.shop.seed, product) for product in range(first, self.products + 1))
         self.weights.extend(list(accumulate(new, initial=self.weights[-1] if self.weights else 0.0))[1:])
 
     def reprice(self, product: int, price: str) -> None:
-        """A product's price from now on."""
+        """Sets a product's price."""
         self.prices[product - 1] = price
 
     def expect(self, order: int, days: dict[int, Step], after: int) -> None:
@@ -83,13 +83,13 @@ class Books:
                 self.due[day].append(f"{order}\t{status}\t{arrival}\t{stamp(at)}\n")
 
     def mark(self, cursor: Cursor, date: dt.date, rows: int) -> None:
-        """Writes the marker of a business day that is done with its transaction."""
+        """Writes the marker of a business day in the transaction of that day."""
         self.date = date
         cursor.execute(MARK, (date, self.customers, self.addresses, self.products, self.orders, rows))
 
 
 def current(cursor: Cursor, shop: Shop, known: Books | None) -> Books:
-    """The books as of the last day done: `known` if nobody did a day since, else read from the database."""
+    """The books as of the last day done: `known` if no other process did a day since, otherwise from the database."""
     last = postgres.rows(cursor, LAST_DAY)
     if not last:
         return Books(shop)

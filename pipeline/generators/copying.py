@@ -1,4 +1,4 @@
-"""Rows into tables by COPY, their values in the order of COLUMNS."""
+"""Writes rows into tables by COPY, with their values in the order of COLUMNS."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 def copy_rows(cursor: Cursor, table: str, rows: Collection[Row]) -> int:
-    """Copies tuples, whatever characters are in them; returns their number."""
+    """Copies tuples with any characters in them; returns their number."""
     if not rows:
         return 0
     text = io.StringIO()
@@ -43,6 +43,6 @@ def copy_rows(cursor: Cursor, table: str, rows: Collection[Row]) -> int:
 
 
 def copy_lines(cursor: Cursor, table: str, lines: Iterable[str]) -> int:
-    """Copies ready lines of COPY's text format (numbers and times: nothing to escape); returns their number."""
+    """Copies lines in COPY's text format (numbers and times: nothing to escape); returns their number."""
     source = io.BytesIO("".join(lines).encode())
     return postgres.copy_in(cursor, postgres.qualified(table), COLUMNS[table], source, "format text")

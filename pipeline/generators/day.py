@@ -1,4 +1,4 @@
-"""One business day: who comes, who buys what, what moves on, and what is fixed."""
+"""One business day: new customers, orders, moves and corrections."""
 
 import datetime as dt
 from math import sqrt
@@ -30,7 +30,7 @@ from unnest(%s::bigint[], %s::numeric[], %s::timestamptz[]) as changed (product_
 where products.product_id = changed.product_id
 """
 # A price change is dated by updated_ts alone. A later correction would hide that date from a reader who does
-# not come daily, so only the name of a product that still has its first price is corrected.
+# not come daily. So only the name of a product that still has its first price is corrected.
 CORRECT_PRODUCT = """
 update ops.products set name = name || %s, updated_ts = %s where product_id = %s and updated_ts = created_ts
 """
@@ -48,7 +48,7 @@ def do_day(cursor: Cursor, books: Books, date: dt.date) -> int:
     rows = _open(cursor, rng, books, names, start) if date == shop.opened_on else 0
     count = orders_on(rng, date, shop.opened_on, shop.scale)
 
-    # Newcomers and new products are bought from and sold from tomorrow on.
+    # Nobody buys before the day after registering, and no product is sold before the day after it is new.
     known, for_sale = books.customers, books.products
     buyers = [known - int(known * rng.random() ** 1.4) for _ in range(count)]
     movers = [(rng.randint(1, known), rng.randint(1, known)) for _ in range(_about(rng, MOVERS * count))]
@@ -85,7 +85,7 @@ def _moment(rng: Random, start: int) -> int:
 
 
 def _open(cursor: Cursor, rng: Random, books: Books, names: Pools, start: int) -> int:
-    """What is there when the shop opens, all of it since midnight."""
+    """Creates the rows with which the shop opens. All have the time of midnight."""
     scale, opened_on = books.shop.scale, books.shop.opened_on
     rows = sum(copy_rows(cursor, table, rows) for table, rows in entities.base_rows(rng, names, start))
     rows += _add_products(cursor, rng, books, entities.products_at_opening(scale), start)

@@ -1,4 +1,4 @@
-"""The vendors' daily files: what customers say of films, and what the partner delivered to them."""
+"""The vendors' daily files: customers' reviews of films, and the partner's orders."""
 
 import csv
 import datetime as dt
@@ -33,7 +33,7 @@ UPLOADS = 4  # at once
 
 @dataclass(frozen=True)
 class Dropped:
-    """What a call did: days, and the rows and bytes of their files."""
+    """The work of a call: days, and the rows and bytes of their files."""
 
     days: int
     rows: int
@@ -41,7 +41,7 @@ class Dropped:
 
 
 class Day(NamedTuple):
-    """What a day's files are made for: customers who are likely known, reviews, and the partner orders before it."""
+    """The contents of a day's files: customers who are likely known, reviews, and the partner orders before it."""
 
     date: dt.date
     customers: int
@@ -51,15 +51,15 @@ class Day(NamedTuple):
 
 
 def drop_feeds(lake: Lake, shop: Shop, date: dt.date, progress: Progress | None) -> Dropped:
-    """Both files are there of every day from the shop's opening up to `date`; `progress` hears as in `simulate`.
+    """Drops both files of every day from the shop's opening up to `date`; `progress` is called as in `simulate`.
 
-    A file is a function of the shop and its day, and one that is there is left alone. A day's partner orders are
-    written after its reviews and after everything earlier: that file is the proof that nothing before it is missing,
-    whenever a kill comes, and however many processes do this at once.
+    A file is a function of the shop and its day. Existing files are left alone. A day's partner orders are written
+    after its reviews and after everything earlier. So that file proves that nothing before it is missing, after any
+    kill and with any number of processes at once.
 
     Raises ServiceDown.
     """
-    # Else a day in the shop's tenth year would cost a listing of all that is there.
+    # Without this, a day in the shop's tenth year would cost a listing of all files.
     is_next = lake.exists(partner_orders_key(date - ONE_DAY))
     folders = [f"{folder}/date={date}" if is_next else folder for folder in (REVIEWS, PARTNER_ORDERS)]
     there = {entry.key for folder in folders for entry in lake.objects(folder)}
@@ -77,7 +77,7 @@ def drop_feeds(lake: Lake, shop: Shop, date: dt.date, progress: Progress | None)
     def drop_reviews(day: Day) -> tuple[int, int]:
         return drop(reviews_key(day.date), REVIEW_COLUMNS, _reviews(shop, day))
 
-    # Reviews run ahead: only the partner orders have to keep the order of days.
+    # Reviews may be written ahead: only the partner orders have to keep the order of days.
     with ThreadPoolExecutor(UPLOADS) as pool:
         for done, (day, reviews) in enumerate(zip(missing, pool.map(drop_reviews, missing), strict=True), 1):
             orders = drop(partner_orders_key(day.date), PARTNER_ORDER_COLUMNS, _partner_orders(shop, day))
@@ -106,7 +106,7 @@ def _reviews(shop: Shop, day: Day) -> list[Row]:
 
 
 def _partner_orders(shop: Shop, day: Day) -> list[Row]:
-    """The day's lines; one that is sent twice comes again at the end."""
+    """The day's lines. A line that is sent twice is repeated at the end."""
     rng = Random(f"{shop.seed}:partner orders:{day.date}")
     items = _catalogue(shop.seed)
     lines: list[Row] = []
@@ -128,7 +128,7 @@ def _partner_orders(shop: Shop, day: Day) -> list[Row]:
 
 
 def _customer(rng: Random, day: Day) -> int:
-    """Who it is about: the newest customers more often, as with the shop's own orders."""
+    """The customer of an order: newer customers more often, as with the shop's own orders."""
     if rng.random() < STRANGERS:
         return FIRST_STRANGER + rng.randrange(10**6)
     return day.customers - int(day.customers * rng.random() ** 1.4)
@@ -152,7 +152,7 @@ def _catalogue(seed: int) -> tuple[str, ...]:
 
 
 def _csv(rows: list[Row]) -> bytes:
-    """A file as of RFC 4180, in UTF-8."""
+    """A file by RFC 4180, in UTF-8."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

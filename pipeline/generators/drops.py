@@ -1,4 +1,4 @@
-"""Where the vendors drop a day's files on the lake."""
+"""The keys of the vendors' files of a day on the lake."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""The rows a shop is made of: people, suppliers and products, and what never changes."""
+"""The rows of a shop: people, suppliers and products, and the tables that never change."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ Row = tuple[Any, ...]
 
 
 def customers_at_opening(scale: float) -> int:
-    """How many customers a shop of this scale opens with."""
+    """The number of customers with which a shop of this scale opens."""
     return max(10, round(CUSTOMERS * scale))
 
 
 def products_at_opening(scale: float) -> int:
-    """How many products a shop of this scale opens with; the range grows slower than the business."""
+    """The number of products with which a shop of this scale opens. The range grows slower than the business."""
     return max(len(SUBTYPES), round(PRODUCTS * sqrt(scale)))
 
 
@@ -63,7 +63,7 @@ def product(rng: Random, key: int, moment: int) -> Row:
 
 
 def price_text(price: int) -> str:
-    """A price of so many thousandths as a decimal number."""
+    """A price in thousandths as a decimal number."""
     return f"{price // MILL}.{price % MILL:03d}"
 
 
@@ -74,7 +74,7 @@ def popularity(seed: int, key: int) -> float:
 
 
 def customer(rng: Random, pools: Pools, key: int, moment: int, registered_on: dt.date) -> tuple[Row, Row]:
-    """A customer's row, and the address (without key and times) that person would give."""
+    """A customer's row, and the address (without key and times) that the customer would give."""
     country = pools.somewhere(rng)
     last_name = rng.choice(country.last_names)
     if rng.random() < 0.03:

@@ -1,4 +1,4 @@
-"""The films that are reviewed. None of them exists."""
+"""The reviewed films. None of them exists."""
 
 TITLES = (
     *("Salt Hour", "The Last Ferry to Lund", "Eleven Kinds of Rain", "Paper Harbour", "Nobody Calls on Sundays"),

@@ -1,4 +1,4 @@
-"""What becomes of an order, and when: a pure function of the seed, the order's number and its moment."""
+"""The life of an order: a pure function of the seed, the order's number and its moment."""
 
 import struct
 from hashlib import blake2b
@@ -18,7 +18,7 @@ STATUSES = (
     (RETURNED, "returned", True),
     (LOST, "lost", True),
 )
-# Of the lost orders, up to this share (counted from 0) end so; each more often than the next.
+# Shares of the lost orders, cumulated. Each kind is more frequent than the next.
 LOST_KINDS = ((0.4, CANCELLED), (0.65, REFUNDED), (0.9, RETURNED), (1.0, LOST))
 RETURN_DAYS = 2, 9  # after delivery
 WRITE_OFF_DAYS = 3, 12  # after the parcel should have come
@@ -43,7 +43,7 @@ class Fates:
     def days(self, order: int, ordered: int) -> dict[int, Step]:
         """The order's step at the end of each day (days since 1970) on which it moves.
 
-        Two steps on one day are seen as the later one: the day writes an order once.
+        Of two steps on one day only the later one shows: the day writes an order once.
         """
         return {step.at // DAY: step for step in self.steps(order, ordered)}
 
@@ -72,7 +72,7 @@ class Fates:
         return steps
 
     def _chances(self, order: int) -> tuple[float, ...]:
-        """Four numbers in [0, 1), the order's own. By a hash: a Random for each costs ten times more."""
+        """Four numbers in [0, 1) of the order's own. By a hash: a Random for each costs ten times more."""
         own = self._hash.copy()
         own.update(b":%d" % order)
         return tuple([chance / 2**32 for chance in CHANCES.unpack(own.digest())])

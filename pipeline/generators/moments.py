@@ -21,7 +21,7 @@ def midnight(date: dt.date) -> int:
 
 
 def stamp(moment: int) -> str:
-    """A moment as PostgreSQL reads it in a session in UTC.
+    """A moment in PostgreSQL's form for a session in UTC.
 
     >>> stamp(midnight(dt.date(2026, 11, 19)) + 5)
     '2026-11-19T00:00:00.000005'

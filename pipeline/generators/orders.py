@@ -1,4 +1,4 @@
-"""The day's orders: who buys what and when, at the price of that moment."""
+"""The day's orders: customer, products and time of each, at the price of that moment."""
 
 from collections import deque
 from itertools import islice
@@ -17,7 +17,7 @@ QUANTITIES, QUANTITY_WEIGHTS = (1, 2, 3, 4, 5, 6), (60, 21, 9, 5, 3, 2)
 
 
 def moments(rng: Random, start: int, count: int) -> list[int]:
-    """When the orders of the day that begins at `start` come in; most in the evening."""
+    """The times of the orders of the day that begins at `start`; most are in the evening."""
     hours = rng.choices(range(len(HOURS)), HOURS, k=count)
     return sorted(start + hour * HOUR + int(rng.random() * HOUR) for hour in hours)
 
@@ -27,8 +27,8 @@ def take_orders(
 ) -> tuple[list[str], list[str]]:
     """Lines for COPY of ops.orders and ops.order_lines: one order for each of `buyers`.
 
-    An order comes in with the status it has at midnight; the books expect its later moves. The books' prices
-    are those of the day's end afterwards.
+    An order comes in with the status that it has at midnight. The books get its later moves. Afterwards the books
+    hold the prices of the day's end.
     """
     count = len(buyers)
     payments = rng.choices(range(1, len(PAYMENT_METHODS) + 1), PAYMENT_WEIGHTS, k=count)

@@ -1,4 +1,4 @@
-"""The day's people: who registers, who moves, and where parcels go."""
+"""The day's people: registrations, moves, and the addresses of orders."""
 
 import datetime as dt
 from random import Random
@@ -22,7 +22,7 @@ where customer_id = any(%s) group by customer_id
 
 
 class People:
-    """Customers, addresses and links that are new, until they are written."""
+    """New customers, addresses and links, until they are written."""
 
     def __init__(self, rng: Random, books: Books, pools: Pools) -> None:
         self.rng, self.books, self.pools = rng, books, pools
@@ -54,14 +54,14 @@ class People:
                 self._link(customer, shared, moment)
 
     def address_of(self, customer: int, moment: int) -> int:
-        """Where a customer's order goes: one of this morning's addresses, or a first one, given now."""
+        """The address of a customer's order: one of this morning's, or a first one, given now."""
         homes = self.homes.get(customer)
         if not homes:
             homes = self.homes[customer] = [self._new_address(customer, moment, self._somewhere())]
         return homes[0] if len(homes) == 1 else self.rng.choice(homes)
 
     def write(self, cursor: Cursor) -> int:
-        """Copies everything new into the tables; returns the number of rows."""
+        """Copies the new rows into the tables; returns their number."""
         rows = copy_rows(cursor, "ops.customers", self._customers)
         rows += copy_rows(cursor, "ops.addresses", self._addresses)
         return rows + copy_rows(cursor, "ops.customers_addresses", self._links.values())

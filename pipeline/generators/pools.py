@@ -1,4 +1,4 @@
-"""Pools of names, streets and companies by Faker, made once: Faker is too slow to be asked for each row."""
+"""Pools of names, streets and companies from Faker, made once: Faker is too slow for each row."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MAIL_DOMAINS = ("example.org", "post.example.org", "sea-mail.example.org")
 
 @dataclass(frozen=True)
 class Locals:
-    """What people and places of one country are called."""
+    """The names of people and places of one country."""
 
     country: Country
     first_names: tuple[str, ...]
@@ -30,12 +30,12 @@ class Locals:
 
 @dataclass(frozen=True)
 class Pools:
-    """The pools of a shop. Who draws brings the randomness, so that each day's draws are its own."""
+    """The pools of a shop. The caller of each draw passes the randomness, so that each day has its own draws."""
 
     countries: tuple[Locals, ...]
 
     def somewhere(self, rng: Random) -> Locals:
-        """A country, the common ones more often."""
+        """A country; the common ones come more often."""
         return rng.choices(self.countries, COUNTRY_WEIGHTS)[0]
 
     def address(self, rng: Random, country: Locals) -> tuple[str, str | None, str, str | None, str | None, str]:
@@ -53,7 +53,7 @@ class Pools:
         )
 
     def email(self, rng: Random, customer: int, last_name: str) -> str:
-        """An address that is no one's and of one customer alone."""
+        """An address that exists nowhere and belongs to one customer alone."""
         letters = unicodedata.normalize("NFKD", last_name).encode("ascii", "ignore").decode().lower()
         name = "".join(filter(str.isalpha, letters)) or "customer"
         return f"{name}.{customer}@{rng.choice(MAIL_DOMAINS)}"
@@ -64,7 +64,7 @@ COUNTRY_WEIGHTS = tuple(country.weight for country in COUNTRIES)
 
 @cache
 def pools(seed: int) -> Pools:
-    """The pools of a seed; the same in every process, and made once in each."""
+    """The pools of a seed. They are the same in every process, and made once in each."""
     return Pools(tuple(_locals(seed, country) for country in COUNTRIES))
 
 

@@ -1,4 +1,4 @@
-"""Which products change their price on a day, when, and to what."""
+"""The price changes of a day: products, times and new prices."""
 
 import datetime as dt
 from random import Random
@@ -8,10 +8,10 @@ from pipeline.generators.books import Books
 from pipeline.generators.entities import price_text
 from pipeline.generators.moments import DAY, midnight
 
-# Product 1 may change on the first of a month, ..., 28 on the 28th, 29 on the first again: two changes of a
-# product are more than 27 days apart, so that a reader who comes at least every 27 days misses none.
+# Product 1 may change on the first of a month, ..., 28 on the 28th, 29 on the first again. Two changes of a
+# product are more than 27 days apart. So a reader who comes at least every 27 days misses none.
 PRICE_DAYS = 28
-CHANCE = 0.12  # that a product uses its day of the month
+CHANCE = 0.12  # of a change on a product's day of the month
 FACTORS = (0.8, 0.88, 0.94, 1.04, 1.08, 1.15, 1.22)
 CHEAPEST = 100  # thousandths
 

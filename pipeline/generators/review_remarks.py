@@ -1,6 +1,6 @@
 """Remarks on one side of a film: its acting, its plot, its music. Names in braces are those of review_words."""
 
-# For each side of a film what is said for it and against it.
+# Praise (True) and blame (False) for each side of a film.
 ASPECTS: dict[str, dict[bool, tuple[str, ...]]] = {
     "acting": {
         True: (

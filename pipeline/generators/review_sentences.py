@@ -1,6 +1,6 @@
 """Sentences on a film as a whole, by their place in a review. Names in braces are those of review_words."""
 
-# What a reviewer starts with, where there is more to come.
+# First sentences, if more follow.
 OPENERS = {
     True: (
         "What a {fine} {film}.",
@@ -36,7 +36,7 @@ OPENERS = {
     ),
 }
 
-# What happened, without a judgement.
+# Events, without a judgement.
 FACTS = (
     "{set_up}",
     "{visit}",
@@ -47,7 +47,7 @@ FACTS = (
     'The title, "{title}", is explained about an hour in.',
 )
 
-# Before something that speaks against the rest.
+# Sentences before one that speaks against the rest.
 BRIDGES = {
     True: (
         "To be fair, it's not all bad.",
@@ -65,7 +65,7 @@ BRIDGES = {
     ),
 }
 
-# What a reviewer ends with.
+# Last sentences.
 VERDICTS = {
     True: (
         "Highly recommended.",
@@ -119,7 +119,7 @@ MIXED_VERDICTS = {
     ),
 }
 
-# All that some reviewers have to say.
+# Complete reviews of one sentence.
 ONE_LINERS = {
     True: (
         "Loved it, loved it, loved it.",
@@ -163,7 +163,7 @@ ONE_LINERS = {
     ),
 }
 
-# What some add at the end.
+# Endings after the last sentence.
 EMOJI = {
     True: ("😍", "👍", "❤️", "🎬🍿", "😂😂", "👏👏👏", "🥹", "🔥", "😭❤️", "⭐⭐⭐⭐⭐"),
     False: ("👎", "😴", "🙄", "😡", "🤮", "💤💤💤", "🤦‍♀️", "😬", "🗑️", "⭐"),

@@ -1,4 +1,4 @@
-"""Reviews of films, as customers write them: short or long, full of praise or of scorn, or undecided."""
+"""Reviews of films in the words of customers: short or long, full of praise or of scorn, or undecided."""
 
 import re
 from random import Random
@@ -8,14 +8,14 @@ from pipeline.generators import films, review_remarks, review_sentences, review_
 
 MOODS, MOOD_WEIGHTS = ("liked", "disliked", "torn"), (48, 34, 18)
 LENGTHS, LENGTH_WEIGHTS = ("line", "short", "medium", "long", "list"), (22, 30, 28, 15, 5)
-ASIDE = 0.35  # of reviewers with a clear opinion and room for it, how many see the other side too
+ASIDE = 0.35  # the share of reviewers with a clear opinion, and room for it, who see the other side too
 LOUD, LOWER_CASE, WITH_EMOJI, WITH_RATING = 0.08, 0.06, 0.14, 0.12
 VOWEL_AHEAD = re.compile(r"\b([Aa]) (?=[aeiou])")
 SENTENCE_START = re.compile(r"(?:^|(?<=[^.][.!?] )|(?<=\n))[a-z]")
 
 
 class Review(NamedTuple):
-    """A text, and what its writer would answer when asked whether the film is worth seeing."""
+    """A text, and its writer's answer to the question whether the film is worth seeing."""
 
     text: str
     positive: bool
@@ -33,7 +33,7 @@ def write_review(rng: Random) -> Review:
 
 
 class _Film(dict[str, str]):
-    """What names in braces stand for: the film's are the same throughout, other words are drawn each time."""
+    """Words for the names in braces: the film's are the same throughout, other words are drawn each time."""
 
     def __init__(self, rng: Random) -> None:
         (lead, she, her), (support, _, _) = rng.sample(films.ACTORS, 2)
@@ -92,13 +92,13 @@ _LAYOUTS = {"line": _line, "short": _short, "medium": _medium, "long": _long, "l
 
 
 def _start(rng: Random, positive: bool, torn: bool, count: int) -> list[str]:
-    """So many sentences before the first remark. Who is torn does not begin with an opinion."""
+    """`count` sentences before the first remark. A torn reviewer does not begin with an opinion."""
     facts = rng.sample(review_sentences.FACTS, count)
     return facts if torn else [rng.choice(review_sentences.OPENERS[positive]), *facts[1:]]
 
 
 def _argument(rng: Random, positive: bool, torn: bool, count: int) -> list[str]:
-    """So many remarks, and some on the other side where the reviewer sees one: who is torn begins with these."""
+    """`count` remarks, with some on the other side if the reviewer sees one. A torn reviewer begins with these."""
     said = _remarks(rng, positive, count)
     if torn:
         return [*_remarks(rng, not positive, count // 2), rng.choice(review_sentences.BRIDGES[positive]), *said]
@@ -108,7 +108,7 @@ def _argument(rng: Random, positive: bool, torn: bool, count: int) -> list[str]:
 
 
 def _remarks(rng: Random, positive: bool, count: int) -> list[str]:
-    """Remarks on so many sides of the film; beyond its number of sides, second ones."""
+    """Remarks on `count` sides of the film; beyond its number of sides, second ones."""
     sides = rng.sample(list(review_remarks.ASPECTS), min(count, len(review_remarks.ASPECTS)))
     second = rng.sample(sides, count - len(sides))
     return [
@@ -121,7 +121,7 @@ def _verdict(rng: Random, positive: bool, torn: bool) -> str:
 
 
 def _in_a_manner(rng: Random, text: str, positive: bool) -> str:
-    """The same text as its writer types."""
+    """The text with its writer's habits of typing."""
     if rng.random() < LOUD:
         text = text.removesuffix(".") + rng.choice(("!", "!!", "!!!"))
     if rng.random() < LOWER_CASE:

@@ -1,11 +1,11 @@
-"""The words that stand for names in braces: a sentence about a film says {fine}, {film} or {snack}.
+"""The words for names in braces: a sentence about a film holds {fine}, {film} or {snack}.
 
 Besides these, the film at hand fills in `title`, `genre`, `premise`, `minutes`, `director`, `lead`, `she`, `her` and
 `support`. A word may hold such names itself.
 """
 
 WORDS: dict[str, tuple[str, ...]] = {
-    # Said of an actor: "is ..."
+    # Of an actor: "is ..."
     "great": (
         *("excellent", "superb", "wonderful", "terrific", "quietly brilliant", "spot on", "a delight", "magnetic"),
         *("a revelation", "funny and sad at once", "very, very good", "better than ever", "an absolute joy"),

@@ -33,10 +33,10 @@ order by business_date desc limit 1
 
 
 def create_app(services_file: Path) -> FastAPI:
-    """The service over the shop that services.json names; the file is read again for each request.
+    """The service for the shop that services.json names. Reads the file again for each request.
 
     `/risk-scores` streams a JSON list of customer_id and risk_score, as of the shop's last business day, and an
-    empty one where there is no shop yet. `/health` says 204. Without the password both say 401, and the scores
+    empty one if there is no shop yet. `/health` answers 204. Without the password both answer 401. The scores answer
     503 while the shop's database does not answer.
     """
     app = FastAPI(openapi_url=None)
@@ -51,7 +51,7 @@ def create_app(services_file: Path) -> FastAPI:
 
     @app.get("/health", status_code=204, dependencies=[Depends(let_in)])
     def health() -> None:
-        """Answers, whatever the database does: starting this service again would not fix that."""
+        """Answers even if the database does not: starting this service again would not fix that."""
 
     @app.get("/risk-scores", dependencies=[Depends(let_in)])
     def scores() -> StreamingResponse:
@@ -71,7 +71,7 @@ def _access(services_file: Path) -> dict[str, str]:
 
 
 def _last_day(url: str) -> tuple[int, dt.date, int] | None:
-    """The shop's seed, its last business day and the customers it then had; None where nothing happened yet."""
+    """The shop's seed, its last business day and its number of customers on it; None before the first business day."""
     with (
         refusals("simulator"),
         closing(postgres.connect(url, "simulator", autocommit=True)) as connection,
@@ -82,7 +82,7 @@ def _last_day(url: str) -> tuple[int, dt.date, int] | None:
 
 
 def _json(scores: Iterator[tuple[int, int]]) -> Iterator[str]:
-    """A JSON list, in pieces."""
+    """A JSON list in pieces."""
     before = "["
     while entries := [
         f'{{"customer_id":{customer},"risk_score":{score}}}' for customer, score in islice(scores, ENTRIES_AT_ONCE)
@@ -93,14 +93,14 @@ def _json(scores: Iterator[tuple[int, int]]) -> Iterator[str]:
 
 
 def main(services_file: Path) -> None:
-    """Serves at the port of services.json until it is told to stop."""
+    """Serves at the port of services.json until the process is told to stop."""
     port = urlsplit(_access(services_file)["risk_api_url"]).port
     assert port
     uvicorn.run(
         create_app(services_file),
         host="127.0.0.1",
         port=port,
-        workers=1,  # whatever WEB_CONCURRENCY says
+        workers=1,  # even with WEB_CONCURRENCY in the environment
         http="h11",
         ws="none",
         lifespan="off",

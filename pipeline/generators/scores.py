@@ -1,4 +1,4 @@
-"""Risk scores: how likely a customer is not to pay, from 1 (hardly) to 100, as a bureau would see it."""
+"""Risk scores: the likelihood that a customer does not pay, from 1 (low) to 100, as a credit bureau sees it."""
 
 import datetime as dt
 import struct
@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from hashlib import blake2b
 
 NEVER, TWICE = 0.03, 0.005  # the share of customers without any score, and of those listed a second time
-MONTHS = 6  # after which a customer is assessed again, each in a month of its own
-STEADY, SKEW = 0.8, 1.6  # the part of a score that stays for good; most scores are low
+MONTHS = 6  # after which a customer is assessed again; the month differs by customer
+STEADY, SKEW = 0.8, 1.6  # the part of a score that never changes; most scores are low
 CHANCES = struct.Struct("<3I")
 
 
 def risk_scores(seed: int, month: dt.date, customers: int) -> Iterator[tuple[int, int]]:
     """customer_id and risk_score of the customers 1 to `customers`, as of the month of a date.
 
-    About 3 % have none. A few are listed with the score of half a year ago, and again at the end with theirs.
+    About 3 % have none. A few are listed with the score of half a year ago, and again at the end with the present one.
     """
     number = month.year * 12 + month.month
     score = _Scores(seed)
@@ -38,7 +38,7 @@ class _Scores:
         self._hash = blake2b(b"%d:risk:" % seed, digest_size=CHANCES.size)
 
     def chances(self, what: bytes) -> tuple[float, ...]:
-        """Three numbers in [0, 1), which belong to `what`."""
+        """Three numbers in [0, 1), which depend on `what` alone."""
         own = self._hash.copy()
         own.update(what)
         return tuple([chance / 2**32 for chance in CHANCES.unpack(own.digest())])

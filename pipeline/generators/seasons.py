@@ -1,4 +1,4 @@
-"""How business goes over the year: orders, lost orders and days until delivery."""
+"""The seasons of the business: orders, lost orders and days until delivery."""
 
 import datetime as dt
 from functools import cache
@@ -9,13 +9,13 @@ ORDERS_A_DAY = 150  # at scale 1, on an average day just after the opening
 GROWTH_A_MONTH = 1.02
 DAYS_A_MONTH = 365.25 / 12
 WEEKDAYS = (1.08, 1.02, 0.98, 0.97, 0.98, 0.93, 1.04)
-# The middle of each month, January first; between two middles business moves evenly.
+# By month, January first, in the middle of the month. In between, business moves evenly.
 MONTHS = (0.93, 0.92, 0.97, 1.0, 1.0, 0.95, 0.85, 0.84, 0.98, 1.04, 1.24, 1.36)
 HOURS = (9, 5, 3, 2, 2, 4, 9, 18, 30, 40, 46, 50, 54, 50, 46, 44, 46, 52, 62, 74, 80, 70, 46, 22)
 
 
 def orders_on(rng: Random, date: dt.date, opened_on: dt.date, scale: float) -> int:
-    """How many orders come in on a date; about 2 % more each month, and the noise of a day."""
+    """The number of orders on a date: about 2 % more each month, with the noise of a day."""
     months = (date - opened_on).days / DAYS_A_MONTH
     usual = ORDERS_A_DAY * scale * GROWTH_A_MONTH**months * WEEKDAYS[date.weekday()] * _month(date)
     return int(usual * rng.uniform(0.9, 1.1))
@@ -30,7 +30,7 @@ def lost_share(seed: int, date: dt.date) -> float:
 
 @cache
 def days_to_deliver(date: dt.date) -> float:
-    """The average from order to delivery, in days: parcels are slow before Christmas and quick in summer."""
+    """The average number of days from order to delivery: more before Christmas, fewer in summer."""
     return 3.6 + 1.1 * _winter(date)
 
 

@@ -1,4 +1,4 @@
-"""Opening the simulated shop, and doing the business days that are missing."""
+"""Opens the simulated shop, and does its missing business days."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Progress = Callable[[dt.date, int, int], None]
 LOCK = "simulated shop"
 OPS, ROLES = (Path(__file__).with_name(name) for name in ("ops.sql", "roles.sql"))
 # Tables grow faster than their statistics, and every look-up is by a key: only a plan by index stays cheap.
-# A day that a power cut undoes is simulated again, the same, so that no commit need wait for the disk.
+# After a power cut a lost day is simulated again with the same rows. So no commit has to wait for the disk.
 SESSION = """
 set enable_seqscan = off;
 set enable_hashjoin = off;
@@ -40,7 +40,7 @@ SHOP = "select seed, scale, opened_on from simulator.shop"
 
 @dataclass(frozen=True)
 class Simulated:
-    """What a call did: business days, and rows inserted or updated."""
+    """The work of a call: business days, and rows inserted or updated."""
 
     days: int
     rows: int
@@ -49,17 +49,17 @@ class Simulated:
 def simulate(
     url: str, date: dt.date, *, seed: int, scale: float, opened_on: dt.date | None, progress: Progress | None
 ) -> Simulated:
-    """Does every business day that is missing up to and including `date`, oldest first.
+    """Does every missing business day up to and including `date`, oldest first.
 
-    The first call opens the shop on `opened_on` (or on `date`, where that is None), for good; a date before
-    the opening has no business. Scale 1 is about 150 orders a day at the opening. After each day `progress`
-    hears its date, the days done, and those plus the days still to do.
+    The first call opens the shop on `opened_on` (or on `date`, if that is None), for good. A date before the opening
+    has no business. Scale 1 is about 150 orders a day at the opening. After each day `progress` gets its date, the
+    number of days done, and the number of all days of this call.
 
-    Each day is one transaction: a kill leaves whole days, running again does those that are missing, and of
-    two processes at once each day is done by one. Content depends on seed, scale, opening and days alone.
+    Each day is one transaction. A kill leaves whole days, and a rerun does the missing ones. Of two processes at
+    once, only one does each day. The rows depend on seed, scale, opening and days alone.
 
-    Raises SimulationError when the shop was opened with another seed or scale or the database is not its own,
-    and ServiceDown.
+    Raises SimulationError if the shop was opened with another seed or scale, or if the database is not its own, and
+    ServiceDown.
     """
     if scale <= 0:
         raise SimulationError(f"open a shop of scale {scale}", "it is not above 0", "correct shop_scale in luigi.cfg")
@@ -76,7 +76,7 @@ def simulate(
 
 
 def find_shop(url: str) -> Shop | None:
-    """The shop of this database, as it was opened; None where there is none yet. Changes nothing.
+    """The shop of this database with its opening settings; None if there is none yet. Changes nothing.
 
     Raises ServiceDown.
     """
@@ -86,7 +86,7 @@ def find_shop(url: str) -> Shop | None:
 
 
 def _open(connection: Connection, wanted: Shop) -> Shop:
-    """The shop of this database, opened now if there was none."""
+    """The shop of this database. Opens it if there is none."""
     with connection, connection.cursor() as cursor:
         locks.lock(cursor, LOCK)
         if postgres.value(cursor, NO_SHOP):
@@ -97,7 +97,7 @@ def _open(connection: Connection, wanted: Shop) -> Shop:
                     "set OCEAN_SIMULATE=0, or use an empty database",
                 )
             cursor.execute(OPS.read_text("utf-8"))
-        list(new_columns.add(cursor, OPS.read_text("utf-8")))  # to a shop that an earlier version opened
+        list(new_columns.add(cursor, OPS.read_text("utf-8")))  # for a shop that an earlier version opened
         cursor.execute(ROLES.read_text("utf-8"))
         cursor.execute(OPEN, (wanted.seed, wanted.scale, wanted.opened_on))
         [found] = postgres.rows(cursor, SHOP)
@@ -113,7 +113,7 @@ def _open(connection: Connection, wanted: Shop) -> Shop:
 
 
 def _next_day(connection: Connection, shop: Shop, date: dt.date, known: Books | None) -> tuple[Books, int] | None:
-    """The books after the next day and the rows it wrote; None when no day up to `date` is missing."""
+    """The books after the next day and the number of rows it wrote; None if no day up to `date` is missing."""
     with connection, connection.cursor() as cursor:
         locks.lock(cursor, LOCK)
         books = current(cursor, shop, known)

@@ -1,10 +1,10 @@
-"""The made-up world of OceanRecords: countries, goods and the words their names are made of."""
+"""The invented world of OceanRecords: countries, goods and the words of their names."""
 
 from typing import NamedTuple
 
 
 class Country(NamedTuple):
-    """A country in which customers live, how many of them, and Faker's locale for its names."""
+    """A country with customers, its share of them, and Faker's locale for its names."""
 
     name: str
     locale: str
@@ -69,7 +69,7 @@ PAYMENT_WEIGHTS = (44, 26, 14, 8, 5, 3)
 
 
 class Goods(NamedTuple):
-    """A product type: its subtypes, the pattern of its products' names, its cheapest and dearest price."""
+    """A product type: its subtypes, the pattern of its products' names, its lowest and highest price."""
 
     name: str
     subtypes: tuple[str, ...]

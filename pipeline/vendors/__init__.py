@@ -1,1 +1,1 @@
-"""What vendors deliver as CSV: a folder for each feed, which declares its columns."""
+"""The feeds of vendors as CSV files: a folder for each feed declares its columns."""

@@ -1,4 +1,4 @@
-"""Finds the feeds: each folder of this package is one, and has its declaration as FEED."""
+"""Finds the feeds. Each folder of this package is a feed, with its declaration as FEED."""
 
 import pkgutil
 import re
@@ -8,8 +8,8 @@ from pipeline import vendors
 from pipeline.vendors.vendor_fields import Feed
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # PostgreSQL cuts names of indexes after 63 characters
-MOST_TEXTS_OF_A_KEY = 2  # of LONGEST_KEY bytes each, for which an index of PostgreSQL has room
-OWN_COLUMNS = {"etl_batch"}  # of every stage table
+MOST_TEXTS_OF_A_KEY = 2  # with LONGEST_KEY bytes each; an index of PostgreSQL has no room for more
+OWN_COLUMNS = {"etl_batch"}  # columns of every stage table
 
 
 def feeds() -> dict[str, Feed]:
@@ -19,7 +19,7 @@ def feeds() -> dict[str, Feed]:
 
 
 def checked(folder: str, feed: Feed) -> Feed:
-    """The feed of a folder. Raises ValueError for one of which no stage table can be made."""
+    """The feed of a folder. Raises ValueError if no stage table can be made from it."""
     names = [field.name for field in feed.fields]
     own_key = [field for field in feed.fields if field.is_key]
     texts = [field for field in own_key if field.kind == "text"]

@@ -6,9 +6,9 @@ TYPES = {"text": "text", "integer": "bigint", "timestamp": "timestamptz"}
 
 
 def ddl(feed: Feed) -> str:
-    """Statements that create the table where it is missing, in the form of warehouse/ddl; a rerun changes nothing.
+    """Statements that create the table if it is missing, in the form of warehouse/ddl; a rerun changes nothing.
 
-    A field that is new to an existing table is NULL in its rows, so only a field of the key is NOT NULL.
+    A new field of an existing table is NULL in its old rows. So only a field of the key is NOT NULL.
     """
     columns = [f"{each.name} {TYPES[each.kind]}{' not null' if each.is_key else ''}" for each in feed.fields]
     lines = ",\n    ".join([*columns, "etl_batch bigint not null", f"primary key ({', '.join(feed.key)})"])

@@ -1,4 +1,4 @@
-"""The columns of vendors' files: what a value must be, and how it is written for PostgreSQL."""
+"""The columns of vendors' files: the rules for their values, and their form for PostgreSQL."""
 
 import datetime as dt
 import json
@@ -17,12 +17,12 @@ TIMESTAMP = re.compile(r"[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 @dataclass(frozen=True)
 class Field:
-    """One column of a feed: its name and what a value must be.
+    """One column of a feed: its name and the rules for its values.
 
     An `integer` fits bigint; it may have spaces around it, a plus and leading zeros. A `timestamp` is written
-    YY-MM-DD HH:MM:SS, in UTC and in this century. `longest` is the number of characters of a text. Fields that `is_key`
-    are the key of the stage table; such a text takes no more than LONGEST_KEY bytes as JSON, as the queue of what waits
-    writes it.
+    YY-MM-DD HH:MM:SS, in UTC and in this century. `longest` is the number of characters of a text. The fields with
+    `is_key` are the key of the stage table. A text of the key takes at most LONGEST_KEY bytes as JSON, the form in
+    which the reprocessing queue keeps it.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Field:
     is_key: bool = False
 
     def canonical(self, value: str) -> str | None:
-        """The value as PostgreSQL reads it, None for an empty one; raises ValueError with the reason it is bad.
+        """The value in PostgreSQL's form, None for an empty one; raises ValueError with the reason if it is bad.
 
         >>> Field("n", "integer").canonical(" +007"), Field("t", "timestamp").canonical("26-11-19 08:30:00")
         ('7', '2026-11-19 08:30:00+00')
@@ -45,7 +45,7 @@ class Field:
         return self._checked(value)
 
     def _checked(self, value: str) -> str | None:
-        """The same for what is not seen to be right at once."""
+        """The canonical form of a value that the quick check does not accept."""
         if self.kind != "text":
             value = value.strip(" \t")
         if not value:
@@ -79,7 +79,7 @@ class Field:
 
 
 class Row(NamedTuple):
-    """The values of an accepted row as PostgreSQL reads them; None is NULL."""
+    """The values of an accepted row in PostgreSQL's form; None is NULL."""
 
     values: tuple[str | None, ...]
 
@@ -88,8 +88,8 @@ class Row(NamedTuple):
 class Feed:
     """A feed's name and its columns, in the order in which the header must name them.
 
-    `says` is what a row of its stage table is. `instants` are the columns of that table whose days dim_date must have.
-    The table is made from the fields, but where a load makes its rows from them: then `made_key` names the key of these
+    `says` describes a row of its stage table. `instants` are the columns of that table whose days dim_date must have.
+    The table is made from the fields, unless a load makes its rows from them. Then `made_key` names the key of these
     rows, a file of warehouse/ddl creates the table, and a task of its own loads it.
     """
 
@@ -111,11 +111,11 @@ class Feed:
 
     @cached_property
     def record(self) -> re.Pattern[str]:
-        """Takes one record with the feed's number of columns, a group for each, and its line end."""
+        """Matches one record with the feed's number of columns, a group for each, and its line end."""
         return re.compile(",".join([FIELD] * len(self.fields)) + END)
 
     def row(self, record: re.Match[str]) -> Row:
-        """The row of a record of a character per byte; raises ValueError with the reason it is bad."""
+        """The row of a record, which has a character per byte; raises ValueError with the reason if it is bad."""
         raw, values = record[0], record.groups()
         if not raw.isascii():
             values = tuple([utf_8(value) for value in values])
@@ -132,7 +132,7 @@ class Feed:
 
 
 def utf_8(text: str) -> str:
-    """What a text of a character per byte says; raises ValueError with the reason it says nothing."""
+    """The text of a value with a character per byte; raises ValueError with the reason if it is not UTF-8."""
     try:
         return text if text.isascii() else text.encode("latin-1").decode()
     except UnicodeDecodeError:

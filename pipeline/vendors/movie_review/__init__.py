@@ -1,4 +1,4 @@
-"""Film reviews, which LoadReviews loads: the key and the class of a review are made on the way."""
+"""Film reviews. LoadReviews loads them, because it makes the key and the class of each review."""
 
 from pipeline.vendors.vendor_fields import Feed, Field
 
