@@ -1,4 +1,4 @@
-"""Who may have what: Superset's own rules, and stricter ones."""
+"""Access checks: Superset's own rules, and stricter ones."""
 
 from typing import Any
 
@@ -6,23 +6,23 @@ from superset.security import SupersetSecurityManager
 
 
 class SecurityManager(SupersetSecurityManager):
-    """Whoever is no Admin runs stored queries alone; anything else is answered with 403."""
+    """Lets users who are not Admin run stored queries alone; refuses anything else with 403."""
 
     def raise_for_access(
         self, dashboard: Any = None, chart: Any = None, query_context: Any = None, viz: Any = None, **others: Any
     ) -> None:
-        """Raises SupersetSecurityException when the user may not have what the arguments name.
+        """Raises SupersetSecurityException if the user may not see the objects in the arguments.
 
-        `others` are databases, datasets, tables and statements of SQL: an Admin's alone.
+        `others` are databases, datasets, tables and SQL statements, which are for an Admin alone.
         """
         if not self.is_admin():
-            import query_guard  # asks for the application when it is imported
+            import query_guard  # needs the application when it is imported
 
             if any(other is not None for other in others.values()):
                 query_guard.refuse()
             if query_context is not None:
                 query_guard.require_stored_queries(query_context, self._dashboard_of(query_context.form_data or {}))
-                # Who only looks has nothing computed again before the next load.
+                # Viewers cannot have anything computed again before the next load.
                 query_context.force, query_context.custom_cache_timeout = False, None
             if viz is not None:
                 query_guard.require_stored_form(viz, self._dashboard_of(viz.form_data))

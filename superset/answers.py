@@ -1,9 +1,9 @@
-"""Whole answers, kept as long as the results that they show; and what many ask for at once is computed once.
+"""Keeps whole answers as long as their results are valid; computes an answer once for many who ask at the same time.
 
-Superset takes a tenth of a second to find out that it knows the result of a chart's query. An answer that is kept has
-been through all of that for somebody with the same roles, the check of who may see it included, and word for word the
-same request. What depends on the clock or on running tasks (`cache_timeout: -1` of its dataset) is computed for whoever
-asks: an answer is shared only with those who asked before it was begun, and wait.
+Superset needs a tenth of a second to find the known result of a chart's query. A kept answer passed all of Superset's
+steps, including the access check, for a user with the same roles and exactly the same request. Results that depend on
+the clock or on running tasks (`cache_timeout: -1` of the dataset) are computed for each request. Such an answer is
+shared only with requests that came before its computation began and are waiting.
 """
 
 import json
@@ -22,7 +22,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 CHARTS = {"ChartDataRestApi.data", "ChartDataRestApi.get_data", "Superset.explore_json"}
-# What a page asks before it asks for data.
+# The requests of a page before those for its data.
 DESCRIPTIONS = {
     "DashboardRestApi.get",
     "DashboardRestApi.get_charts",
@@ -30,16 +30,16 @@ DESCRIPTIONS = {
     "DatabaseRestApi.get_list",
     "DatasetRestApi.get_drill_info",
 }
-NOT_KEPT = -1  # Superset's cache_timeout of what must not be kept
+NOT_KEPT = -1  # Superset's cache_timeout of results that must not be kept
 SHARED = 10  # seconds after which nobody waits for an answer that is not kept
-DESCRIBED = 60  # seconds for which a description is right, as it says "changed a minute ago"
+DESCRIBED = 60  # seconds for which a description is right: it contains "changed a minute ago"
 LARGEST = 1 << 20  # bytes
-# Computing takes a processor, of which each process can use one: more at once would keep whoever asks for what is known
-# waiting as well. Two, so that a slow query of one chart leaves a place for others.
+# Each process can use one processor. More computations at once would delay the answers that are already known. Two, so
+# that a slow query of one chart leaves a place for others.
 AT_ONCE = 2
-PARAMETERS = {"form_data", "dashboard_id", "force", "q"}  # that pages send in the address
+PARAMETERS = {"form_data", "dashboard_id", "force", "q"}  # in the addresses that pages send
 
-# Superset's own notes, which change nothing of what anybody sees.
+# Tables of Superset's own notes, which change no answer.
 NOTES = {"logs", "cache_keys", "key_value", "favstar"}
 LOGIN = {"last_login", "login_count", "fail_login_count", "changed_on"}
 WRITE = re.compile(r"\s*(?:insert into|update|delete from)\s+(\w+)(?:\s+set\s+(.*?)(?:\s+where\s|$))?", re.I | re.S)
@@ -49,11 +49,11 @@ _computing = threading.BoundedSemaphore(AT_ONCE)
 
 
 def keep_answers(app: Flask, folder: Folder, let_go: Callable[[], None]) -> None:
-    """Has `app` keep its answers in `folder`, and end them when its dashboards, roles or rules change.
+    """Makes `app` keep its answers in `folder`, and drop them when its dashboards, roles or rules change.
 
-    `let_go` gives a connection to the database back, so that none is held by a request that waits for another.
+    `let_go` returns a connection to the pool, so that a request holds none while it waits for another request.
     """
-    folder.assets_changed()  # what an earlier version of this server kept
+    folder.assets_changed()  # drops the answers of an earlier version of this server
     dispatch = app.dispatch_request
 
     def answer() -> ResponseReturnValue:
@@ -72,9 +72,9 @@ def keep_answers(app: Flask, folder: Folder, let_go: Callable[[], None]) -> None
 
 
 def _key(folder: Folder) -> str | None:
-    """Names the answer to this request; None for what is none of ours, or what no page asks.
+    """The name of the answer to this request; None for a request that is not kept, or that no page sends.
 
-    A user with a token, and not a session, is known only later.
+    The user of a token, without a session, is known only later.
     """
     if request.endpoint not in CHARTS | DESCRIPTIONS or "Authorization" in request.headers:
         return None
@@ -83,15 +83,15 @@ def _key(folder: Folder) -> str | None:
     scope = folder.scope()
     if scope is None:
         return None
-    # As a list, in which nothing that is sent can pass for something else; the address with its host, as links have it.
-    # The order of names stays, as it may be that of columns. A form has another boundary each time.
+    # A list, so that no value can pass for another one. The address includes its host, because links do.
+    # Keeps the order of names, which may be that of columns. Parses forms, whose boundary differs each time.
     body: Any = request.get_json(silent=True) or [*request.form.items(multi=True)] or request.get_data(as_text=True)
     parameters = sorted(request.args.items(multi=True))
     return json.dumps([scope, request.method, request.base_url, parameters, request.mimetype, body])
 
 
 def _shared(folder: Folder, key: str, asked: float, compute: Callable[[], ResponseReturnValue]) -> Response:
-    """The answer that somebody else computed meanwhile, or else our own."""
+    """The answer that another request computed meanwhile, or a new one."""
     with alone(folder.locks, key):
         if found := _find(folder, key, asked):
             return found
@@ -117,9 +117,9 @@ def _find(folder: Folder, key: str, asked: float) -> Response | None:
 
 
 def _lasts(response: Response) -> bool:
-    """Whether the answer of a chart is right until the next load; that the browser wants it again says it is not."""
+    """Whether a chart's answer is valid until the next load. A forced answer is not."""
     content = json.loads(response.get_data())
-    results = content.get("result", [content])  # or one, of a chart of which the server makes the query
+    results = content.get("result", [content])  # or one result, if the server makes the chart's query
     return all(result.get("cache_timeout") != NOT_KEPT for result in results) and not _is_forced()
 
 
@@ -129,7 +129,7 @@ def _is_forced() -> bool:
 
 
 def _watch(folder: Folder) -> None:
-    """Ends what is kept whenever something that matters was written to Superset's own database, and committed."""
+    """Drops the kept answers after each commit to Superset's own database that changes more than notes."""
     wrote = threading.local()
 
     @event.listens_for(Engine, "before_cursor_execute")
@@ -149,7 +149,7 @@ def _watch(folder: Folder) -> None:
 
 
 def matters(statement: str) -> bool:
-    """Whether a statement writes more than Superset's notes: who looked at what, and when somebody logged in."""
+    """Whether a statement writes more than Superset's notes of views and logins."""
     found = WRITE.match(statement)
     if found is None or found[1].lower() in NOTES:
         return False

@@ -1,7 +1,7 @@
-"""Databases, datasets, charts and dashboards as YAML: read, and everything checked that Superset would pass over.
+"""Databases, datasets, charts and dashboards as YAML. Checks everything that Superset would silently skip.
 
-Superset imports what it understands. A file in a folder that it does not know, a chart of a dashboard that is in no
-file, a filter on a missing column: all that it leaves out or shows as an error to whoever looks. Here it is said.
+Superset imports only the parts that it understands. It skips a file in an unknown folder, a chart of a dashboard
+without a file, or a filter on a missing column, or shows an error to viewers. Here these are errors.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from errors import DeployError
 
 METADATA = "metadata.yaml"
 KINDS = ("databases", "datasets", "charts", "dashboards")
-# Where a chart names metrics and columns of its dataset; a name is a text, anything else brings its own definition.
+# The fields in which a chart names metrics and columns of its dataset. Texts are names; other values are definitions.
 METRICS = ("metric", "metrics", "secondary_metric", "timeseries_limit_metric")
 COLUMNS = ("x_axis", "groupby", "columns", "all_columns", "series", "granularity_sqla", "entity")
 
@@ -22,10 +22,10 @@ Config = dict[str, Any]
 
 
 def read(folder: Path) -> dict[str, Config]:
-    """What each file of `folder` says, by its path in there, in the order of the paths.
+    """The content of each file of `folder` by its path there, in the order of the paths.
 
-    Raises DeployError that names every file that is wrong: unreadable, misplaced, without a uuid of its own, or
-    naming what is in no other file.
+    Raises DeployError that names every wrong file: unreadable, misplaced, without a uuid of its own, or with a
+    reference to an asset without a file.
     """
     if not (folder / METADATA).is_file():
         raise DeployError(f"{folder / METADATA} is missing")
@@ -37,7 +37,7 @@ def read(folder: Path) -> dict[str, Config]:
 
 
 def kind(name: str) -> str:
-    """The folder that says what an asset is."""
+    """The kind of an asset, which is the name of its folder."""
     return name.split("/")[0]
 
 
@@ -47,7 +47,7 @@ def of_kind(assets: dict[str, Config], wanted: str) -> dict[str, Config]:
 
 
 def charts_of(dashboard: Config) -> dict[str, int]:
-    """The uuids of the charts in a dashboard's layout, and the numbers by which its metadata calls them."""
+    """The uuids of the charts in a dashboard's layout, with their numbers in its metadata."""
     tiles = [tile for tile in dashboard["position"].values() if isinstance(tile, dict) and tile.get("type") == "CHART"]
     found = [tile.get("meta") or {} for tile in tiles]
     return {meta.get("uuid", "without a uuid"): meta.get("chartId", 0) for meta in found}
@@ -67,7 +67,7 @@ def _config(path: Path, folder: Path) -> Config:
 
 
 def _identities(assets: dict[str, Config]) -> Iterator[str]:
-    """What is wrong with the uuids of the assets themselves."""
+    """The errors in the uuids of the assets themselves."""
     owners: dict[str, str] = {}
     for name, config in assets.items():
         if name == METADATA:
@@ -83,7 +83,7 @@ def _identities(assets: dict[str, Config]) -> Iterator[str]:
 
 
 def _references(assets: dict[str, Config]) -> Iterator[str]:
-    """What is named in one file and is in no other."""
+    """The references to assets that are in no file."""
     by_uuid = {
         wanted: {config["uuid"]: config for config in of_kind(assets, wanted).values() if "uuid" in config}
         for wanted in KINDS

@@ -1,4 +1,4 @@
-"""Brings the asset files into Superset, and makes sure that they arrived."""
+"""Imports the asset files into Superset, and checks that they arrived."""
 
 from typing import Any
 from uuid import UUID
@@ -20,12 +20,12 @@ MODELS: dict[str, Any] = dict(zip(KINDS, (Database, SqlaTable, Slice, Dashboard)
 
 
 def load(assets: dict[str, Config], owner: Any) -> None:
-    """Superset has the assets as the files say, and what an earlier deployment had more is gone.
+    """Imports the assets, and deletes those of an earlier deployment that have no file any more.
 
-    What users made themselves is left alone. A rerun changes nothing. Raises DeployError that names the files which
-    Superset does not understand. The caller commits.
+    Leaves users' own assets alone. A rerun changes nothing. Raises DeployError that names the files which Superset does
+    not understand. The caller commits.
     """
-    # Marked as ours: the pages do not offer to change them, since the next deployment would undo it.
+    # Marked as managed: Superset's pages do not offer to edit them, because the next deployment would undo it.
     contents = {
         name: yaml.safe_dump(config if name == METADATA else {**config, "is_managed_externally": True})
         for name, config in assets.items()
@@ -41,7 +41,7 @@ def load(assets: dict[str, Config], owner: Any) -> None:
 
 
 def require_all(assets: dict[str, Config]) -> None:
-    """Raises DeployError that names each file of which Superset has no asset, and each chart missing on a dashboard."""
+    """Raises DeployError with the name of each file that Superset has no asset for, and of each missing chart."""
     lost = [name for name, config in assets.items() if name != METADATA and find(name, config) is None]
     if lost:
         raise DeployError(f"Superset left out {', '.join(lost)}")
@@ -52,7 +52,7 @@ def require_all(assets: dict[str, Config]) -> None:
 
 
 def find(name: str, config: Config) -> Any:
-    """Superset's asset of a file; None when it has none."""
+    """Superset's asset for a file; None without one."""
     return db.session.query(MODELS[kind(name)]).filter_by(uuid=UUID(config["uuid"])).one_or_none()
 
 

@@ -1,4 +1,4 @@
-"""Who sees the same: the one place that says for whom an answer may be kept."""
+"""Groups of users with the same view, for whom an answer may be kept. The only place that decides this."""
 
 from functools import lru_cache
 from typing import Any
@@ -7,13 +7,13 @@ from flask import g
 
 
 def audience(state: str) -> tuple[str, ...] | None:
-    """Names those who see what the user of this request sees; None where nothing may be kept for anybody.
+    """The group of users who see the same as the user of this request; None if nothing may be kept.
 
-    What was found is believed as long as `state`, of Superset's own users, roles and dashboards, is the same.
+    Results are cached while `state`, of Superset's own users, roles and dashboards, is the same.
 
-    These are all with the same roles: roles open dashboards, choose rows, and the login with which the warehouse is
-    asked. Who owns a dashboard, chart or dataset may see more than the roles say, and is an audience alone. An embedded
-    dashboard's guest has rules of the own token.
+    A group is all users with the same roles: roles open dashboards, choose rows, and choose the login for the
+    warehouse. An owner of a dashboard, chart or dataset may see more than the roles allow, and is a group alone. The
+    guest of an embedded dashboard has rules of the guest's own token.
     """
     from superset import security_manager
 

@@ -1,4 +1,4 @@
-"""Which state of its data the warehouse has, as schema mart says."""
+"""The version of the warehouse's data, from schema mart."""
 
 import threading
 import time
@@ -8,12 +8,12 @@ import psycopg2
 from sqlalchemy.engine import make_url
 
 QUERY = "select string_agg(table_name || ' ' || version, ', ' order by table_name) from mart.data_version"
-BELIEVED = 1.0  # seconds; a load shows at the first look after them, or, while many look, after twice as many
+BELIEVED = 1.0  # seconds; a load shows at the first look after them, or after twice as many under many requests
 PATIENCE = "-c statement_timeout=2s -c lock_timeout=1s"
 
 
 class DataVersion:
-    """Asks the warehouse over a connection of its own, no more than once a second, and for all threads at once."""
+    """Asks the warehouse over a connection of its own, at most once a second for all threads together."""
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -23,11 +23,11 @@ class DataVersion:
         self._asked = -2 * BELIEVED
 
     def now(self) -> str | None:
-        """The version; None where the warehouse has none or does not say, so that nothing may be kept."""
+        """The version; None if the warehouse has none or does not answer, so that nothing may be kept."""
         age = time.monotonic() - self._asked
         if age < BELIEVED:
             return self._known
-        if not self._lock.acquire(blocking=age >= 2 * BELIEVED):  # else whoever asks now asks for all
+        if not self._lock.acquire(blocking=age >= 2 * BELIEVED):  # otherwise the thread that asks now asks for all
             return self._known
         try:
             asked = time.monotonic()
@@ -39,7 +39,7 @@ class DataVersion:
             self._lock.release()
 
     def _ask(self) -> str | None:
-        for _ in range(2):  # a connection that a restart has cut is made again
+        for _ in range(2):  # a second attempt, if a restart has cut the connection
             is_new = self._connection is None
             try:
                 if self._connection is None:

@@ -1,10 +1,10 @@
-"""Brings Superset's own database, the dashboards, the roles and the first users to what the files here say.
+"""Sets Superset's own database, the dashboards, the roles and the first users to the files here.
 
     python deploy.py [ASSETS]       (the folder of the YAML files; by default the one beside this file)
 
-The environment is that of superset_config.py, and SUPERSET_ADMIN_PASSWORD and SUPERSET_VIEWER_PASSWORD; with
-SUPERSET_ANONYMOUS=1 the company dashboard needs no login. A rerun changes nothing but what somebody changed by hand.
-Exit code 1 and one line that says what is wrong, when something is.
+The environment is that of superset_config.py, with SUPERSET_ADMIN_PASSWORD and SUPERSET_VIEWER_PASSWORD. With
+SUPERSET_ANONYMOUS=1 the company dashboard needs no login. A rerun only undoes changes made by hand.
+On an error the exit code is 1, and one line says what is wrong.
 """
 
 import os
@@ -31,13 +31,13 @@ def main(folder: Path) -> int:
 
 
 def _deploy(assets: dict[str, Config]) -> Iterator[str]:
-    """What there is to say of it."""
+    """Deploys, and yields lines about the result."""
     os.environ.setdefault("SUPERSET_CONFIG_PATH", str(HERE / "superset_config.py"))
     anonymous = os.environ.get("SUPERSET_ANONYMOUS", "0") == "1"
     from superset.app import create_app
 
     with create_app().app_context():
-        # These ask for the application when they are imported.
+        # These need the application when they are imported.
         import asset_import
         import flask_migrate
         import roles
@@ -53,7 +53,7 @@ def _deploy(assets: dict[str, Config]) -> Iterator[str]:
         admin = roles.require_user("admin", "Admin", os.environ["SUPERSET_ADMIN_PASSWORD"])
         roles.require_user("viewer", roles.VIEWER, os.environ["SUPERSET_VIEWER_PASSWORD"])
 
-        @transaction(on_error=None)  # all or nothing: after a failure the dashboards are those of the time before
+        @transaction(on_error=None)  # all or nothing: after a failure the dashboards are as before
         def bring() -> list[str]:
             asset_import.load(assets, admin)
             asset_import.require_all(assets)

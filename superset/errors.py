@@ -1,5 +1,5 @@
-"""The one way in which a deployment fails."""
+"""The error of a deployment."""
 
 
 class DeployError(Exception):
-    """Why the dashboards cannot be deployed. The message names the file and never holds a secret."""
+    """Why the dashboards cannot be deployed. The message names the file and never contains a secret."""

@@ -1,6 +1,6 @@
-"""Superset's log of who did what, written beside the requests instead of at the end of each.
+"""Superset's log of users' actions, written by a thread of its own instead of at the end of each request.
 
-What is in an event comes from the request: nothing of it is believed, and none of it may lose the events of others.
+The contents of an event come from the request. They are not trusted, and none may cause the loss of other events.
 """
 
 import atexit
@@ -21,16 +21,16 @@ from superset.utils.log import DBEventLogger
 
 logger = logging.getLogger(__name__)
 
-EVERY = 0.5  # seconds; what is younger is lost when the server is killed
-WAITING = 5000  # events; more are lost, as the database does not keep up
-AT_ONCE = 1000  # rows of a statement
-RECORDS = 100  # of one request; pages send ten
-LONGEST = 10_000  # characters of what one says in JSON; longer ones lose that
-LARGEST = 2**31 - 1  # that the table has room for
+EVERY = 0.5  # seconds; a kill of the server loses younger events
+WAITING = 5000  # events; more are lost, as the database is too slow
+AT_ONCE = 1000  # rows in a statement
+RECORDS = 100  # in a request; pages send ten
+LONGEST = 10_000  # characters of the JSON of an event; a longer one loses its JSON
+LARGEST = 2**31 - 1  # the largest number in the table
 
 
 class EventLogger(DBEventLogger):
-    """As Superset's own, which commits in the request's session and so has it read again whatever it knew."""
+    """Superset's own commits in the request's session, which makes the request read all its objects again."""
 
     def __init__(self) -> None:
         self._events: queue.Queue[dict[str, Any]] = queue.Queue(WAITING)
@@ -38,7 +38,7 @@ class EventLogger(DBEventLogger):
         self._lost = 0
 
     def log_with_context(self, *arguments: Any, **named: Any) -> None:
-        """Notes an event of a request; of one that Superset cannot understand, nothing."""
+        """Records an event of a request; nothing for a request that Superset cannot understand."""
         try:
             super().log_with_context(*arguments, **named)
         except Exception as error:
@@ -55,7 +55,7 @@ class EventLogger(DBEventLogger):
         *_args: Any,
         **details: Any,
     ) -> None:
-        """Notes an event, with one row for each of its `records`."""
+        """Records an event, with one row for each of its `records`."""
         for record in _records(details):
             event = {
                 "action": _text(action, 512),
@@ -65,7 +65,7 @@ class EventLogger(DBEventLogger):
                 "duration_ms": _number(duration_ms),
                 "referrer": _text(referrer, 1024),
                 "user_id": user_id,
-                "dttm": dt.datetime.now(dt.UTC).replace(tzinfo=None),  # as the table has it
+                "dttm": dt.datetime.now(dt.UTC).replace(tzinfo=None),  # the table has no time zone
             }
             try:
                 self._events.put_nowait(event)
@@ -75,7 +75,7 @@ class EventLogger(DBEventLogger):
         self._begin(current_app._get_current_object())
 
     def write(self, app: Flask) -> None:
-        """Writes what was noted. An event that the database refuses is lost, and said in the server's log."""
+        """Writes the recorded events. An event that the database refuses is lost, with a line in the server's log."""
         from superset import db
 
         while rows := list(islice(self._waiting(), AT_ONCE)):
@@ -94,11 +94,11 @@ class EventLogger(DBEventLogger):
             return
 
     def _insert(self, engine: Engine, rows: list[dict[str, Any]]) -> None:
-        """Inserts the rows, without those that the database refuses, which it finds by halves."""
+        """Inserts the rows. Bisects them to leave out those that the database refuses."""
         try:
             _insert(engine, rows)
         except Exception as error:
-            if len(rows) == 1 or isinstance(error, OperationalError):  # the latter is of no row: no connection, no room
+            if len(rows) == 1 or isinstance(error, OperationalError):  # the latter has no row: no connection, no space
                 logger.error("cannot log %s events, %s for one: %s", len(rows), rows[0]["action"], type(error).__name__)
                 return
             middle = len(rows) // 2
@@ -106,7 +106,7 @@ class EventLogger(DBEventLogger):
             self._insert(engine, rows[middle:])
 
     def _begin(self, app: Flask) -> None:
-        """Begins to write, in each process once it has something to write."""
+        """Starts the thread that writes, in each process at its first event."""
         with self._lock:
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_on, args=[app], daemon=True)
@@ -118,7 +118,7 @@ class EventLogger(DBEventLogger):
         while not pause.wait(EVERY):
             try:
                 self.write(app)
-            except Exception as error:  # nobody would begin again
+            except Exception as error:  # no other thread would write
                 logger.error("cannot write the log of events: %s", type(error).__name__)
 
 

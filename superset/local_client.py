@@ -1,4 +1,4 @@
-"""Which account of this machine asks, so that one cannot be taken for another."""
+"""The account of this machine that sends a request, so that limits count each account by itself."""
 
 import ipaddress
 import struct
@@ -9,25 +9,25 @@ from flask import request
 from flask_limiter.util import get_remote_address
 
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
-MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address it makes an IPv6 one
+MAPPED = bytes(10) + b"\xff\xff"  # the prefix of an IPv4 address in an IPv6 one
 LOCAL, REMOTE, USER = 1, 2, 7  # columns
 
 
 def client() -> str:
-    """Names who is asking: the address, or the account where it is of this machine and the kernel says which."""
+    """The client's address, or its account if it is on this machine and the kernel shows the account."""
     address = get_remote_address()
     try:
         if not ipaddress.ip_address(address).is_loopback:
             return address
-    except ValueError:  # as a proxy named it
+    except ValueError:  # a proxy sent a name
         return address
-    # Anybody may have any address of the loopback.
+    # Any account may use any address of the loopback.
     account = _account(address, int(request.environ.get("REMOTE_PORT") or 0), int(request.environ["SERVER_PORT"]))
     return f"this machine {account}"
 
 
 def _account(address: str, port: int, server_port: int) -> str | None:
-    """The user id of the socket at the other end of the connection; None where the kernel does not show it."""
+    """The user id of the socket at the other end of the connection; None if the kernel does not show it."""
     packed = ipaddress.ip_address(address).packed
     sockets = {f"{_hex(one)}:{port:04X}" for one in (packed, MAPPED + packed)}
     for table in TABLES:
@@ -39,6 +39,6 @@ def _account(address: str, port: int, server_port: int) -> str | None:
 
 
 def _hex(packed: bytes) -> str:
-    """An address as the kernel writes it: words of four bytes, each in the machine's order."""
+    """An address in the kernel's form: words of four bytes, each in the machine's byte order."""
     words = struct.unpack(f"={len(packed) // 4}I", packed)
     return "".join(f"{word:08X}" for word in words)

@@ -1,4 +1,4 @@
-"""Bounds the server's log: whoever may ask as often as he likes, and long, fills no disk with that."""
+"""Limits the server's log, so that frequent or long requests cannot fill the disk."""
 
 import logging
 import threading
@@ -7,12 +7,12 @@ import time
 from werkzeug.exceptions import HTTPException
 
 LONGEST = 2000  # characters of a message, and of the trace of an error
-# Records that are written at once, and per second from then on: in each process 5 MB a day at most.
+# Records at once, and per second after that: at most 5 MB a day in each process.
 AT_ONCE, PER_SECOND = 100, 100 / 3600
 
 
 class Bound(logging.Filter):
-    """Leaves out what says that a request was refused, cuts what is long, and counts what is too much."""
+    """Drops records about refused requests, cuts long ones, and counts those over the limit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Bound(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is written, which is short then."""
+        """Whether the record is written. Shortens it."""
         if record.exc_info and _is_refusal(record.exc_info[1]):
             return False
         with self._lock:
@@ -43,16 +43,16 @@ class Bound(logging.Filter):
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text and len(record.exc_text) > LONGEST:
-            record.exc_text = f"...{record.exc_text[-LONGEST:]}"  # the end says what happened
+            record.exc_text = f"...{record.exc_text[-LONGEST:]}"  # the end names the error
 
 
 def _is_refusal(error: BaseException | None) -> bool:
-    # Superset's own errors have a status; of those that are no 403 an operator wants to know.
+    # Superset's own errors have a status. The operator wants to know about all but 403.
     return (error.code or 500) < 500 if isinstance(error, HTTPException) else getattr(error, "status", None) == 403
 
 
 def install(log: logging.Logger) -> None:
-    """Bounds what the handlers of a log write, all of them together."""
+    """Limits the output of all handlers of a log together."""
     bound = Bound()
     for handler in log.handlers:
         handler.addFilter(bound)

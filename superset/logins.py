@@ -1,7 +1,7 @@
-"""Which logins by the form hold. A cookie alone, which anybody may have copied, opens nothing after its user's logout.
+"""Valid logins by the form. After a user's logout a cookie, which anybody may have copied, opens nothing any more.
 
-Superset's own sessions are all in the cookie. Sessions on the server (Flask-Session) would be made for whoever looks at
-the login page, so that a stranger could fill the disk with them or push others out; here a right password makes one.
+Superset's own sessions are completely in the cookie. Flask-Session would make a session on the server for each visitor
+of the login page. So a stranger could fill the disk or push out other sessions. Here only a right password makes one.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ from flask_login import user_logged_in, user_logged_out
 from shared_file import connected, transaction
 
 LASTS = dt.timedelta(hours=12)
-MOST = 1000  # of one user, whose oldest ends then: everybody in a company may be the same one
+MOST = 1000  # per user, then the oldest ends; a whole company may share one user
 NAME = "login"  # in the cookie
 TABLE = "create table if not exists logins (login text primary key, user int, expires real)"
 END_OLDEST = """
@@ -28,7 +28,7 @@ where login in (select login from logins where user = ? order by expires desc li
 
 
 class Logins:
-    """Those of all processes of the server, in a file that has neither a cookie nor a password."""
+    """The logins of all processes of the server, in a file without cookies and passwords."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -36,7 +36,7 @@ class Logins:
             database.execute(TABLE)
 
     def install(self, app: Flask) -> None:
-        """Has a login begin at the form, and end at logout, with a new password, or after some hours."""
+        """Makes a login begin at the form, and end at logout, with a new password, or after some hours."""
         user_logged_in.connect(self._begin, app, weak=False)
         user_logged_out.connect(self._end, app, weak=False)
         find = app.appbuilder.sm.load_user
@@ -75,5 +75,5 @@ class Logins:
 
 
 def _login(user: Any) -> str:
-    """Names the login of this session: that of a user with this password."""
+    """The name of this session's login: by user and password, and different for each login."""
     return hashlib.sha256(f"{session.get(NAME)} {user.id} {user.password}".encode()).hexdigest()

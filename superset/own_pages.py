@@ -1,4 +1,4 @@
-"""Answers what this server's own pages ask, links to them, and programs; no page of anybody else asks in a user's name.
+"""Refuses requests that another server's page sends in a user's name. Allows own pages, links to them, and programs.
 
 Browsers send the cookie of 127.0.0.1 to all of its ports, and count them all as one site.
 """
@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-HEALTH = "health.health"  # which a load balancer asks by the server's address
+HEALTH = "health.health"  # a load balancer asks it by the server's address
 
 
 def install(app: Flask, hosts: Iterable[str]) -> None:
-    """Has a request refused (403) that calls the server by none of these names, or comes from another's page."""
+    """Refuses (403) a request that uses another host name than these, or comes from another server's page."""
     names = {*LOOPBACK, *hosts}
 
     def refuse() -> Response | None:
@@ -27,12 +27,12 @@ def install(app: Flask, hosts: Iterable[str]) -> None:
 
 
 def names(text: str) -> list[str]:
-    """The names in a list with commas."""
+    """The names in a comma-separated list."""
     return [name.strip().lower() for name in text.split(",") if name.strip()]
 
 
 def _is_of_another_page() -> bool:
-    """Whether a browser sends it in the name of another page; a link to a page may be followed, but not out."""
+    """Whether a browser sends it for another page. Links from there are allowed, except to the logout."""
     if (origin := request.headers.get("Origin")) and origin.partition("://")[2] != request.host:
         return True
     is_followed = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
@@ -44,7 +44,7 @@ def _is_of_another_page() -> bool:
 def _name(host: str) -> str | None:
     try:
         return urlsplit(f"//{host}").hostname
-    except ValueError:  # half an IPv6 address, for example
+    except ValueError:  # half of an IPv6 address, for example
         return None
 
 

@@ -1,4 +1,4 @@
-"""What each user may do, read once for each state of Superset's roles instead of several times in each request."""
+"""Caches each user's permissions, which Superset reads several times in a request, until its roles change."""
 
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from flask import Flask, g, has_request_context
 from result_cache import Folder
 
-MOST = 10_000  # answers that are remembered
+MOST = 10_000  # cached answers
 
 
 def remember(app: Flask, folder: Folder) -> None:
-    """Has the security manager of `app` remember what it found, as long as `folder` says that no role has changed."""
+    """Makes the security manager of `app` cache its answers, until `folder` reports a change of a role."""
     manager: Any = app.appbuilder.sm
     every, may, is_public = manager.get_user_roles_permissions, manager._has_view_access, manager.is_item_public
     views = manager.user_view_menu_names
@@ -47,5 +47,5 @@ def remember(app: Flask, folder: Folder) -> None:
 
 
 def _name(user: Any) -> Hashable:
-    """Names a user; None where there is none, or one without a number: a guest's rights are those of his token."""
+    """The key of a user; None without a user or a number. A guest's rights depend on the token."""
     return "anonymous" if getattr(user, "is_anonymous", False) else getattr(user, "id", None)

@@ -1,7 +1,7 @@
-"""What whoever is no Admin may ask: the stored queries of dashboards, narrowed by the dashboards' own filters.
+"""Limits users who are not Admin to the stored queries of dashboards, narrowed by the dashboards' own filters.
 
-Superset itself lets a viewer change the query of a chart that he may see. A changed query is SQL, and SQL has functions
-that take another query as text, which no check of tables notices.
+Superset itself lets a viewer change the query of a chart that the viewer may see. A changed query is SQL. SQL has
+functions that take another query as text, and no check of tables notices it.
 """
 
 import re
@@ -19,40 +19,40 @@ from superset.models.dashboard import Dashboard
 from superset.models.slice import Slice
 from superset.utils import json
 
-OPTIONS = 1000  # values that a filter offers, as many as the browser asks for; no more are ever chosen
+OPTIONS = 1000  # values that a filter offers; the browser asks for as many, and nobody can choose more
 LONGEST = 300  # characters of a chosen value
-# As the browser writes them: "Last week", "2026-01-01 : 2026-07-01", `DATEADD(DATETIME("now"), -1, month) : now`.
+# In the browser's form: "Last week", "2026-01-01 : 2026-07-01", `DATEADD(DATETIME("now"), -1, month) : now`.
 TIME_RANGE = re.compile(r"""[\w :,.()'"+/-]{0,200}""")
-# Answers with the rows of the query: no sample of the table, no list of its columns, no SQL.
+# Results with the rows of the query: no sample of the table, no list of its columns, no SQL.
 SAME_ROWS = (ChartDataResultType.FULL, ChartDataResultType.RESULTS)
-# What Superset reads of the form that comes beside the queries of a chart.
+# The fields that Superset reads from the form beside the queries of a chart.
 READ_OF_FORM = ("x_axis", "tooltip_contents", "currency_format", "server_pagination", "url_params", "parent_slice_id")
-# A page keeps its filters in its own address, and from then on sends these parameters of it with each query. They make
-# no part of a query.
+# A page keeps its filters in its own address, and then sends these parameters of it with each query. They do not change
+# the query.
 OWN_ADDRESS = {"native_filters_key", "native_filters", "permalink_key", "preselect_filters", "show_filters"}
 OWN_ADDRESS |= {"expand_filters", "uiConfig"}
-# What a form that comes alone holds beside what is stored: defaults of the browser, and what no query is made of.
+# Fields of a form without queries that are not stored: defaults of the browser, and fields that no query uses.
 DEFAULTS = {"row_limit": stored_queries.ROWS, "time_range": "No filter"}
 UNUSED = ("chart_id", "label_colors", "shared_label_colors", "map_label_colors", "own_color_scheme", "color_scheme")
 
 
 @dataclass(frozen=True)
 class Narrowing:
-    """What the filters of a dashboard may add to a query: values of these columns, and a time range."""
+    """The possible additions of a dashboard's filters to a query: values of these columns, and a time range."""
 
     columns: list[str]
     by_time: bool
 
     @classmethod
     def by(cls, filters: list[Query]) -> "Narrowing":
-        """That of filters as a dashboard stores them. Lists and time ranges are known, other kinds add nothing."""
+        """The narrowing by a dashboard's stored filters. Knows lists and time ranges; other kinds add nothing."""
         lists = [found for found in filters if found.get("filterType") == "filter_select"]
         targets = [target for found in lists for target in found.get("targets") or []]
         columns = [target["column"]["name"] for target in targets if target.get("column")]
         return cls(columns, any(found.get("filterType") == "filter_time" for found in filters))
 
     def has(self, condition: Query) -> bool:
-        """Whether it is the choice of values from such a list."""
+        """Whether the condition is a choice of values from such a list."""
         if not isinstance(condition, dict):
             return False
         values = _listed(condition.get("val"))
@@ -65,14 +65,14 @@ class Narrowing:
         )
 
     def has_time(self, time_range: Any) -> bool:
-        """Whether it is a time range, and such a filter is there."""
+        """Whether it is a time range, and the dashboard has such a filter."""
         return self.by_time and isinstance(time_range, str) and bool(TIME_RANGE.fullmatch(time_range))
 
 
 def require_stored_queries(context: Any, dashboard: Dashboard) -> None:
-    """Raises SupersetSecurityException unless a chart or a filter of the dashboard asks just this.
+    """Raises SupersetSecurityException unless a chart or a filter of the dashboard has exactly these queries.
 
-    `context` is what the page sent: queries, and the form from which it made them.
+    `context` is the page's request: queries, and the form from which the page made them.
     """
     form = _without_own_address(context.form_data)
     sent = [_without_own_address(query) for query in context.cache_values["queries"]]
@@ -97,7 +97,7 @@ def require_stored_queries(context: Any, dashboard: Dashboard) -> None:
 
 
 def require_stored_form(viz: Any, dashboard: Dashboard) -> None:
-    """As `require_stored_queries`, for charts of which the server makes the query: `viz` has the form alone."""
+    """Like `require_stored_queries`, for charts whose query the server makes: `viz` has only the form."""
     form = _without_own_address(viz.form_data)
     chart = _chart(form, dashboard, viz.datasource)
     known, narrowing = chart.form_data, Narrowing.by(_filters_of(dashboard, chart))
@@ -118,7 +118,7 @@ def require_stored_form(viz: Any, dashboard: Dashboard) -> None:
 
 
 def stored(model: Any, number: Any) -> Any:
-    """What Superset keeps under a number. Raises SupersetSecurityException when there is none."""
+    """Superset's object with a number. Raises SupersetSecurityException if there is none."""
     found = db.session.get(model, number) if type(number) is int and 0 < number < 2**31 else None
     return refuse() if found is None else found
 
@@ -138,12 +138,12 @@ def _require_query(sent: Query, known: Query, narrowing: Narrowing) -> None:
     chosen = {"time_range": time_range} if narrowing.has_time(time_range) else {}
     if _without_filters(sent) != _without_filters(known | chosen):
         refuse()
-    # No metrics are single rows, an empty list of them is groups.
+    # Without metrics a query gives single rows, with an empty list of them groups.
     if (sent.get("metrics") is None) != (known.get("metrics") is None):
         refuse()
     left = [_plain(condition) for condition in sent.get("filters") or []]
     for condition in known.get("filters") or []:
-        # Superset has put the chosen time range in already.
+        # Superset has already put in the chosen time range.
         overridden = {"val": time_range} if chosen and condition["op"] == "TEMPORAL_RANGE" else {}
         found = next((same for same in (condition, condition | overridden) if _plain(same) in left), None)
         if found is None:
@@ -154,7 +154,7 @@ def _require_query(sent: Query, known: Query, narrowing: Narrowing) -> None:
 
 
 def _options(form: Query, dashboard: Dashboard, dataset: Any, sent: list[Query]) -> tuple[list[Query], Narrowing]:
-    """What a filter asks for the values that it offers, and what the filters on which it depends add."""
+    """The query for the values that a filter offers, and the narrowing by the filters on which it depends."""
     filters = _filters_of(dashboard)
     for found in filters:
         for target in found.get("targets") or []:
@@ -177,7 +177,7 @@ def _options(form: Query, dashboard: Dashboard, dataset: Any, sent: list[Query])
 
 
 def _filters_of(dashboard: Dashboard, chart: Slice | None = None) -> list[Query]:
-    """The filters of a dashboard, or those that reach a chart."""
+    """The filters of a dashboard, or those that apply to a chart."""
     found = json.loads(dashboard.json_metadata or "{}").get("native_filter_configuration") or []
     return [one for one in found if chart is None or chart.id not in ((one.get("scope") or {}).get("excluded") or [])]
 
@@ -201,7 +201,7 @@ def _without_filters(query: Query) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it, without what says no more than its absence: nothing, empty, off, zero."""
+    """The value in JSON's types, without entries that equal a missing one: nothing, empty, off, zero."""
     if isinstance(value, dict):
         kept = {name: _plain(part) for name, part in value.items()}
         return {name: part for name, part in kept.items() if part not in (None, "", [], {}, 0)} or None

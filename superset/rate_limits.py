@@ -1,4 +1,4 @@
-"""Counts of attempts that all processes of the server share, without a server for them."""
+"""Counts attempts in a file that all processes of the server share."""
 
 import sqlite3
 import time
@@ -16,7 +16,7 @@ returning number
 
 
 class SQLiteStorage(Storage):
-    """A storage of the library `limits` in a file: `sqlite-limits:///path/of/the/file`. It forgets what is over."""
+    """A storage of the library `limits` in a file: `sqlite-limits:///path/of/the/file`. Drops expired counts."""
 
     STORAGE_SCHEME = ["sqlite-limits"]  # noqa: RUF012 as the library has it
 
@@ -28,11 +28,11 @@ class SQLiteStorage(Storage):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What may go wrong with the file."""
+        """The exceptions that the file may cause."""
         return sqlite3.Error
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Counts an attempt; the first of a key says in how many seconds its count ends."""
+        """Counts an attempt and returns the count. The first attempt of a key sets its end, in seconds from now."""
         now = time.time()
         with transaction(self._path) as database:
             database.execute("delete from attempts where expires <= ?", (now,))
@@ -40,11 +40,11 @@ class SQLiteStorage(Storage):
             return number
 
     def get(self, key: str) -> int:
-        """How many attempts there were."""
+        """The number of attempts."""
         return int(self._find(key)[0])
 
     def get_expiry(self, key: str) -> float:
-        """When the count ends; now where there is none."""
+        """The end of the count; now if there is none."""
         return float(self._find(key)[1])
 
     def check(self) -> bool:
@@ -52,12 +52,12 @@ class SQLiteStorage(Storage):
         return self.incr("check", 0) > 0
 
     def reset(self) -> int:
-        """Forgets all; returns how many counts there were."""
+        """Deletes all counts; returns their number."""
         with transaction(self._path) as database:
             return database.execute("delete from attempts").rowcount
 
     def clear(self, key: str) -> None:
-        """Forgets one count."""
+        """Deletes one count."""
         with transaction(self._path) as database:
             database.execute("delete from attempts where key = ?", (key,))
 

@@ -1,4 +1,4 @@
-"""What Superset keeps until the next load: files of its own, each for one version of the data and one audience."""
+"""Superset's cache until the next load: files, each for one version of the data and one group of users."""
 
 import datetime as dt
 import hashlib
@@ -18,13 +18,13 @@ from flask_caching.backends.base import BaseCache
 from flask_caching.backends.filesystemcache import FileSystemCache
 from single_flight import alone
 
-FILES = 1000  # of which the oldest go when there are more
-WRITING = 60  # seconds for which a file is left alone, as somebody may still write it
-LASTS = 24 * 60 * 60  # seconds; what is kept is over sooner, with the next load
+FILES = 1000  # the oldest go if there are more
+WRITING = 60  # seconds in which a file is left alone, because it may still be written
+LASTS = 24 * 60 * 60  # seconds; the next load ends an entry earlier
 
 
 class Folder:
-    """The files, and whom and what they are for."""
+    """The files, with their version and group."""
 
     def __init__(self, home: Path, warehouse_url: str) -> None:
         self.locks = home / "locks"
@@ -40,30 +40,30 @@ class Folder:
         self._lock = threading.Lock()
 
     def scope(self) -> str | None:
-        """Begins the name of whatever is kept now for the user of this request; None where nothing may be.
+        """The prefix of all keys for the user of this request; None if nothing may be kept.
 
-        It is another one after a load, after a change of Superset's dashboards, roles or rules, and, as a chart may be
-        of "the last month", on another day (UTC).
+        It changes after a load, after a change of Superset's dashboards, roles or rules, and on another day (UTC),
+        because a chart may be of "the last month".
         """
-        if "kept_for" not in g:  # once in a request: what it reads is at least of the version that it began with
+        if "kept_for" not in g:  # once per request, which reads this version or a later one
             g.kept_for = self._scope()
         found: str | None = g.kept_for
         return found
 
     def assets(self) -> str:
-        """Names the state of Superset's own dashboards, users, roles and rules; in a request, that at its beginning.
+        """The state of Superset's own dashboards, users, roles and rules; in a request, at its beginning.
 
-        What a request reads of them is of that state or a later one. So nothing old is kept under a new name.
+        A request reads them in that state or a later one. So nothing old is kept under a new name.
         """
         found: str | None = g.get("assets_at_first")
         return self._mark("assets") if found is None else found
 
     def begin(self) -> None:
-        """Begins a request; before anything is read of its user."""
+        """Begins a request, before its user is read."""
         g.assets_at_first = self._mark("assets")
 
     def assets_changed(self) -> None:
-        """Ends what is kept, as what it was computed by, or who may see it, is not what it was."""
+        """Ends all entries, because the dashboards or rules behind them have changed."""
         self._set_mark("assets", uuid.uuid4().hex)
 
     def _scope(self) -> str | None:
@@ -72,10 +72,10 @@ class Folder:
             return None
         state = json.dumps([version, assets, str(dt.datetime.now(dt.UTC).date())])
         self._forget_before(state)
-        return json.dumps([state, who])  # in which no name of a role can pass for two
+        return json.dumps([state, who])  # JSON, so that no name of a role can pass for two
 
     def _forget_before(self, state: str) -> None:
-        """Removes what was kept under another state, which the first process that sees the new one does."""
+        """Removes the entries of another state. The first process that sees the new state does it."""
         if state == self._state:
             return
         with self._lock, alone(self._marks, "state"):
@@ -101,7 +101,7 @@ class Folder:
 
 
 class DataCache(BaseCache):
-    """Superset's cache of the results of queries, in such a folder."""
+    """Superset's cache of query results, in such a folder."""
 
     def __init__(self, folder: Folder) -> None:
         super().__init__(default_timeout=LASTS)
@@ -109,20 +109,20 @@ class DataCache(BaseCache):
 
     @classmethod
     def factory(cls, _app: Flask, config: dict[str, Any], *_: object) -> "DataCache":
-        """What flask-caching calls; `FOLDER` of the configuration is the folder."""
+        """Makes the cache for flask-caching; `FOLDER` of the configuration is the folder."""
         return cls(config["FOLDER"])
 
     def get(self, key: str) -> Any:
-        """What was kept for this user and version; None when nothing was."""
+        """The entry for this user and version; None without one."""
         scope = self._folder.scope()
         return None if scope is None else self._folder.files.get(scope + key)
 
     def set(self, key: str, value: Any, timeout: int | None = None) -> bool:
-        """Keeps it for those who see the same, until the next load."""
+        """Keeps the value for all users with the same view, until the next load."""
         scope = self._folder.scope()
         return scope is not None and bool(self._folder.files.set(scope + key, value, timeout))
 
     def delete(self, key: str) -> bool:
-        """Forgets it."""
+        """Deletes the entry."""
         scope = self._folder.scope()
         return scope is not None and bool(self._folder.files.delete(scope + key))

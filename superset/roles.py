@@ -1,4 +1,4 @@
-"""Who may see what: Superset's own roles, those of the company dashboard, and the users that everybody starts with."""
+"""Superset's own roles, those of the company dashboard, and the first users."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from werkzeug.security import check_password_hash
 
 COMPANY = "ocean-records"  # the slug of the dashboard for everyone in the company
 
-# What it takes to look at a dashboard, draw its charts and use its filters.
+# The rights to see a dashboard, draw its charts and use its filters.
 VIEWING = [
     ("can_read", "Dashboard"),
     ("can_read", "Chart"),
@@ -25,7 +25,7 @@ VIEWING = [
     ("can_read", "CssTemplate"),
     ("can_read", "Theme"),
 ]
-# What the pages around it ask for in the name of somebody who has logged in.
+# The rights that the pages around it need for a user who has logged in.
 OWN_ACCOUNT = [
     ("menu_access", "Dashboards"),
     ("can_read", "CurrentUserRestApi"),
@@ -36,9 +36,9 @@ OWN_ACCOUNT = [
 
 
 def define(*, anonymous: bool) -> None:
-    """The roles of viewers have exactly these rights; whoever has no login has them with `anonymous`, or else none.
+    """Gives the viewers' roles exactly these rights. With `anonymous`, users without a login get them, otherwise none.
 
-    A rerun undoes what was changed by hand.
+    A rerun undoes changes made by hand.
     """
     for name in (VIEWER, *COUNTRIES):
         _grant(name, VIEWING + OWN_ACCOUNT)
@@ -47,9 +47,9 @@ def define(*, anonymous: bool) -> None:
 
 
 def open_company_dashboard(*, anonymous: bool) -> None:
-    """The viewers see the company dashboard and no other, some of them one country's rows alone.
+    """Lets viewers see the company dashboard and no other; some of them see one country's rows alone.
 
-    Raises DeployError when it is missing, not published, or without data by country. The caller commits.
+    Raises DeployError if it is missing, not published, or without data by country. The caller commits.
     """
     company = db.session.query(Dashboard).filter_by(slug=COMPANY).one_or_none()
     if company is None or not company.published:
@@ -61,7 +61,7 @@ def open_company_dashboard(*, anonymous: bool) -> None:
 
 
 def require_user(username: str, role: str, password: str) -> Any:
-    """A user of that name and role, whose password is this one; returns it."""
+    """Creates a user or sets role and password of an existing one; returns the user."""
     user = security_manager.find_user(username=username)
     if user is None:
         wanted = security_manager.find_role(role)
@@ -75,7 +75,7 @@ def require_user(username: str, role: str, password: str) -> Any:
 
 
 def _grant(name: str, rights: list[tuple[str, str]]) -> None:
-    role = security_manager.add_role(name)  # or the one that exists
+    role = security_manager.add_role(name)  # or the existing one
     permissions = [security_manager.find_permission_view_menu(*right) for right in rights]
     if unknown := [right for right, found in zip(rights, permissions, strict=True) if found is None]:
         raise DeployError(f"this Superset does not know the rights {unknown} of the role {name}")
@@ -83,7 +83,7 @@ def _grant(name: str, rights: list[tuple[str, str]]) -> None:
 
 
 def _restrict(name: str, country: str, dashboard: Dashboard) -> None:
-    """The role sees one country's rows, and none of a dataset that cannot tell countries apart."""
+    """Limits the role to one country's rows, and to none of a dataset that cannot tell countries apart."""
     by_country = [dataset for dataset in dashboard.datasources if "country" in dataset.column_names]
     if not by_country:
         raise DeployError(f"no dataset of the dashboard {COMPANY} has a column country, which the role {name} needs")

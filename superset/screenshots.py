@@ -1,9 +1,9 @@
-"""Takes the pictures of the documentation: each dashboard as the demo has it, and luigid's page during a load.
+"""Takes the pictures of the documentation: each dashboard of the demo, and luigid's page during a load.
 
     .venv/bin/python superset/screenshots.py
 
-Writes docs/images/*.png. The demo must be served (`make demo`), and is not changed: the load is one of a small shop in
-services of its own, which are gone in the end.
+Writes docs/images/*.png. The demo must be served (`make demo`) and is not changed: the load is of a small shop in
+services of its own, which are removed at the end.
 """
 
 import datetime as dt
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # pictures are taken as the tests look
+sys.path.insert(0, str(ROOT / "tests"))  # uses the browser of the tests
 
 from support.browser import HEIGHT, Browser, Page, log_in, open_dashboard, running_browser  # noqa: E402
 from support.world import SIMULATED, World, running_services  # noqa: E402
@@ -24,7 +24,7 @@ IMAGES = ROOT / "docs/images"
 USERS = {"ocean-records": "viewer", "pipeline-health": "admin", "customer-behaviour": "admin"}
 BOTTOM = """() => 16 + Math.max(...[...document.querySelectorAll('[data-test="dashboard-component-chart-holder"]')]
     .map(holder => holder.getBoundingClientRect().bottom))"""
-# Days of business that are simulated first and loaded at once, so that there is time to look.
+# Days of business that are simulated first and loaded at once. So the load is long enough to watch.
 OPENED, LOADED = dt.date(2026, 1, 1), dt.date(2026, 6, 30)
 STATUSES = "() => [...document.querySelectorAll('.graph-node-a')].map(node => node.getAttribute('data-task-status'))"
 GRAPH_BOTTOM = "() => 16 + document.querySelector('#graphContainer').getBoundingClientRect().bottom"
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _take_load(browser: Browser) -> None:
-    """Takes luigid's page at the moment when parts of a load are done, some run and others wait."""
+    """Takes luigid's page when parts of a load are done, some run and others wait."""
     with running_services() as home:
         known = json.loads((home / "services.json").read_text())
         shop = {**SIMULATED, "OCEAN_SHOP_SCALE": "1", "OCEAN_SHOP_OPENED_ON": str(OPENED)}
@@ -66,7 +66,7 @@ def _take_load(browser: Browser) -> None:
         load = world.start("DailyWarehouseLoad", "--date", str(LOADED), "--workers", "2", local=False)
         statuses: list[str] = []
         while load.poll() is None and not _is_half_done(statuses):
-            page.goto("about:blank")  # else only the fragment would change
+            page.goto("about:blank")  # otherwise only the fragment would change
             page.goto(graph)
             page.wait_for_load_state("networkidle")
             statuses = page.evaluate(STATUSES)

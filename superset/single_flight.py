@@ -1,4 +1,4 @@
-"""What many want at once is computed by one of them."""
+"""Lets only one of many callers compute the same thing at a time."""
 
 import fcntl
 import hashlib
@@ -9,10 +9,10 @@ from pathlib import Path
 
 @contextmanager
 def alone(folder: Path, key: str) -> Iterator[None]:
-    """Nobody else, in this process or another, is in such a block with the same key and folder.
+    """Excludes all other blocks with the same key and folder, in this process and others.
 
-    It is over for the next one however the block ends, be it by a kill. The files are empty and at most 4096; two keys
-    that share one wait for each other in vain, but never in a circle, as long as nobody asks for a second key inside.
+    The lock ends with the block, even after a kill. There are at most 4096 files, all empty. Two keys that share a file
+    wait for each other without need, but never in a circle, as long as no block asks for a second key inside.
     """
     name = hashlib.sha256(key.encode()).hexdigest()[:3]
     with (folder / name).open("ab") as file:  # closing it unlocks it

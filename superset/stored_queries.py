@@ -1,7 +1,7 @@
-"""What a chart that Superset keeps asks of its dataset, as the page of a dashboard would send it.
+"""The queries of a stored chart, as the page of a dashboard would send them.
 
-A chart that was saved in the browser holds its queries (`query_context`). One from a file has its parameters alone, of
-which the browser makes the query; here the same is done for the types of charts that our files use.
+A chart saved in the browser holds its queries (`query_context`). A chart from a file has only parameters, from which
+the browser makes the query. This module does the same for the chart types in our files.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ from superset.models.slice import Slice
 from superset.utils import json
 
 Query = dict[str, Any]
-ROWS = 10_000  # Superset's own limit for a chart that names none
-# Parameters by which the browser makes more of a query than is made here.
+ROWS = 10_000  # Superset's own limit for a chart without one
+# Parameters with which the browser makes a larger query than this module does.
 BEYOND = ("server_pagination", "show_totals", "percent_metrics", "time_compare", "contributionMode", "forecastEnabled")
 BEYOND += ("resample_rule", "matrixify_enable", "temporal_columns_lookup", "time_range_endpoints")
 
 
 class QueryUnknown(Exception):
-    """It cannot be known what a chart asks. The message names the chart and what to do."""
+    """The queries of a chart are unknown. The message names the chart and what to do."""
 
 
 def of(chart: Slice) -> list[Query]:
@@ -37,7 +37,7 @@ def of(chart: Slice) -> list[Query]:
 
 
 def filtered(adhoc_filters: list[dict[str, Any]]) -> Query:
-    """The part of a query that filters of a chart make."""
+    """The part of a query that comes from a chart's filters."""
     where = [found for found in adhoc_filters if found.get("clause") != "HAVING"]
     simple = [found for found in where if found["expressionType"] == "SIMPLE"]
     return {
@@ -113,7 +113,7 @@ def _axis(column: Any, grain: str | None) -> Any:
 
 
 def _drawn(axis: Any, groups: list[Any], metrics: list[Any], parameters: Query) -> Iterator[dict[str, Any]]:
-    """How rows become the lines or bars of a picture."""
+    """The steps that turn rows into the lines or bars of a picture."""
     labels, sort = [_label(metric) for metric in metrics], parameters.get("x_axis_sort")
     pivot = {
         "index": [_label(axis)],

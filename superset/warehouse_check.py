@@ -1,4 +1,4 @@
-"""Asks the warehouse whether it has what the datasets say of it."""
+"""Checks that the warehouse has the tables and columns of the datasets."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,10 +13,10 @@ NOT_YET = {"42P01", "3F000", "42501"}
 
 
 def unloaded(assets: dict[str, Config]) -> list[str]:
-    """The tables that the warehouse does not have yet; the charts on them stay empty until the next load.
+    """The tables that the warehouse does not have yet. Their charts stay empty until the next load.
 
-    Nothing is read, only planned. Raises DeployError that names the files whose columns or metrics do not fit their
-    table, or when the warehouse does not answer.
+    Reads nothing, only plans. Raises DeployError that names the files whose columns or metrics do not fit their
+    table, or if the warehouse does not answer.
     """
     missing, wrong = [], []
     for name, config in of_kind(assets, "datasets").items():
@@ -31,11 +31,11 @@ def unloaded(assets: dict[str, Config]) -> list[str]:
 
 
 def _refusal(dataset: Any) -> tuple[str | None, str | None]:
-    """PostgreSQL's code and reason for not answering a query of all columns, or one of all metrics."""
+    """PostgreSQL's code and reason if it refuses a query of all columns, or one of all metrics."""
     try:
         with (
             dataset.database.get_sqla_engine(catalog=dataset.catalog, schema=dataset.schema) as engine,
-            engine.connect().execution_options(no_parameters=True) as connection,  # a % is a %
+            engine.connect().execution_options(no_parameters=True) as connection,  # leaves % in the text alone
         ):
             for statement in _statements(dataset, engine.dialect.identifier_preparer.quote):
                 connection.exec_driver_sql(statement)

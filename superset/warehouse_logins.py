@@ -1,22 +1,22 @@
-"""Who logs in to the warehouse as whom, so that PostgreSQL itself hides the other countries from whoever sees one."""
+"""The warehouse login of each user. With a login per country, PostgreSQL itself hides the other countries."""
 
 from collections.abc import Collection, Mapping
 
 VIEWER = "KPI Viewer"
-# Roles that see one country's rows only; give one to a user instead of `VIEWER`. Germany is an example.
+# Roles that see one country's rows only. Give one to a user instead of `VIEWER`. Germany is an example.
 COUNTRIES = {"KPI Viewer Germany": "Germany"}
 EVERY_COUNTRY = "SUPERSET_WAREHOUSE_URL"
 
 
 class NoLogin(Exception):
-    """Nobody has said what of the warehouse a user may see."""
+    """A user without a login for the warehouse."""
 
 
 def url(roles: Collection[str], everyone: Collection[str], environment: Mapping[str, str]) -> str:
     """The connection string for a user with these roles.
 
-    `everyone` are the roles that see every country. A role of one country limits whoever has it, but for an Admin.
-    Raises NoLogin for a user whose roles say nothing, or two countries, and where the country has no login.
+    `everyone` are the roles that see every country. A role of one country limits any user who has it, except an Admin.
+    Raises NoLogin for a user whose roles name no country, or two, and for a country without a login.
     """
     limits = [] if "Admin" in roles else [role for role in roles if role in COUNTRIES]
     if not limits and not set(roles) & {"Admin", *everyone}:

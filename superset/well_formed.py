@@ -1,22 +1,22 @@
-"""Refuses what no page sends and no part of Superset expects, before it becomes an error with a trace in the log."""
+"""Refuses malformed requests, which no page sends, before they become errors with a trace in the log."""
 
 from typing import Any
 
 from flask import Flask, abort, request
 from werkzeug.datastructures import MultiDict
 
-# PostgreSQL has no text with this character; in JSON it is written in six others.
+# PostgreSQL's text cannot hold this character. JSON writes it with six others.
 NUL, IN_JSON = "\0", "\\u0000"
 
 
 def install(app: Flask) -> None:
-    """Has requests looked at that hold NUL or JSON nested too deeply (400), or ask for another language (404)."""
+    """Refuses requests with NUL or JSON nested too deeply (400), and requests for another language (404)."""
     hooks = app.before_request_funcs.setdefault(None, [])
-    hooks.insert(0, _require)  # the first that reads the body
+    hooks.insert(0, _require)  # before the first hook that reads the body
 
 
 def _require() -> None:
-    if request.path.startswith("/lang/"):  # there is one, and Superset fails to set another
+    if request.path.startswith("/lang/"):  # there is one language, and Superset fails to set another
         abort(404)
     if NUL in request.path or _has_nul(request.args) or _has_nul(request.form):
         abort(400)
