@@ -1,6 +1,6 @@
--- The operational system of the simulated shop: the twelve tables of the source contract, what makes reading
--- and simulating them cheap, and the simulator's own memory.
--- Running it again changes nothing.
+-- The operational database of the simulated shop: the twelve tables of the source contract, indexes for readers and for
+-- the simulator, and the simulator's own state.
+-- A rerun changes nothing.
 
 create schema if not exists ops;
 
@@ -117,18 +117,18 @@ create table if not exists ops.order_lines (
     primary key (order_id, line_number)
 );
 
--- The daily extract reads what changed, not what exists.
+-- The daily extract reads the changed rows, not all rows.
 create index if not exists addresses_updated_ts_idx on ops.addresses (updated_ts);
 create index if not exists customers_updated_ts_idx on ops.customers (updated_ts);
 create index if not exists customers_addresses_updated_ts_idx on ops.customers_addresses (updated_ts);
 create index if not exists orders_updated_ts_idx on ops.orders (updated_ts);
 create index if not exists order_lines_updated_ts_idx on ops.order_lines (updated_ts);
 
--- Orders still open: placed, paid or shipped. Small whatever the shop's age.
+-- Open orders: placed, paid or shipped. Small at any age of the shop.
 create index if not exists orders_open_idx on ops.orders (order_id) where order_status_id < 4;
 
--- A day of retail.user_purchase, by its invoice_date. A brin index would not do: space that vacuum freed among
--- old orders is filled with new ones.
+-- A day of retail.user_purchase, by its invoice_date. A brin index does not work here: new orders fill the space that
+-- vacuum freed among old ones.
 create index if not exists orders_invoice_date_idx on ops.orders ((ordered_ts at time zone 'UTC'));
 
 create schema if not exists retail;
@@ -151,7 +151,7 @@ inner join ops.addresses on orders.address_id = addresses.address_id;
 
 create schema if not exists simulator;
 
--- What the shop was opened with; one row.
+-- The settings with which the shop was opened; one row.
 create table if not exists simulator.shop (
     only_one boolean primary key default true check (only_one),
     seed bigint not null,
@@ -159,7 +159,7 @@ create table if not exists simulator.shop (
     opened_on date not null
 );
 
--- The marker of each business day that is done, and the last key of each table at its end.
+-- The marker of each business day that is done, with the last key of each table at its end.
 create table if not exists simulator.business_day (
     business_date date primary key,
     rows_written bigint not null,

@@ -1,5 +1,5 @@
--- Who may read the simulated shop. Run by its owner, any number of times: it grants what was not granted yet, where the
--- role and the schema exist. Whoever runs the server creates the role (`create role etl_extract login`).
+-- Grants the right to read the simulated shop, if the role and the schema exist. The shop's owner runs it, any number
+-- of times. The operator of the server creates the role (`create role etl_extract login`).
 do $$
 declare
     source_schema name;
@@ -11,7 +11,7 @@ begin
                 nspname in ('ops', 'retail') and pg_has_role(nspowner, 'usage')
                 and not has_schema_privilege('etl_extract', oid, 'usage')
         loop
-            -- Extraction reads what the source is made of, and nothing of the simulator's own memory.
+            -- Extraction reads the tables of the source, but not the simulator's own state.
             execute format('grant select on all tables in schema %I to etl_extract', source_schema);
             execute format('alter default privileges in schema %I grant select on tables to etl_extract', source_schema);
             execute format('grant usage on schema %I to etl_extract', source_schema);

@@ -1,4 +1,4 @@
--- Bookkeeping of the loads. Every statement may run again: it adds what is missing and changes nothing else.
+-- Bookkeeping of the loads. Every statement may run again: it adds missing objects and changes nothing else.
 create schema if not exists etl;
 
 create table if not exists etl.migration (
@@ -11,20 +11,20 @@ create table if not exists etl.migration (
 comment on table etl.migration is
 'The files of warehouse/migrations behind the warehouse; not is_applied: it was created as they would leave it.';
 
--- A task is done when its row is here; the row is written in the transaction of the load itself.
+-- A task is done if its row is here. The transaction of the load itself writes the row.
 create table if not exists etl.marker (
     update_id text primary key,
     target_table text not null,
-    load_date date, -- NULL: of no date, but of the warehouse as a whole
+    load_date date, -- NULL: the marker is of the warehouse as a whole, not of a date
     inserted timestamptz not null default now()
 );
 create index if not exists marker_load_date on etl.marker (load_date);
--- The loads of a date under way tell up to when they went.
+-- The markers of loads of a date under way, which hold the instant up to which they loaded.
 create index if not exists marker_under_way on etl.marker (load_date) where update_id like '% until %';
 comment on table etl.marker is 'One row per finished task: Luigi''s proof that it need not run again.';
 
--- Numbers the loads of stage tables. A number is drawn while the stage table is locked, so that within one table
--- the order of numbers is the order of commits.
+-- Numbers the loads of stage tables. A load draws its number while it holds the lock of the stage table. So within one
+-- table the order of numbers is the order of commits.
 create sequence if not exists etl.batch;
 
 create table if not exists etl.stage_batch (
@@ -63,11 +63,11 @@ create table if not exists etl.reprocessing_queue (
     queued_ts timestamptz not null default now(),
     attempts integer not null default 1,
     resolved_ts timestamptz,
-    dimension_key text -- NULL: the next load of the fact looks at the row, whatever has come
+    dimension_key text -- NULL: the next load of the fact looks at the row, even without new members
 );
 create unique index if not exists reprocessing_queue_open
 on etl.reprocessing_queue (fact_table, business_key, dimension) where resolved_ts is null;
--- New members are joined with what waits for them, so a load does not read the rest.
+-- A load joins new members with the rows that wait for them, and does not read the rest.
 create index if not exists reprocessing_queue_waits_for
 on etl.reprocessing_queue (fact_table, dimension_key, dimension) where resolved_ts is null;
 comment on table etl.reprocessing_queue is
@@ -75,8 +75,8 @@ comment on table etl.reprocessing_queue is
 comment on column etl.reprocessing_queue.attempts is 'How many loads have looked at the row.';
 comment on column etl.reprocessing_queue.dimension_key is 'The source''s key of the missing row.';
 
--- How many rows wait, so that nobody has to count them. All rows that a load queues have the same queued_ts, so there
--- are as many rows here as loads whose rows still wait. Kept by triggers: rows are closed by hand too.
+-- The number of waiting rows, so that nothing has to count them. All rows that a load queues have the same queued_ts.
+-- So there are as many rows here as loads with waiting rows. Triggers keep it, because rows are closed by hand too.
 create table if not exists etl.queue_count (
     fact_table text not null,
     dimension text not null,
@@ -127,7 +127,7 @@ referencing old table as before for each statement execute function etl.count_qu
 create or replace trigger count_truncated after truncate on etl.reprocessing_queue
 for each statement execute function etl.count_queue();
 
--- What waited before there was this table.
+-- The rows that waited before this table existed.
 insert into etl.queue_count (fact_table, dimension, queued_ts, waiting_rows)
 select
     fact_table,
@@ -145,14 +145,14 @@ create table if not exists etl.rejected_row (
     reason text not null,
     row text,
     file text,
-    rejected_ts timestamptz default now(), -- NULL: it was rejected before there was this column
+    rejected_ts timestamptz default now(), -- NULL: it was rejected before this column existed
     row_key text
 );
 create index if not exists rejected_row_source on etl.rejected_row (source, date);
--- The summary asks for a date, the alert for what was rejected just now.
+-- The summary looks up a date, the alert the newest rejected rows.
 create index if not exists rejected_row_date on etl.rejected_row (date);
 create index if not exists rejected_row_rejected_ts on etl.rejected_row using brin (rejected_ts);
--- Comparisons look keys up. By hash: a key may be longer than a page of another index takes.
+-- Comparisons look up keys. By hash: a key may be longer than a page of another index.
 create index if not exists rejected_row_key on etl.rejected_row using hash (row_key);
 comment on table etl.rejected_row is 'Input rows that cannot be loaded, kept as they came.';
 comment on column etl.rejected_row.row_key is
@@ -261,8 +261,8 @@ comment on table etl.deletion is
 'Each time that a comparison marked rows as deleted; was_allowed: with --allow-deletes, whatever their number.';
 
 create table if not exists etl.source (
-    is_known boolean primary key default true check (is_known), -- one row at most
-    server text, -- the identifier of the cluster; NULL: the role that extracts may not ask for it
+    is_known boolean primary key default true check (is_known), -- at most one row
+    server text, -- the identifier of the cluster; NULL: the extracting role may not read it
     database_oid bigint not null,
     database_name text not null,
     known_ts timestamptz not null default now()

@@ -1,4 +1,4 @@
--- The layers between lake and star schema. Their tables follow the source and are made by the loads themselves.
+-- The layers between lake and star schema. Their tables follow the source, and the loads create them.
 create schema if not exists delta;
 comment on schema delta is 'What the newest extract of each source table brought.';
 create schema if not exists stage;
@@ -6,8 +6,8 @@ comment on schema stage is 'Mirrors the source: the newest row of each key.';
 create schema if not exists work;
 comment on schema work is 'What the newest load of each dwh table changes: rows cleaned and keyed.';
 
--- The tables of what comes from elsewhere than the source are the same in every warehouse. Feeds whose rows are kept as
--- they come have theirs from the declarations in pipeline/vendors.
+-- The tables of other sources are the same in every warehouse. Feeds whose rows are stored unchanged get theirs from
+-- the declarations in pipeline/vendors.
 create table if not exists stage.movie_review (
     review_id text primary key,
     cid bigint not null,

@@ -1,9 +1,9 @@
--- The star schema. Surrogate keys are <name>_key, the source's keys <name>_id, instants <name>_ts (UTC). What is
--- deleted in the source stays, with is_deleted.
--- A column that is new here is added to the tables of an existing warehouse, and the next load fills it for all rows;
--- one that may not be empty needs a default until then.
--- Facts hold no foreign key constraints: a row whose dimension is late has key -1, and a load of millions of rows
--- would look each of them up again. Text has no length limit, so that a column widened in the source fits.
+-- The star schema. Surrogate keys are <name>_key, the source's keys <name>_id, instants <name>_ts (UTC). Rows deleted
+-- in the source stay, with is_deleted.
+-- An existing warehouse gets the columns that are new here, and the next load fills them for all rows. A new column
+-- that may not be NULL needs a default until then.
+-- Facts have no foreign key constraints. A row whose dimension is late has key -1, and a load of millions of rows would
+-- look up each of them again. Text has no length limit, so that a column widened in the source fits.
 create schema if not exists dwh;
 
 create table if not exists dwh.dim_date (
@@ -85,7 +85,7 @@ create table if not exists dwh.dim_product (
     valid_to timestamptz not null,
     is_current boolean not null,
     is_deleted boolean not null default false,
-    -- Checked at the end of a statement: one that splices a late version in may shift several starts.
+    -- Checked at the end of a statement: one that inserts a late version between others may shift several starts.
     unique (product_id, valid_from) deferrable initially immediate,
     check (valid_from < valid_to),
     check (is_current = (valid_to = '9999-12-31 00:00:00+00'))

@@ -1,5 +1,5 @@
--- Which countries a login sees. This is not with the other rights in 50_roles.sql, as the views of mart ask for it.
--- RebuildWarehouse leaves the schema and keeps the table.
+-- The countries that a login sees. Separate from the rights in 50_roles.sql, because the views of mart need it.
+-- RebuildWarehouse keeps the schema and the table.
 create schema if not exists analyst;
 comment on schema analyst is 'What bi_analyst reads instead of the tables of dwh that hold personal data.';
 
@@ -13,8 +13,8 @@ begin
         );
         insert into analyst.country_access values ('bi_analyst', '*');
     end if;
-    -- Once and not at each run, which would give back what somebody has taken away: a warehouse of the version before
-    -- has the table, and not the function.
+    -- Once only, because each run would give back a right that was taken away. A warehouse of the version before
+    -- has the table without the function.
     if to_regprocedure('analyst.sees_every_country()') is null then
         insert into analyst.country_access values ('bi_reader_germany', 'Germany') on conflict do nothing;
     end if;
@@ -25,17 +25,17 @@ comment on table analyst.country_access is
 comment on column analyst.country_access.role_name is 'The role that logs in.';
 comment on column analyst.country_access.country is 'A country of delivery, as in dim_address; * is every country.';
 
--- By who logged in and not by current_user: a member of bi_analyst that is limited to a country may say
--- `set role bi_analyst`, which sees them all. With the rights of its owner, as the readers of mart may not read the
--- table.
+-- By login and not by current_user: a member of bi_analyst that is limited to a country may run
+-- `set role bi_analyst`, which sees all countries. With its owner's rights, because the readers of mart may not read
+-- the table.
 create or replace function analyst.countries() returns text[] stable parallel safe security definer
 return (
     select array_agg(access.country) from analyst.country_access as access where access.role_name = session_user
 );
 comment on function analyst.countries() is 'The countries in analyst.country_access of the role that logged in.';
 
--- Who may read the aggregates has nothing to be hidden. The table is named in a text, so that RebuildWarehouse may drop
--- it and keep this.
+-- A role that may read the aggregates sees every country. The table is named in a text, so that RebuildWarehouse may
+-- drop it and keep this function.
 create or replace function analyst.sees_every_country() returns boolean stable parallel safe
 return (
     select

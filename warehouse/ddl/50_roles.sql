@@ -1,11 +1,11 @@
--- Who may read what. Roles belong to the server, not to a database: where one does not exist, whoever runs the server
+-- The rights to read. Roles belong to the server, not to a database. If one is missing, the operator of the server
 -- creates it (`create role bi_reader login`), and then the warehouse's owner runs this file again.
 
--- For people who analyse and need not know who a customer is. RebuildWarehouse leaves the schema: what follows from dwh
--- is made again here.
--- Views with the rights of their owner: one with those of its reader could not say of a masked value whether it is
--- known, as the reader may not look. Hence row-level security does not reach through them, and the view of addresses
--- has the condition of their policy itself, behind a barrier that no function in a query gets past.
+-- For analysts, who need not know who a customer is. RebuildWarehouse keeps the schema; the objects that depend on dwh
+-- are created again here.
+-- The views have the rights of their owner. With those of the reader, who may not see the values, a view could not tell
+-- whether a masked value is known. So row-level security does not apply to them. The view of addresses has the
+-- condition of their policy itself, with a security barrier, which no function in a query gets past.
 drop view if exists analyst.dim_customer, analyst.dim_supplier, analyst.dim_address;
 
 create view analyst.dim_customer as
@@ -63,7 +63,7 @@ begin
         alter default privileges in schema mart grant select on tables to bi_reader;
     end if;
 
-    -- Dashboards of one country each: the views that hide every other. What stands in no such view is not for them.
+    -- Dashboards of one country each read only the views that hide other countries. They get no other view.
     for reader in select rolname from pg_roles where rolname like 'bi\_reader\_%' loop
         execute format('grant usage on schema mart to %I', reader);
         execute format(
@@ -73,18 +73,18 @@ begin
     end loop;
 
     if exists (select from pg_roles where rolname = 'bi_analyst') then
-        -- Table by table: a new one is read by nobody until somebody has looked whether it holds personal data.
+        -- Table by table: nobody reads a new table until somebody has checked it for personal data.
         grant usage on schema analyst, dwh to bi_analyst;
         grant select on all tables in schema analyst to bi_analyst;
         grant select on
         dwh.dim_date, dwh.dim_payment_method, dwh.dim_order_status, dwh.dim_product,
         dwh.fact_order, dwh.fact_order_line, dwh.fact_review, dwh.fact_partner_order, dwh.user_behavior_metric
         to bi_analyst;
-        -- What the policy of orders looks at.
+        -- Columns in the policy of orders.
         grant select (address_key, country) on dwh.dim_address to bi_analyst;
 
-        -- Row-level security by country of delivery. It binds neither the owner of the tables, and so neither loads,
-        -- checks nor the views of mart, nor a superuser; to any other role it shows nothing without a policy.
+        -- Row-level security by country of delivery. It does not apply to the tables' owner, and so not to loads,
+        -- checks and the views of mart, nor to a superuser. Any other role without a policy sees no rows.
         alter table dwh.dim_address enable row level security;
         drop policy if exists by_country on dwh.dim_address;
         create policy by_country on dwh.dim_address for select to bi_analyst

@@ -1,10 +1,10 @@
 -- kind: select
--- grain: one row per key in which source_row and :hashed, a relation of stage, differ, in some :buckets
+-- grain: one row per key with different rows in source_row and :hashed, a relation of stage, in some :buckets
 -- reads: :hashed, etl.rejected_row, source_row
 -- rerun: gives the same rows
--- Says how they differ, and whether a row of that key was rejected. A row that an earlier version rejected has its key
--- in its text alone (:key_in_text). It is looked up where that text is whole and free of escapes, which PostgreSQL may
--- not take.
+-- Tells how they differ, and whether a row of that key was rejected. A row rejected by an earlier version has its key
+-- only in its text (:key_in_text). The key is looked up if the text is not cut and has no escapes, which PostgreSQL may
+-- refuse.
 with
 
 stage_row as (select hashed.* from :hashed where hashed.bucket = any(:buckets)),

@@ -1,5 +1,5 @@
 -- kind: select
--- grain: one row per row of :table whose key is among :keys, and for which :faulty does not hold
+-- grain: one row per row of :table whose key is among :keys and that is not :faulty
 -- reads: :table
 -- rerun: gives other rows as the source changes
 -- Gives its key.

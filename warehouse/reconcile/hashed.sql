@@ -1,5 +1,5 @@
 -- kind: select
--- grain: one row per row of :table that is compared: :compared holds for it
+-- grain: one row per compared row of :table, for which :compared holds
 -- reads: :table
 -- rerun: gives the same rows
 -- Gives key, bucket (0 to :mask) and hash.

@@ -2,9 +2,9 @@
 -- grain: one row per comparison
 -- reads: :dwh, :stage
 -- rerun: gives the same rows
--- Counts the keys of :stage that are not in :dwh, have another content there (columns :in_stage, :in_dwh), or are there
--- alone. What stage alone holds as deleted has another content. :present leaves out of dwh what has no row of stage of
--- its own.
+-- Counts the keys of :stage that are not in :dwh, those with other content there (columns :in_stage, :in_dwh), and
+-- those in :dwh alone. A row that only stage holds as deleted counts as other content. :present leaves out rows of dwh
+-- that have no row of their own in stage.
 with
 
 staged as (select stage.*, true as is_there from :stage as stage),
@@ -16,7 +16,7 @@ select
     count(*) filter (
         where
         staged.is_there and loaded.is_there
-        -- The other way round is none: a line is deleted with its order.
+        -- The other way round is no difference: a line is deleted with its order.
         and ((:in_stage) is distinct from (:in_dwh) or (staged.etl_deleted_ts is not null and not loaded.is_deleted))
     ) as changed,
     count(*) filter (where staged.is_there is null) as vanished

@@ -1,18 +1,18 @@
--- What the roles of a database may execute. Whoever runs the server runs this in the warehouse and in the simulated
--- shop, any number of times: PostgreSQL lets everybody execute nearly all that it brings along, also what keeps others
--- waiting, writes or runs a query given as text, and with it who may send no more than an expression.
+-- Limits the functions that the roles of a database may execute. The operator of the server runs it in the warehouse
+-- and in the simulated shop, any number of times. PostgreSQL lets everybody execute nearly all of its functions. Some
+-- of them make others wait, write, or run a query given as text, even for a role that may only send an expression.
 --
--- The rule is by kind, so that a function of a later version falls under it: of pg_catalog nobody executes what is
--- volatile or turns queries into XML, but for what only computes or tells (spared below). What PostgreSQL calls by
--- itself, as triggers and handlers are, cannot be called in a query and is left alone. The owner of the database gets
--- back what loads, the simulator and pg_dump need.
+-- The rule is by kind, so that it covers functions of a later version: nobody executes functions of pg_catalog that are
+-- volatile or turn queries into XML, except those that only compute or show something (spared below). Functions that
+-- PostgreSQL calls by itself, such as triggers and handlers, cannot be called in a query and keep their rights. The
+-- owner of the database gets back the functions that loads, the simulator and pg_dump need.
 --
--- PL/pgSQL is the owner's alone too: a block of it can fill the disk with the server's log. What is written in it, such
--- as triggers, runs for everybody as before.
+-- Only the owner may use PL/pgSQL: a block of it can fill the disk with the server's log. Existing functions in it,
+-- such as triggers, still run for everybody.
 do $$
 declare
-    -- Sequences are kept by privileges of their own. The rest is random, or says what the server and its relations are
-    -- like: views of the catalogue, drivers and psql ask for it, as whoever looks at them.
+    -- Sequences have privileges of their own. The rest is random, or describes the server and its relations: views of
+    -- the catalogue, drivers and psql call it with the rights of their user.
     spared constant text := '^('
         'random|random_normal|array_sample|array_shuffle|gen_random_uuid|uuidv[0-9]'
         '|clock_timestamp|timeofday|current_query|nextval|currval|lastval|setval'
@@ -44,7 +44,7 @@ begin
             select from aclexplode(coalesce(proacl, acldefault('f', proowner))) as granted
             where granted.grantee = 0 and granted.privilege_type = 'EXECUTE'
         )
-        -- Pseudo-types that no query can give or take: triggers, handlers, internals.
+        -- Pseudo-types that no query can pass or receive: triggers, handlers, internals.
         and not exists (
             select from unnest(array_append(proargtypes::oid[], prorettype)) as used (type_oid)
             inner join pg_type on pg_type.oid = used.type_oid
@@ -67,7 +67,7 @@ begin
         execute format('grant execute on function %s to %s', missing, database_owner);
     end if;
 
-    -- By the identifier of its cluster a source is known again. Earlier versions of this file revoked it.
+    -- Loads recognise a source by the identifier of its cluster. Earlier versions of this file revoked this right.
     if (select pg_has_role(proowner, 'usage') from pg_proc where oid = 'pg_control_system()'::regprocedure) then
         grant execute on function pg_control_system() to public;
     end if;

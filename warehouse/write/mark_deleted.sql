@@ -2,8 +2,8 @@
 -- reads: nothing
 -- writes: :stage
 -- rerun: marks nothing
--- Marks the rows whose keys (a JSON array of objects, :keys) a repair did not find in the source, as batch :batch.
--- Leaves alone a row that was written after the repair's window (:until): it is there again.
+-- Marks rows as deleted, as batch :batch: a repair did not find their keys (:keys, a JSON array of objects) in the
+-- source. Leaves out a row that was written after the repair's window (:until), because it exists again.
 update :stage as stage
 set etl_deleted_ts = :extracted, etl_batch = :batch
 from jsonb_to_recordset(:keys) as gone (:declared)

@@ -1,8 +1,8 @@
 -- kind: write
 -- reads: :select
 -- writes: :table
--- rerun: changes nothing, where :wins asks for a difference
--- Inserts the rows of a select; one whose key is there replaces the old row where the condition :wins holds.
+-- rerun: changes nothing, if :wins asks for a difference
+-- Inserts the rows of a select. A row whose key exists replaces the old row if the condition :wins holds.
 insert into :table as old (:columns)
 select :columns from (:select) as new
 on conflict (:key) do update

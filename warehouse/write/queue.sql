@@ -2,8 +2,8 @@
 -- reads: :select
 -- writes: etl.reprocessing_queue
 -- rerun: counts one attempt more
--- Opens the rows of a select (business_key, dimension, dimension_key) in the queue of :fact; what is open was tried
--- once more. A key that cannot be told (the day of an infinite instant) is empty: nothing arrives that has it.
+-- Opens the rows of a select (business_key, dimension, dimension_key) in the queue of :fact. A row that is open already
+-- gets one more attempt. An unknown key (the day of an infinite instant) is empty, because no member has it.
 insert into etl.reprocessing_queue (fact_table, business_key, dimension, dimension_key)
 select
     :fact as fact_table,

@@ -2,8 +2,8 @@
 -- reads: :looked_at, :select
 -- writes: etl.reprocessing_queue
 -- rerun: closes nothing
--- Closes what is open in the queue of :fact, was looked at (business_key), and is not among the rows of a select
--- (business_key, dimension).
+-- Closes open rows in the queue of :fact whose business_key is in :looked_at, but not in a select (business_key,
+-- dimension).
 update etl.reprocessing_queue as queue
 set resolved_ts = now()
 where

@@ -2,7 +2,7 @@
 -- reads: :select
 -- writes: etl.reprocessing_queue
 -- rerun: changes nothing
--- Has the next load of :fact look at the rows of a select (business_key, dimension), whether they wait already or not.
+-- Makes the next load of :fact look at the rows of a select (business_key, dimension), waiting or not.
 insert into etl.reprocessing_queue (fact_table, business_key, dimension)
 select
     :fact as fact_table,

@@ -2,10 +2,10 @@
 -- reads: :delta, etl.rejected_row
 -- writes: :delta, etl.rejected_row
 -- rerun: moves nothing
--- Moves the rows of :delta that cannot be kept, and counts by reason those that are new in etl.rejected_row. The
--- expression :reason says why, NULL for a row that stays. The line is the row's place in :file, whose header is line 1.
--- A row that no window of time covers comes with every date: the same one is kept once. A text longer than :longest is
--- cut, so the key stands beside it too. One that an earlier version kept without its key gets it.
+-- Moves the rows of :delta with a :reason to etl.rejected_row, and counts by reason those that are new there. The
+-- expression :reason is NULL for a row that stays. The line is the row's place in :file, whose header is line 1.
+-- A row without a time window comes with every date, but is stored once. A text longer than :longest is cut, so the key
+-- has a column of its own. A row that an earlier version stored without its key gets it.
 with
 
 judged as (
@@ -20,7 +20,7 @@ gone as (
     delete from :delta as candidate
     using judged
     where candidate.ctid = judged.place and judged.reason is not null
-    -- Not jsonb, which does not take all that json does.
+    -- Not jsonb, which does not accept all of json.
     returning
         judged.line,
         judged.reason,

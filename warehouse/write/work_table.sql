@@ -1,8 +1,8 @@
 -- kind: write
 -- reads: :dwh, :select
 -- writes: :work
--- rerun: fails, as the table is there
--- Keeps the rows of a select that a table of dwh does not hold like that; is_update says that it holds their key.
+-- rerun: fails, because the table exists
+-- Keeps the rows of a select that dwh does not hold in this form. is_update tells that dwh holds their key.
 create unlogged table :work as
 select
     new.*,

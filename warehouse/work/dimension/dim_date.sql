@@ -3,8 +3,8 @@
 -- reads: :instants, stage.orders
 -- rerun: gives the same rows
 -- Takes the years in which a changed order was placed or delivered, and those of the instants that feeds brought (UTC).
--- Where these lie more than a century apart a year is mistyped, and only the years that rows touch are taken. Changed
--- is what stage has after the batch :orders_after.
+-- If these lie more than a century apart, a year is mistyped, and only the years of the rows are taken. Changed orders
+-- are those of stage after the batch :orders_after.
 with
 
 orders as (

@@ -1,11 +1,11 @@
 -- kind: select
--- grain: one row per version of each product that changed, all versions of it
+-- grain: one row per version of each changed product, old versions included
 -- reads: dwh.dim_product, stage.product_subtypes, stage.product_types, stage.products, stage.products_version
 -- rerun: gives the same rows
 -- Takes stage.products and its observed prices, product_subtypes and product_types after the batches :products_after,
--- :product_subtypes_after and :product_types_after. A price holds from the instant it was first seen until another one
--- was seen, the first one from 1900-01-01, the last one until 9999-12-31 (UTC). A price that is seen late is thereby
--- spliced into its place. product_key is that of the version it continues (NULL: a new one).
+-- :product_subtypes_after and :product_types_after. A price holds from the instant at which it was first seen until
+-- another one was seen, the first one from 1900-01-01, the last one until 9999-12-31 (UTC). So a price that is seen
+-- late is inserted in its place. product_key is that of the version that a row continues (NULL: a new one).
 with
 
 changed_subtypes as (
@@ -54,8 +54,8 @@ versions as (
     from price_starts
 ),
 
--- A version goes on where it has the price of an older one at some instant; where a late price cuts one in two, the
--- earlier piece goes on.
+-- A version continues an older one that has the same price at some instant. If a late price cuts one in two, the
+-- earlier part continues it.
 continued as (
     select distinct on (dim_product.product_key)
         dim_product.product_key,

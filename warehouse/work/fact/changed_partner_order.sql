@@ -2,8 +2,8 @@
 -- grain: one row per item of a partner's order that a fact table looks at in this load
 -- reads: :due, stage.partner_orders
 -- rerun: gives the same rows
--- Takes items that changed (stage batch after :partner_orders_after), and those in :due, which the queue has for the
--- fact and whose turn it is.
+-- Takes items that changed (stage batch after :partner_orders_after), and those in :due, the rows of the fact's queue
+-- to look at now.
 select
     order_id,
     item_id

@@ -3,9 +3,9 @@
 -- reads: :order_lines, :orders, dwh.dim_address, dwh.dim_customer, dwh.dim_date, dwh.dim_order_status,
 --     dwh.dim_payment_method
 -- rerun: gives the same rows
--- Takes :orders and :order_lines, which are the tables of stage or, in a daily load, their rows for the orders that
--- changed. A key is -1 where the dimension has no row. Leaves deleted lines out of the amount, but for an order that is
--- deleted itself: its row stays as it was.
+-- Takes :orders and :order_lines: the tables of stage or, in a daily load, their rows for the changed orders.
+-- A key is -1 if the dimension has no row. Leaves deleted lines out of the amount, except for an order that is deleted
+-- itself: its row stays as it was.
 with
 
 orders as (select source.* from :orders as source),

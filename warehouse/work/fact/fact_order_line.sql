@@ -2,9 +2,9 @@
 -- grain: one row per order line
 -- reads: :order_lines, :orders, dwh.dim_date, dwh.dim_product, dwh.dim_supplier
 -- rerun: gives the same rows
--- Takes :orders and :order_lines, which are the tables of stage or, in a daily load, their rows for the orders that
--- changed. The product is the version that was valid when the order was placed, the supplier the one that the product
--- has now. A key is -1 where the dimension has no row, or the order is not there yet.
+-- Takes :orders and :order_lines: the tables of stage or, in a daily load, their rows for the changed orders.
+-- The product is the version that was valid when the order was placed, the supplier the present one of the product.
+-- A key is -1 if the dimension has no row, or the order is not there yet.
 with
 
 orders as (

@@ -2,8 +2,8 @@
 -- grain: one row per item of a partner's order
 -- reads: :partner_orders, dwh.dim_customer, dwh.dim_date
 -- rerun: gives the same rows
--- Takes :partner_orders, which is the table of stage or, in a daily load, its rows that changed. A key is -1 where the
--- dimension has no row.
+-- Takes :partner_orders: the table of stage or, in a daily load, its changed rows. A key is -1 if the dimension has no
+-- row.
 with
 
 partner_orders as (select source.* from :partner_orders as source)

@@ -2,8 +2,8 @@
 -- grain: one row per review
 -- reads: :movie_review, dwh.dim_customer, dwh.dim_date
 -- rerun: gives the same rows
--- Takes :movie_review, which is the table of stage or, in a daily load, its rows that changed. A key is -1 where the
--- dimension has no row. Leaves out deleted reviews.
+-- Takes :movie_review: the table of stage or, in a daily load, its changed rows. A key is -1 if the dimension has no
+-- row. Leaves out deleted reviews.
 with
 
 movie_review as (

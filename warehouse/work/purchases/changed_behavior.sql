@@ -2,7 +2,7 @@
 -- grain: one row per customer and day whose behaviour is measured in this load
 -- reads: dwh.user_behavior_metric, replaced_day, stage.movie_review, stage.user_purchase
 -- rerun: gives the same rows, until dwh.user_behavior_metric is written
--- Takes the days in replaced_day, and those on which a customer bought who wrote, by then, a review that changed (stage
+-- Takes the days in replaced_day, and days on which a customer bought whose review from before then changed (stage
 -- batch after :movie_review_after).
 with
 
@@ -15,7 +15,7 @@ replaced as (
         on replaced_day.day <= stage.invoice_date and stage.invoice_date < replaced_day.day + 1
     where stage.customer_id is not null
     union
-    -- Who bought more than min_quantity when the day was last loaded, and does not now.
+    -- Customers who bought more than min_quantity when the day was last loaded, and do not now.
     select
         metric.customerid,
         metric.insert_date

@@ -2,9 +2,9 @@
 -- grain: one row per day that a load of purchases replaces
 -- reads: delta.user_purchase, etl.user_purchase_day
 -- rerun: gives fewer rows, once days are loaded
--- Takes the date :date, and of the days that delta.user_purchase covers (from :window_begin, or from its first row
--- where that is -infinity) those that were not loaded, or not as a whole. A day that a later load took beyond
--- :window_end stays, unless it was loaded with another :min_quantity.
+-- Takes the date :date, and the days of delta.user_purchase (from :window_begin, or from its first row if that is
+-- -infinity) that were not loaded, or not completely. A day that a later load took beyond :window_end stays, unless it
+-- was loaded with another :min_quantity.
 with
 
 bounds as (

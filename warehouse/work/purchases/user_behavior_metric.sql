@@ -2,8 +2,8 @@
 -- grain: one row per customer and day in changed
 -- reads: changed, stage.movie_review, stage.user_purchase
 -- rerun: gives the same rows
--- Sums what the customer spent on that day, and counts the reviews received from them by then. Purchases and reviews
--- are each summed before they are joined, as joining first multiplies both. Leaves out customers without a review.
+-- Sums the customer's spending on that day, and counts the customer's reviews received by then. Purchases and reviews
+-- are each summed before the join, which would multiply both. Leaves out customers without a review.
 with
 
 purchases as (

@@ -2,7 +2,7 @@
 -- grain: one row per day in replaced_day
 -- reads: replaced_day, stage.user_purchase
 -- rerun: gives the same rows
--- Says how the days are loaded now: with :min_quantity and up to :window_end.
+-- Tells how the days are loaded now: with :min_quantity and up to :window_end.
 with
 
 purchases as (

@@ -2,7 +2,7 @@
 -- grain: one row per order line and dimension whose row is missing, with the key of that row
 -- reads: :changed, dwh.dim_product, dwh.fact_order_line, stage.order_lines, stage.orders
 -- rerun: gives the same rows
--- Looks at the orders in :changed. Where the order is not there yet, it is what the line waits for.
+-- Looks at the orders in :changed. If the order itself is missing, the line waits for the order.
 with
 
 fact_order_line as (

@@ -2,7 +2,7 @@
 -- grain: one row per order and dimension whose row is missing, with the key of that row
 -- reads: :changed, dwh.fact_order, stage.orders
 -- rerun: gives the same rows
--- Looks at the orders in :changed. A key that the source leaves empty is unknown for good and not missing.
+-- Looks at the orders in :changed. A key that is empty in the source is unknown for good and not missing.
 with
 
 fact_order as (

@@ -2,7 +2,7 @@
 -- grain: one row per item of a partner's order and dimension whose row is missing, with the key of that row
 -- reads: :changed, dwh.fact_partner_order, stage.partner_orders
 -- rerun: gives the same rows
--- Looks at the items in :changed. What the partner leaves empty is unknown for good and not missing.
+-- Looks at the items in :changed. A value that the partner leaves empty is unknown for good and not missing.
 with
 
 fact_partner_order as (

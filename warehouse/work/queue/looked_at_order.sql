@@ -2,7 +2,7 @@
 -- grain: one row per order in :changed, and one per line of it
 -- reads: :changed, stage.order_lines
 -- rerun: gives the same rows
--- Gives the keys that the queue has for facts of orders or of their lines.
+-- Gives the keys of orders and of their lines in the form of the queue.
 select changed.order_id::text as business_key
 from :changed as changed
 union all

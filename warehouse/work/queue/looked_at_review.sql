@@ -2,6 +2,6 @@
 -- grain: one row per review in :changed
 -- reads: :changed
 -- rerun: gives the same rows
--- Gives the keys that the queue has for reviews.
+-- Gives the keys of reviews in the form of the queue.
 select changed.review_id as business_key
 from :changed as changed

@@ -1,5 +1,5 @@
 -- kind: select
--- grain: one row per order line and dimension whose row may be another one once work.dim_product is written
+-- grain: one row per order line and dimension whose key may change when work.dim_product is written
 -- reads: dwh.dim_product, dwh.fact_order_line, etl.reprocessing_queue, work.dim_product
 -- rerun: gives the same rows, until dwh.dim_product is written
 -- Finds the order lines that the load of fact_order_line has to look at again: those of a product ordered on the days
@@ -20,7 +20,7 @@ spliced as (
     left join before on versions.product_key = before.product_key
     where
         (before.product_key is null or versions.valid_from < before.valid_from)
-        -- Lines of a product that was not there at all already wait in the queue.
+        -- Lines of a product without any version already wait in the queue.
         and versions.product_id in (select before.product_id from before)
 ),
 

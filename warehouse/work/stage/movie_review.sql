@@ -2,8 +2,8 @@
 -- grain: one row per review of the days :dates, as batch :batch
 -- reads: delta.movie_review, stage.movie_review
 -- rerun: gives the same rows
--- Takes what delta.movie_review says, and as deleted the reviews of stage that are no longer in it, so that the tables
--- that read stage see them go.
+-- Takes the reviews in delta.movie_review, and as deleted the reviews of stage that are missing there. So the tables
+-- that read stage see the deletion.
 select
     review_id,
     cid,

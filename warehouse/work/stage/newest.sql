@@ -2,8 +2,8 @@
 -- grain: one row per key in :delta, as batch :batch
 -- reads: :delta
 -- rerun: gives the same rows
--- Takes the newest row of each key; of equally new ones the later line. None of them is deleted: a row that comes back
--- loses its mark.
+-- Takes the newest row of each key; of equally new ones the later line. None is marked as deleted: a row that comes
+-- back loses its mark.
 select distinct on (:key)
     :columns,
     :batch as etl_batch,

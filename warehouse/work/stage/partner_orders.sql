@@ -1,9 +1,9 @@
 -- kind: select
--- grain: one row per item of a partner's order that stage has to hold and does not, as batch :batch
+-- grain: one row per item of a partner's order that stage does not hold yet in this form, as batch :batch
 -- reads: delta.partner_orders, stage.partner_orders
 -- rerun: gives nothing, once stage holds the rows
--- Takes of several rows for an item, that of stage among them, the one delivered last; with equal times their text
--- decides, so that the order in which files come does not matter.
+-- Takes the row of each item that was delivered last, from delta and stage. With equal times the text of the rows
+-- decides, so that the order of files does not matter.
 with
 
 delivered as (select distinct order_id, item_id from delta.partner_orders),

@@ -1,10 +1,10 @@
 -- kind: select
--- grain: one row per value of a history column and instant that :history does not hold so, as batch :batch
+-- grain: one row per value of a history column and instant that :history does not hold yet, as batch :batch
 -- reads: :history, :seen
 -- rerun: gives nothing, once :history holds the rows
--- Takes the values in :seen, the rows of a repair. A value of an instant that was not known holds from then on. One
--- that took the place of another without saying when, or to which a source that was restored from its backup went back,
--- holds from the end of the repair (:until) on. The batches :later, loads after the repair, are passed over.
+-- Takes the values in :seen, the rows of a repair. A value whose instant is new holds from that instant. A value that
+-- replaced another one without a new instant, or that came back when the source was restored from a backup, holds from
+-- the end of the repair (:until). Ignores the batches :later, loads after the repair.
 with
 
 latest as (

@@ -1,9 +1,9 @@
 -- kind: select
--- grain: one row per customer whose score is newer than that of stage
+-- grain: one row per customer whose score is newer than in stage
 -- reads: delta.risk_score, stage.risk_score
 -- rerun: gives nothing, once stage holds the rows
--- Takes the scores of delta.risk_score: the score of the newest answer wins. An answer whose time an earlier version
--- did not keep was given by the end of its date. Only a score that is another one belongs to batch :batch.
+-- Takes the score of the newest answer in delta.risk_score. An answer whose time an earlier version did not keep was
+-- given by the end of its date. Only a changed score belongs to batch :batch.
 select
     delta.customer_id,
     delta.risk_score,
