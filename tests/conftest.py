@@ -27,14 +27,14 @@ from pipeline.kernel.settings import every_setting
 collect_ignore = ["compose_names"]  # it would give the tests' own processes other hosts
 collect_ignore += ["superset/changed_roles.py", "superset/kept_answers.py"]  # they run in Superset's environment
 
-# What a developer has set must not reach the tests.
+# Settings of a developer must not reach the tests.
 for variable in (*(setting.environment for setting in every_setting()), *config.OTHER_S3):
     os.environ.pop(variable, None)
 
-# Half of what a JVM of a few seconds does is to compile for a long life.
+# A JVM that runs for a few seconds spends half of them on compiling for a long life.
 os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
-# A shell has what it starts in the background ignore Ctrl-C, and so has that what it starts itself.
+# A shell makes its background processes ignore Ctrl-C, and their children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count()
@@ -49,7 +49,7 @@ def services_home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def preparing_home() -> Iterator[Path]:
-    """Running services as an earlier version started them, whose PostgreSQL lets everybody prepare transactions."""
+    """Running services as an earlier version started them: PostgreSQL lets everybody prepare transactions."""
     with running_services(prepared_transactions=10) as home:
         yield home
 
@@ -78,7 +78,7 @@ def warehouse_url(services_home: Path) -> Iterator[str]:
 
 @pytest.fixture
 def enter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[World], World]]:
-    """Has the test's own process work in a world, which is reached as a user reaches it: by the environment."""
+    """Makes the test's own process work in a world, through the environment, as for a user."""
 
     def into(world: World) -> World:
         for name, value in world.environment.items():

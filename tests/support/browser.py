@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Browser, Page, Response, Route, ViewportSize, sync_playwright
 
 SECONDS = 60
-# What is off the screen is never drawn: the window is higher than any dashboard.
+# Browsers do not draw charts outside the window. So the window is higher than any dashboard.
 HEIGHT = 3000
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-# A figure in a table of key figures is known to more digits than it shows; one that is not there is drawn by CSS.
+# Tables of key figures have more digits than they show. CSS draws a missing figure.
 CHARTS = """() => [...document.querySelectorAll('[data-test="dashboard-component-chart-holder"]')].map(holder => {
     const chart = holder.querySelector('[data-test="chart-grid-component"]');
     const text = element => element ? element.textContent.trim() : '';
@@ -40,9 +40,9 @@ DONE = f"number => {{ const found = ({CHARTS})(); return found.length === number
 
 @dataclass(frozen=True)
 class Chart:
-    """What a dashboard shows of a chart: the cells of a table, and the data from which a picture was drawn.
+    """A chart on a dashboard: the cells of a table, and the data of a picture.
 
-    It is cut off where somebody would have to scroll for the rest of it.
+    Cut off where a user would have to scroll.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Chart:
 
 @dataclass
 class Dashboard:
-    """An open dashboard; `problems` are errors of scripts and requests that were refused."""
+    """An open dashboard; `problems` are errors of scripts and refused requests."""
 
     page: Page
     size: int
@@ -65,18 +65,18 @@ class Dashboard:
     answers: dict[int, Response] = field(default_factory=dict)
 
     def charts(self) -> dict[str, Chart]:
-        """All charts by their titles, once each is drawn or says why not."""
+        """All charts by title, once each is drawn or shows an error."""
         self.page.wait_for_function(DONE, arg=self.size, timeout=SECONDS * 1000)
         return {found["name"]: Chart(**found, data=self._data(found["number"])) for found in self.page.evaluate(CHARTS)}
 
     def choose(self, name: str, value: str) -> dict[str, Chart]:
-        """Chooses a value in the list of a filter; the charts as they are then."""
+        """Chooses a value in the list of a filter; returns the charts after that."""
         self.page.get_by_role("combobox", name=name).click()
         self.page.locator(".ant-select-item-option", has_text=value).click()
         return self._apply()
 
     def between(self, start: str, end: str) -> dict[str, Chart]:
-        """Sets the time range, `end` exclusive; the charts as they are then."""
+        """Sets the time range, `end` exclusive; returns the charts after that."""
         page = self.page
         page.locator('[data-test="time-range-trigger"]').click()
         page.locator('[data-test="Range type"]').click()
@@ -88,7 +88,7 @@ class Dashboard:
         return self._apply()
 
     def _apply(self) -> dict[str, Chart]:
-        """Applies the filters; returns when every chart has asked for its data again."""
+        """Applies the filters and waits until every chart has asked for its data again."""
         self.answers.clear()
         with self.page.expect_response(lambda _: len(self.answers) == self.size, timeout=SECONDS * 1000):
             self.page.locator('[data-test="filter-bar__apply-button"]').click()
@@ -99,7 +99,7 @@ class Dashboard:
         return result[0]["data"] if result else []
 
     def keep(self, response: Response) -> None:
-        """Remembers the newest answer to each chart, and what went wrong."""
+        """Keeps the newest answer to each chart, and the problems."""
         if response.status >= 400:
             self.problems.append(f"{response.status} {response.url}")
         form = json.loads(parse_qs(urlsplit(response.url).query).get("form_data", ["{}"])[0])
@@ -111,15 +111,15 @@ class Dashboard:
 def running_browser() -> Iterator[Browser]:
     """A browser without history that runs until the block ends."""
     with sync_playwright() as playwright:
-        # None: the one that Playwright has installed.
+        # None: the browser that Playwright has installed.
         yield playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
 
 
 def log_in(browser: Browser, base_url: str, username: str, password: str, width: int = 1600) -> Page:
-    """Logs in by the form; a page of a session of its own, which speaks English and UTC."""
+    """Logs in by the form; returns a page in a session of its own, in English and UTC."""
     viewport: ViewportSize = {"width": width, "height": HEIGHT}
     page = browser.new_context(viewport=viewport, locale="en-US", timezone_id="UTC").new_page()
-    # The login page reports its own events, and the answer to such a report may come after that to the login, with an
+    # The login page reports its own events. The answer to a report may come after the answer to the login, with an
     # anonymous session that replaces the new one.
     page.route("**/superset/log/**", _swallow)
     page.goto(f"{base_url}/login/", wait_until="domcontentloaded")
@@ -131,7 +131,7 @@ def log_in(browser: Browser, base_url: str, username: str, password: str, width:
 
 
 def open_dashboard(page: Page, base_url: str, slug: str) -> Dashboard:
-    """Opens a dashboard for the user who has logged in; its charts come after it."""
+    """Opens a dashboard for the user of the page, without waiting for its charts."""
     answer = page.request.get(f"{base_url}/api/v1/dashboard/{slug}/charts")
     dashboard = Dashboard(page, len(answer.json()["result"]))
     page.on("response", dashboard.keep)

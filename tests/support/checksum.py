@@ -1,4 +1,4 @@
-"""The checksum that says whether two warehouses hold the same."""
+"""A checksum that is equal for warehouses with the same contents."""
 
 CHECKSUM = "select count(*), coalesce(md5(string_agg(md5(t::text), '' order by t::text)), '') from ({}) as t"
 
@@ -6,7 +6,7 @@ CHECKSUM = "select count(*), coalesce(md5(string_agg(md5(t::text), '' order by t
 PRODUCT = "(select product_id || ' ' || valid_from from dwh.dim_product where product_key = f.product_key)"
 
 
-# The surrogate keys of two warehouses differ; what they stand for does not.
+# Two warehouses have different surrogate keys, but the same rows behind them.
 CONTENTS = {
     "dim_date": "select * from dwh.dim_date",
     "dim_customer": "select to_jsonb(t) - 'customer_key' from dwh.dim_customer as t",

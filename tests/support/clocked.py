@@ -1,4 +1,4 @@
-"""The luigi command with another clock in the place of the source's: python -m support.clocked <instant> <words>."""
+"""The luigi command with another clock instead of the source's: python -m support.clocked <instant> <words>."""
 
 import datetime as dt
 import sys

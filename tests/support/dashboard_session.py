@@ -1,4 +1,4 @@
-"""A session with Superset as a browser has it: logged in by the form, with as many connections."""
+"""A session with Superset like a browser's: logged in by the form, with as many connections."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from typing import Any
 
 import urllib3
 
-CONNECTIONS = 6  # that a browser opens to one host
+CONNECTIONS = 6  # a browser opens as many to one host
 TIMEOUT = 120  # seconds
 
 
 @dataclass
 class Session:
-    """A user who has logged in, with the connections of a browser."""
+    """A user who is logged in, with a browser's connections."""
 
     url: str
     http: urllib3.PoolManager
@@ -21,7 +21,7 @@ class Session:
     @classmethod
     def of(cls, url: str, user: str, password: str) -> "Session":
         """Logs in as a browser does, by the form."""
-        # A connection that the server closes while it is idle is made again, as browsers do.
+        # A connection that the server closes while it is idle is opened again, as browsers do.
         retries = urllib3.Retry(2, status=0, allowed_methods=None)
         session = cls(url, urllib3.PoolManager(maxsize=CONNECTIONS, block=True, timeout=TIMEOUT, retries=retries))
         page = session.http.request("GET", f"{url}/login/")
@@ -45,7 +45,7 @@ class Session:
     def ask(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"
     ) -> tuple[int, bytes]:
-        """Status and content of an answer; a body that is no text is sent as JSON."""
+        """Status and content of an answer. A body that is no text is sent as JSON."""
         data = body if body is None or isinstance(body, str) else json.dumps(body)
         headers = self.headers if data is None else {**self.headers, "Content-Type": content_type}
         answer = self.http.request(method, self.url + path, body=data, headers=headers, redirect=False)

@@ -11,7 +11,7 @@ from pipeline.services.access import ANALYST, READERS
 
 
 def admin_url(home: Path) -> str:
-    """The URL of the embedded server's superuser, for what the pipeline's own roles may not do."""
+    """The URL of the embedded server's superuser, for work that the pipeline's own roles may not do."""
     password = (home / "postgresql.password").read_text().strip()
     port = urlsplit(login(home, "warehouse_url", "postgres")).port
     return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
@@ -29,14 +29,14 @@ def database_of(url: str) -> str:
 
 
 def create_source_database(home: Path, name: str, like: str | None = None, options: str = "") -> str:
-    """A new database that belongs to the shop, empty or a copy; returns its URL for the role that extracts."""
+    """A new database of the shop's role, empty or a copy; returns its URL for the extracting role."""
     _create_database(home, name, "ocean", like, options)
     run(admin_url(home), f"grant connect on database {name} to etl_extract")
     return login(home, "operational_url", name)
 
 
 def create_warehouse_database(home: Path, name: str, like: str | None = None) -> str:
-    """A new database that belongs to the role that loads, empty or a copy; returns its URL for that role."""
+    """A new database of the loads' role, empty or a copy; returns its URL for that role."""
     _create_database(home, name, "etl_load", like)
     run(admin_url(home), f"grant connect on database {name} to {', '.join((*READERS, ANALYST))}")
     run(admin_url(home), f"alter role bi_analyst in database {name} set search_path = analyst, dwh")
@@ -44,7 +44,7 @@ def create_warehouse_database(home: Path, name: str, like: str | None = None) ->
 
 
 def _create_database(home: Path, name: str, owner: str, like: str | None, options: str = "") -> None:
-    # A database with sessions cannot be copied; those that lie idle are our own.
+    # A database with sessions cannot be copied. The idle ones are our own.
     run(admin_url(home), "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (like,))
     template = like or ("template0" if options else _template(home, owner))
     run(admin_url(home), f"create database {name} owner {owner} template {template} {options}")
@@ -54,7 +54,7 @@ def _create_database(home: Path, name: str, owner: str, like: str | None, option
 
 
 def _template(home: Path, owner: str) -> str:
-    """An empty database in which roles may execute no more than in the embedded ones."""
+    """An empty database in which roles may execute the same functions as in the embedded ones."""
     name = f"template_{owner}"
     if not run(admin_url(home), "select 1 from pg_database where datname = %s", (name,)):
         run(admin_url(home), f"create database {name} owner {owner} template template0")
@@ -69,7 +69,7 @@ def _limit_functions(home: Path, name: str) -> None:
 
 
 def drop_database(home: Path, name: str) -> None:
-    """Takes a database away, with whoever is still connected to it."""
+    """Drops a database, with its open connections."""
     run(admin_url(home), f"drop database if exists {name} with (force)")
 
 

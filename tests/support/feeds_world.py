@@ -1,4 +1,4 @@
-"""What vendors deliver to a world, and the tasks of the feeds in this process: no Luigi worker, no Spark."""
+"""Vendors' files for a world, and the tasks of the feeds in this process: no Luigi worker, no Spark."""
 
 import contextlib
 import csv
@@ -36,24 +36,24 @@ SOURCE_OF_CUSTOMERS = ["ops.customers"]
 
 
 def deliver(world: World, feed: Feed, day: int, *lines: str, file: str = "a") -> str:
-    """A vendor's file of a day, under its header, in the place of one of that name; returns its key."""
+    """Writes a vendor's file of a day with its header, instead of an existing one; returns its key."""
     key = f"landing/{feed.name}/date={shop.date(day)}/{file}.csv"
     world.lake.write(key, "\n".join([feed.header, *lines, ""]).encode())
     return key
 
 
 def deliver_reviews(world: World, day: int, *customers_and_texts: tuple[int, str], file: str = "a") -> None:
-    """A file of reviews."""
+    """Writes a file of reviews."""
     deliver(world, REVIEWS, day, *(f'{cid},"{text}"' for cid, text in customers_and_texts), file=file)
 
 
 def deliver_orders(world: World, day: int, *lines: str, file: str = "a") -> None:
-    """A file of partners' orders."""
+    """Writes a file of partners' orders."""
     deliver(world, PARTNER_ORDERS, day, *lines, file=file)
 
 
 def classify(world: World, day: int, classifier: str | None = "keyword") -> None:
-    """Classifies what is delivered up to a day as ClassifyReviews does, but for Spark.
+    """Classifies the reviews delivered up to a day like ClassifyReviews, but without Spark.
 
     By `keyword` a review with the word good is positive, by any other classifier one without the word bad.
     """
@@ -65,8 +65,8 @@ def classify(world: World, day: int, classifier: str | None = "keyword") -> None
 
 
 def run(world: World, task: luigi.Task) -> Exception | None:
-    """Runs a task by itself; returns the failure that it held back."""
-    task.error = None  # Luigi gives the same object to whoever asks for the same task
+    """Runs a task alone; returns the failure that it held back."""
+    task.error = None  # Luigi returns the same object for each request of the same task
     with settings_of(world):
         task.run()
     found: Exception | None = task.error
@@ -74,7 +74,7 @@ def run(world: World, task: luigi.Task) -> Exception | None:
 
 
 def load_behavior(world: World, day: int, min_quantity: int | None = None) -> None:
-    """Extracts the purchases of a day where they are not, and measures what its customers spent."""
+    """Extracts the purchases of a day if they are missing, and measures its customers' spending."""
     for task in (ExtractPurchases, LoadUserBehavior):
         assert run(world, task(shop.date(day), min_quantity=min_quantity)) is None
 
@@ -87,7 +87,7 @@ def load_fact(world: World, name: str) -> dwh.Written:
 
 
 def open_warehouse(world: World) -> None:
-    """A shop with one order on day 1, and a warehouse that has it."""
+    """Opens a shop with one order on day 1, and loads it into a warehouse."""
     shop.open_shop(world)
     shop.add_order(world, 1, shop.at(1), 1)
     world.source("update ops.order_lines set quantity = 3")  # enough to be measured
@@ -99,7 +99,7 @@ def open_warehouse(world: World) -> None:
 
 
 def customer_comes(world: World, customer_id: int, day: int) -> None:
-    """A new customer of the source reaches the warehouse's dimensions."""
+    """Adds a customer to the source and to the warehouse's dimension."""
     add_customer(world, customer_id, day)
     extract_date(world, shop.date(day), SOURCE_OF_CUSTOMERS)
     load_stages(world, shop.date(day), SOURCE_OF_CUSTOMERS)
@@ -107,27 +107,27 @@ def customer_comes(world: World, customer_id: int, day: int) -> None:
 
 
 def add_customer(world: World, customer_id: int, day: int) -> None:
-    """A new customer of the source."""
+    """Adds a customer to the source."""
     row = {"first_name": "Grace", "last_name": "Hopper", "registered_on": shop.date(day)}
     shop.insert(world, "customers", shop.at(day), customer_id=customer_id, **row)
 
 
 def open_queue(world: World) -> set[tuple[str, str, str]]:
-    """What waits: fact, key and dimension."""
+    """The waiting rows: fact, key and dimension."""
     return world.rows(
         "select fact_table, business_key, dimension from etl.reprocessing_queue where resolved_ts is null"
     )
 
 
 def tasks_of(world: World, day: int) -> set[tuple[str, str, str]]:
-    """What ran for a day: task, table and status."""
+    """The tasks that ran for a day: task, table and status."""
     query = "select task, coalesce(params ->> 'table', ''), status from etl.task_run where params ->> 'date' = %s"
     return set(world.warehouse(query, (str(shop.date(day)),)))
 
 
 @contextlib.contextmanager
 def settings_of(world: World) -> Iterator[config.Settings]:
-    """The settings as a command in the world has them."""
+    """The settings of a command in the world."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in world.environment.items():
             patch.setenv(name, value)
@@ -140,7 +140,7 @@ def settings_of(world: World) -> Iterator[config.Settings]:
 
 @dataclass(frozen=True)
 class _Engine:
-    """Does in Python what the Spark script does, in the same places."""
+    """Does the work of the Spark script in Python, with the same folders."""
 
     lake: Lake
 
@@ -159,7 +159,7 @@ class _Engine:
 
 
 def as_parquet(rows: Sequence[tuple[int, bool, str]], classifier: str) -> bytes:
-    """A file as the Spark script writes it, of customer, mood and id of each review."""
+    """A file in the form of the Spark script, from customer, mood and id of each review."""
     columns: list[Iterable[Any]] = list(zip(*rows, strict=True)) or [[], [], []]
     types = {"cid": pa.int64(), "positive_review": pa.bool_(), "review_id": pa.string()}
     arrays = {name: pa.array(column, type_) for (name, type_), column in zip(types.items(), columns, strict=True)}
@@ -178,7 +178,7 @@ def _is_positive(review: str, classifier: str) -> bool:
 
 
 class Api(ThreadingHTTPServer):
-    """A risk-score service that answers what it is told to."""
+    """A risk-score service that gives the answers which a test sets."""
 
     status = 200
     answer: Any = ()
@@ -186,7 +186,7 @@ class Api(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """What RISK_API_URL is to be."""
+        """The value for RISK_API_URL."""
         return f"http://127.0.0.1:{self.server_port}/"
 
 

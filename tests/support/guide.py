@@ -1,4 +1,4 @@
-"""The commands of the operations guide, as a test runs them."""
+"""The commands of the operations guide, for a test that runs them."""
 
 import datetime as dt
 import re
@@ -11,7 +11,7 @@ COMMAND = re.compile(r"\.venv/bin/luigi --module pipeline ([A-Z]\w+(?: --?[a-z][
 
 
 def documented(section: str, dates: Mapping[str, dt.date]) -> list[str]:
-    """The commands in the blocks of a section, with the test's dates in the place of the guide's."""
+    """The commands in the blocks of a section, with the test's dates instead of the guide's."""
     text = re.split(r"\n###? ", OPERATIONS.read_text().partition(f"\n### {section}\n")[2])[0]
     blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
     commands = COMMAND.findall(blocks)

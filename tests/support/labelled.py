@@ -1,4 +1,4 @@
-"""Labelled reviews of our own writing: those of the simulated vendor, who knows what the customer meant."""
+"""Labelled reviews of our own: those of the simulated vendor, which knows the customers' opinions."""
 
 import csv
 import io

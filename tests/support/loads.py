@@ -16,13 +16,13 @@ from support.world import World
 
 
 def create_source(world: World) -> None:
-    """The tables of the source contract, empty."""
+    """Creates the tables of the source contract, empty."""
     _run_in_source(world, "ops")
     let_extraction_read(world)
 
 
 def let_extraction_read(world: World) -> None:
-    """Grants the role that extracts what the owner of a source has made by hand."""
+    """Grants the extracting role the right to read tables that a test has made."""
     _run_in_source(world, "roles")
 
 
@@ -31,13 +31,13 @@ def _run_in_source(world: World, name: str) -> None:
 
 
 def create_warehouse(world: World) -> None:
-    """The warehouse as CreateWarehouse leaves it, without Luigi."""
+    """Creates the warehouse like CreateWarehouse, without Luigi."""
     with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
         schema.create(cursor, lost_order_limit=settings().lost_order_limit)
 
 
 def extract_date(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABLES) -> None:
-    """The extracts of a date, without Luigi."""
+    """Writes the extracts of a date, without Luigi."""
     with postgres.session(world.operational_url, "operational", purpose=bounds.PURPOSE) as source:
         bound = bounds.choose(source, world.lake, date, instants.end_of(date), dt.timedelta(0))
         for table in tables:
@@ -45,7 +45,7 @@ def extract_date(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TAB
 
 
 def load_stages(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABLES) -> None:
-    """Loads the extracts of a date into stage, without markers: what was loaded before is replayed."""
+    """Loads the extracts of a date into stage, without markers: extracts that were loaded before are replayed."""
     for name in tables:
         table = SOURCE_TABLES[name]
         found = layout.metadata(world.lake, name, date)
@@ -56,7 +56,7 @@ def load_stages(world: World, date: dt.date, tables: Iterable[str] = SOURCE_TABL
 
 
 def load_dimensions(world: World, *without: str) -> None:
-    """Brings the dimensions up to date with stage, but for some."""
+    """Loads the dimensions from stage, except some."""
     for name, dimension in DIMENSIONS.items():
         if name not in without:
             with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
@@ -65,7 +65,7 @@ def load_dimensions(world: World, *without: str) -> None:
 
 
 def load_facts(world: World) -> None:
-    """Brings the facts up to date with stage and dimensions, and the mart with the facts."""
+    """Loads the facts from stage and dimensions, and the mart from the facts."""
     for name, fact in FACTS.items():
         with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
             locks.lock_tables(cursor, f"dwh.{name}")
@@ -74,22 +74,23 @@ def load_facts(world: World) -> None:
 
 
 def load_day(world: World, day: dt.date, *without: str) -> None:
-    """A day from the source to the mart, without Luigi; some dimensions may be left out."""
+    """Loads a day from the source to the mart, without Luigi; some dimensions may be left out."""
     extract_date(world, day)
     load_extracted(world, day, *without)
 
 
 def load_extracted(world: World, day: dt.date, *without: str) -> None:
-    """The extracts of a date to the mart, without Luigi; some dimensions may be left out."""
+    """Loads the extracts of a date to the mart, without Luigi; some dimensions may be left out."""
     load_stages(world, day)
     load_dimensions(world, *without)
     load_facts(world)
 
 
 def locks_waited_for(world: World, running: Future[None]) -> list[Any]:
-    """What the warehouse's sessions wait for, as soon as one does: the table or kind of lock, and its mode.
+    """The locks that the warehouse's sessions wait for, as soon as one waits: the table or kind of lock, and its mode.
 
-    Whatever it is, lest a test wait for ever for the right one. `running` is the work that is to wait; its end fails.
+    Returns any lock, so that a test does not wait for ever for the right one. `running` is the work that should wait;
+    fails if it ends first.
     """
     query = "select coalesce(relation::regclass::text, locktype), mode from pg_locks where not granted"
     while not (found := world.warehouse(query)):
@@ -98,6 +99,6 @@ def locks_waited_for(world: World, running: Future[None]) -> list[Any]:
 
 
 def keep_mart(world: World) -> None:
-    """Brings the mart's aggregates up to date with the facts."""
+    """Loads the mart's aggregates from the facts."""
     with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
         mart.keep(cursor, lambda message, percentage: None)

@@ -1,4 +1,4 @@
-"""Who gets alerts in the tests: a webhook and a mail server, which keep what they are given."""
+"""Receivers of alerts in the tests: a webhook and a mail server, which keep the alerts."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Webhook:
-    """What was posted to `url`, and with which headers; it answers with each of `statuses` in turn, then with 200."""
+    """Posts to `url` with their headers. It answers with each of `statuses` in turn, then with 200."""
 
     url: str = ""
     statuses: list[int] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Webhook:
 
 @contextmanager
 def webhook(path: str, *statuses: int, length: int = 0) -> Iterator[Webhook]:
-    """A server that takes alerts at this path. Where it says that its answer has a `length`, that never comes."""
+    """A server that takes alerts at this path. With `length` it announces a body of that size and never sends it."""
     found = Webhook(statuses=list(statuses))
 
     class Answer(BaseHTTPRequestHandler):
@@ -37,7 +37,7 @@ def webhook(path: str, *statuses: int, length: int = 0) -> Iterator[Webhook]:
                 self.send_header("Content-Length", str(length))
             self.end_headers()
             if length:
-                self.rfile.read(1)  # until the other side has had enough
+                self.rfile.read(1)  # until the other side gives up
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -51,7 +51,7 @@ def webhook(path: str, *statuses: int, length: int = 0) -> Iterator[Webhook]:
 
 @contextmanager
 def mail_server() -> Iterator[tuple[int, list[str]]]:
-    """The port of a server that takes mail, and the mails that it took."""
+    """The port of a mail server, and the mails that it received."""
     mails: list[str] = []
 
     class Session(StreamRequestHandler):

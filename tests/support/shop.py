@@ -1,4 +1,4 @@
-"""A small shop by hand: a source with one row of everything, and words to change it with."""
+"""A small shop made by hand: a source with one row of everything, and functions that change it."""
 
 import datetime as dt
 from typing import Any
@@ -21,7 +21,7 @@ def date(day: int) -> dt.date:
 
 
 def insert(world: World, table: str, updated: dt.datetime, **row: Any) -> None:
-    """A new row of a source table."""
+    """Inserts a row into a source table."""
     row |= {"created_ts": updated, "updated_ts": updated}
     places = ", ".join(["%s"] * len(row))
     world.source(f"insert into ops.{table} ({', '.join(row)}) values ({places})", list(row.values()))
@@ -52,7 +52,7 @@ def open_shop(world: World) -> None:
 
 
 def add_product(world: World, product_id: int, price: float, updated: dt.datetime = OPENING) -> None:
-    """A product of supplier 1."""
+    """Adds a product of supplier 1."""
     insert(
         world, "products", updated, product_id=product_id, sku=f"SKU-{product_id}", name=f"Record {product_id}",
         product_subtype_id=1, supplier_id=1, unit_price=price,
@@ -62,7 +62,7 @@ def add_product(world: World, product_id: int, price: float, updated: dt.datetim
 def add_order(
     world: World, order_id: int, ordered: dt.datetime, *products: int, price: float = 10, **more: Any
 ) -> None:
-    """An order of customer 1 with a line of quantity 2 for each product."""
+    """Adds an order of customer 1 with a line of quantity 2 for each product."""
     row = {"customer_id": 1, "address_id": 1, "payment_method_id": 1, "order_status_id": 1, "ordered_ts": ordered}
     insert(world, "orders", ordered, order_id=order_id, **row | more)
     for number, product in enumerate(products, 1):

@@ -1,20 +1,20 @@
-"""Cases of the SQL files as data: rows in, rows out. What is here knows no engine; who runs them brings one.
+"""Cases of the SQL files as data: rows in, rows out. This module knows no engine; its callers bring one.
 
 The cases of warehouse/<path>.sql are in tests/sql/cases/<path>.yaml:
 
-tables      tables that no warehouse has before the pipeline makes them, each with the types of its columns. Those that
-            several files read are in tests/sql/tables.yaml. `like` takes the columns of another table.
+tables      tables that the pipeline makes during a load, each with the types of its columns. Tables that several files
+            read are in tests/sql/tables.yaml. `like` takes the columns of another table.
 given       table: its rows. A column that a row leaves out is NULL or has the table's default.
-variables   a value as it is, or {relation: name}, {columns: [name, ...]}, {list: [value, ...]}; {sql: text} where no
-            engine but PostgreSQL runs the file.
+variables   a literal value, or {relation: name}, {columns: [name, ...]}, {list: [value, ...]}; {sql: text} if only
+            PostgreSQL runs the file.
 cases       each with a `name`, its own `tables`, `given` and `variables`, which add to those of the file, and with
-            rows     what the statement gives, in any order
-            count    how many rows it gives, where `rows` are only some of them
-            after    table: its rows once the statement ran
-            again    what running it once more does: `same` gives the same rows and tables, `fails`, or table: rows
+            rows     the result of the statement, in any order
+            count    the number of rows in the result, if `rows` are only some of them
+            after    table: its rows after the statement
+            again    the effect of a second run: `same` gives the same rows and tables, `fails`, or table: rows
 
-No other row exists, nor an unknown member that is not given. Of what is expected the columns that some row states are
-compared; one that is left out is NULL, and `set` is a value that no case can know, such as the time of day. Instants
+No other row exists, not even an unknown member that is not given. Only the columns that some expected row names are
+compared; a column that a row leaves out is NULL, and `set` is any value, for values such as the time of day. Instants
 are text in UTC, as 2026-01-31 08:00:00+00, and spans of time are hours, as 26:00:00.
 """
 
@@ -38,7 +38,7 @@ Rows = Sequence[Row]
 
 
 class Loader(yaml.SafeLoader):
-    """YAML in which a date is text, as is all that is neither null, true, false nor a decimal number."""
+    """YAML in which dates are text, like everything that is not null, true, false or a decimal number."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
@@ -55,7 +55,7 @@ Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(l
 
 @dataclass(frozen=True)
 class Case:
-    """One case of the file `path`; `tables` have to be made, `rows` is None where none are compared."""
+    """One case of the file `path`; `tables` have to be made, `rows` is None if none are compared."""
 
     path: str
     name: str
@@ -78,7 +78,7 @@ def paths() -> list[str]:
 
 @cache
 def cases(path: str) -> tuple[Case, ...]:
-    """The cases of a file, none where it has none. Raises ValueError for a word that no case has."""
+    """The cases of a file, empty without any. Raises ValueError for a word that no case has."""
     file = FOLDER / f"{path}.yaml"
     if not file.exists():
         return ()
@@ -89,7 +89,7 @@ def cases(path: str) -> tuple[Case, ...]:
 
 @cache
 def common_tables() -> Mapping[str, Mapping[str, str]]:
-    """The tables that several files read, and have to be made for a case that reads one."""
+    """The tables that several files read. They have to be made for a case that reads one."""
     found: Mapping[str, Mapping[str, str]] = _read(HOME / "tables.yaml")
     return found
 
@@ -122,9 +122,9 @@ def _read(file: Path) -> Any:
 
 
 def shown(found: Iterable[Row], expected: Rows) -> tuple[list[str], list[str]]:
-    """What was found and what was expected as texts that are the same for the same values, whatever their types.
+    """Found and expected rows as texts that are the same for the same values of any type.
 
-    Both are in one order, and have the columns that some expected row states.
+    Both are in the same order, and have the columns that some expected row names.
     """
     names = sorted({name for row in expected for name in row})
     told = {name for name in names if SET in [row.get(name) for row in expected]}

@@ -1,4 +1,4 @@
-"""A small shop, its warehouse and its dashboards, served: what the tests of Superset look at."""
+"""A small shop, its warehouse and its dashboards, served for the tests of Superset."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from support.feeds_world import classify
 from support.world import LAST, ROOT, SIMULATED, World, running_services
 
 ASSETS = ROOT / "superset/assets"
-# Opened so that the dashboards have months to compare, the last of which is in progress, as its quarter is.
+# Opened so early that the dashboards have months to compare. The last month and the last quarter are in progress.
 SHOP = {**SIMULATED, "OCEAN_SIMULATE_FEEDS": "1", "OCEAN_SHOP_OPENED_ON": "2025-09-10"}
 LOADED = (LAST - shop.date(1)).days  # the day before LAST, as `shop` counts days
 # None of these may reach Superset.
@@ -57,19 +57,19 @@ class Client:
         return self._ask("GET", path, None)
 
     def post(self, path: str, body: Any) -> tuple[int, Any]:
-        """As `get`."""
+        """Sends a body; returns the same as `get`."""
         return self._ask("POST", path, body)
 
     def put(self, path: str, body: Any) -> tuple[int, Any]:
-        """As `get`."""
+        """Sends a body; returns the same as `get`."""
         return self._ask("PUT", path, body)
 
     def delete(self, path: str) -> tuple[int, Any]:
-        """As `get`."""
+        """Deletes; returns the same as `get`."""
         return self._ask("DELETE", path, None)
 
     def submit(self, path: str, fields: dict[str, str]) -> tuple[int, Any]:
-        """Sends a form as a page does; the answer, or the page to which it leads, as `get`."""
+        """Sends a form like a page; returns the answer, or the page to which it leads, as `get` does."""
         headers = {"Referer": self.url + path}
         return self._open(urllib.request.Request(self.url + path, urlencode(fields).encode(), headers))
 
@@ -91,7 +91,7 @@ class Client:
 
 
 def asked(chart: dict[str, Any], dashboard: int | None) -> dict[str, Any]:
-    """What the page of a dashboard sends for a chart that is a table: the chart's form as stored, and its query."""
+    """The page's request for a chart that is a table: the chart's stored form, and its query."""
     dataset, _, kind = chart["datasource"].partition("__")
     filters = [
         {"col": one["subject"], "op": one["operator"], "val": one["comparator"]} for one in chart["adhoc_filters"]
@@ -114,7 +114,7 @@ def asked(chart: dict[str, Any], dashboard: int | None) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Site:
-    """Running services with a loaded warehouse and deployed dashboards; `output` is what the first deployment said."""
+    """Running services with a loaded warehouse and deployed dashboards; `output` is the first deployment's output."""
 
     home: Path
     output: str
@@ -133,7 +133,7 @@ class Site:
         return World(self.home, found["operational_url"], found["warehouse_url"], "s3://ocean-lake", more)
 
     def password(self, user: str) -> str:
-        """The password of one of the users that everybody starts with."""
+        """The password of one of the first users."""
         found: str = json.loads((self.home / "superset.json").read_text())[f"{user}_password"]
         return found
 
@@ -142,7 +142,7 @@ class Site:
         return Client(self.url, user, self.password(user) if user else None)
 
     def raw(self, head: str, body: bytes = b"") -> int:
-        """The status of the answer to a request that no library would send; the host's name is added to its head."""
+        """The status of the answer to a request that no library would send. The host's name is added to its head."""
         first, *lines = head.splitlines()
         address = urlsplit(self.url)
         sent = "\r\n".join([f"{first} HTTP/1.1", f"Host: {address.netloc}", *lines, "", ""]).encode("latin-1") + body
@@ -152,7 +152,7 @@ class Site:
                 return int(answer.readline().split()[1])
 
     def server(self) -> psutil.Process:
-        """The process that serves."""
+        """The process of the server."""
         return psutil.Process(next(state.pid for state in services.status(self.home) if state.name == "superset"))
 
     def metadata(self, query: str) -> list[Any]:
@@ -172,7 +172,7 @@ class Site:
         )
 
     def deploy(self, assets: Path = ASSETS, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Deploys the files of a folder for the server that runs, as the command `dashboards` does."""
+        """Deploys the files of a folder for the running server, like the command `dashboards`."""
         passwords = {f"SUPERSET_{user.upper()}_PASSWORD": self.password(user) for user in ("admin", "viewer")}
         return subprocess.run(
             [ROOT / ".venv-superset/bin/python", ROOT / "superset/deploy.py", assets],
@@ -185,7 +185,7 @@ class Site:
 
 
 def options(site: Site, company: int) -> dict[str, Any]:
-    """What the list of countries sends for the values that it offers."""
+    """The request of the list of countries for its values."""
     datasets = site.client("admin").get("/api/v1/dashboard/ocean-records/datasets")[1]["result"]
     dataset = next(found["id"] for found in datasets if found["table_name"] == "sales_by_country")
     asks = {"type": "NATIVE_FILTER", "native_filter_id": "NATIVE_FILTER-country", "dashboardId": company}
@@ -198,7 +198,7 @@ def options(site: Site, company: int) -> dict[str, Any]:
 
 
 def _load(world: World) -> None:
-    """Loads the shop's first months at once. Its reviews are classified beforehand, so that the load needs no Spark."""
+    """Loads the shop's first months at once. Its reviews are classified before, so that the load needs no Spark."""
     for task in ("SimulateBusinessDay", "SimulateFeeds"):
         world.luigi(task, "--date", str(shop.date(LOADED)))
     classify(world, LOADED)

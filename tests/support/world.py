@@ -1,4 +1,4 @@
-"""A world to load in: a source, a warehouse and a lake of the embedded services."""
+"""A world for loads: a source, a warehouse and a lake of the embedded services."""
 
 import datetime as dt
 import json
@@ -62,7 +62,7 @@ class World:
     warehouse_url: str
     lake_url: str
     more: Mapping[str, str] = field(default_factory=dict)
-    now: dt.datetime | None = None  # what the source's clock says, where that is not the time
+    now: dt.datetime | None = None  # the time on the source's clock, if not the real one
 
     def at(self, now: dt.datetime) -> "World":
         """The same world at another time."""
@@ -79,19 +79,19 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a user would set to reach this world."""
+        """The variables that a user would set for this world."""
         return {
             "OCEAN_HOME": str(self.home),
             "OPERATIONAL_URL": self.operational_url,
             "OCEAN_SIMULATOR_URL": self.simulator_url,
             "WAREHOUSE_URL": self.warehouse_url,
             "LAKE_URL": self.lake_url,
-            "OCEAN_MAX_REJECTED_ROWS": "0",  # small inputs: a test says itself how much of them may be bad
+            "OCEAN_MAX_REJECTED_ROWS": "0",  # inputs are small: each test sets how many rows may be bad
             **self.more,
         }
 
     def start(self, *words: str, local: bool = True) -> subprocess.Popen[str]:
-        """Starts a luigi command in a process group of its own; without `local` it asks luigid what to do."""
+        """Starts a luigi command in a process group of its own; without `local` luigid chooses its tasks."""
         clocked = [sys.executable, "-m", "support.clocked", self.now.isoformat()] if self.now else []
         return subprocess.Popen(
             [*(clocked or [str(LUIGI)]), "--module", "pipeline", *words, *["--local-scheduler"] * local],
@@ -115,7 +115,7 @@ class World:
         return self.luigi("DailyWarehouseLoad", "--date", str(date), *words, expect=expect)
 
     def findings(self) -> list[dict[str, str]]:
-        """What needs attention, as `python -m pipeline status --json` says."""
+        """The entries of `python -m pipeline status --json` that need attention."""
         done = subprocess.run(
             [sys.executable, "-m", "pipeline", "status", "--json"],
             cwd=ROOT,
@@ -136,11 +136,11 @@ class World:
         return run(self.warehouse_url, query, arguments)
 
     def rows(self, query: str) -> set[tuple[Any, ...]]:
-        """The rows of a query in the warehouse, whatever their order."""
+        """The rows of a query in the warehouse, without their order."""
         return set(self.warehouse(query))
 
     def checksum(self) -> dict[str, tuple[int, str]]:
-        """Rows and hash of each table of dwh, and of the KPIs: equal where the warehouses hold the same."""
+        """Rows and hash of each table of dwh, and of the KPIs: equal for warehouses with the same contents."""
         return {name: tuple(self.warehouse(CHECKSUM.format(query))[0]) for name, query in CONTENTS.items()}
 
     @property
@@ -152,7 +152,7 @@ class World:
 
 @dataclass
 class Worlds:
-    """Makes worlds on running services, for fixtures that outlive a test; `drop` takes their databases away."""
+    """Makes worlds on running services, for fixtures that outlive a test; `drop` drops their databases."""
 
     home: Path
     name: str
@@ -172,7 +172,7 @@ class Worlds:
         return self._warehouse(world.warehouse_url)
 
     def copy_lake(self, world: World, warehouse_url: str | None = None) -> World:
-        """A copy of a lake for the same source, with an empty warehouse where none is given."""
+        """A copy of a lake for the same source, with an empty warehouse if none is given."""
         found = replace(world, warehouse_url=warehouse_url or self._warehouse(), lake_url=self._lake_url())
         lake = found.lake
         objects = lake.client.get_paginator("list_objects_v2")
@@ -187,7 +187,7 @@ class Worlds:
         return found
 
     def copy_all(self, world: World) -> World:
-        """A copy of a source, of its warehouse, which takes that copy for its source, and of its lake."""
+        """A copy of a source, of its lake, and of its warehouse, which accepts the copy as its source."""
         found = replace(self.copy(world), operational_url=self._source(world.operational_url))
         found.warehouse("delete from etl.source")
         return found
@@ -197,7 +197,7 @@ class Worlds:
         return World(self.home, self._source(world.operational_url), self._warehouse(), self._lake_url())
 
     def drop(self) -> None:
-        """Takes all databases away."""
+        """Drops all databases."""
         for database in self.databases:
             drop_database(self.home, database)
 
@@ -214,7 +214,7 @@ class Worlds:
 
 
 def embedded(home: Path, **environment: str) -> World:
-    """The embedded services' own databases and lake, as who names no others has them."""
+    """The embedded services' own databases and lake, which a user without other settings gets."""
     found = json.loads((home / "services.json").read_text())
     unset = dict.fromkeys(("OPERATIONAL_URL", "OCEAN_SIMULATOR_URL", "WAREHOUSE_URL"), "")
     return World(home, found["operational_url"], found["warehouse_url"], "s3://ocean-lake", {**unset, **environment})
@@ -237,10 +237,10 @@ def running_services(prepared_transactions: int = 0) -> Iterator[Path]:
 
 
 def _write_without_waiting(home: Path) -> None:
-    """Has PostgreSQL leave it to the system when its files reach the disk, also after a restart.
+    """Makes PostgreSQL leave it to the system when its files reach the disk, even after a restart.
 
-    That protects from a crash of the machine alone, which takes the tests along. A killed server loses nothing.
-    Waiting for the disk is most of what it takes to drop a database, and each test has two.
+    Waiting for the disk protects only from a crash of the machine, which ends the tests too. A killed server loses
+    nothing. The wait is most of the time that it takes to drop a database, and each test has two.
     """
     for setting in ("fsync", "full_page_writes"):
         run(admin_url(home), f"alter system set {setting} = off")
@@ -248,7 +248,7 @@ def _write_without_waiting(home: Path) -> None:
 
 
 def luigid(home: Path) -> Luigid:
-    """The embedded luigid, for who knows its password."""
+    """The embedded luigid, with its password."""
     found = json.loads((home / "services.json").read_text())
     return Luigid(found["luigid_url"], (LUIGID_USER, found["luigid_password"]))
 
