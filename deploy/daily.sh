@@ -1,6 +1,6 @@
 #!/bin/sh
-# The nightly load: each of the last 14 days (UTC) that is over and not loaded yet. What changed before them comes with
-# the first of them. Arguments go to luigi, --local-scheduler for example.
+# The nightly load: each of the last 14 days (UTC) that is over and not loaded yet. The first of them also loads changes
+# from before them. Arguments go to luigi, --local-scheduler for example.
 set -eu
 cd "$(dirname "$0")/.."
 exec .venv/bin/luigi --module pipeline RangeDaily --of DailyWarehouseLoad \

@@ -2,15 +2,15 @@
 
     ADMIN_URL=postgresql://... WAREHOUSE_URL=postgresql://... python deploy/databases.py
 
-ADMIN_URL is a login that may create roles and databases. Of each of the other variables that is set, and of each
-SUPERSET_WAREHOUSE_URL_<COUNTRY>, the role is created with its password, and the database, which belongs to the first
-role that asks for it; later roles may connect.
-Run it before the first load: CreateWarehouse grants dashboards and analysts what they may read. A rerun sets the
-passwords again, which is how they are changed. Exit code 1 and one line that says what is wrong, when something is.
+ADMIN_URL is a login that may create roles and databases. Each of the other variables that is set, and each
+SUPERSET_WAREHOUSE_URL_<COUNTRY>, creates its role with its password, and its database. The database belongs to the
+first role that names it; later roles may connect.
+Run it before the first load: CreateWarehouse grants rights to the roles of dashboards and analysts. A rerun sets the
+passwords again, so it also changes them. On an error the exit code is 1, and one line says what is wrong.
 
-It also limits what each role may execute and use (pipeline/kernel/limits.py), and keeps all of them out of the
-databases `postgres` and `template1`. What ADMIN_URL may not do, as on RDS, where it is no superuser's, it says on one
-line.
+It also limits the functions and resources of each role (pipeline/kernel/limits.py), and keeps all of them out of the
+databases `postgres` and `template1`. ADMIN_URL may be no superuser, as on RDS. One line names the statements that it
+may not run.
 """
 
 import os
@@ -23,7 +23,7 @@ from pipeline.kernel import limits, logins, postgres
 from pipeline.kernel.errors import ConfigError, OceanError, ServiceDown
 from pipeline.kernel.postgres import qualified, sql
 
-# The first two belong here only where the shop is simulated: a source of one's own exists.
+# The first two apply only to a simulated shop: your own source exists already.
 VARIABLES = (
     "OCEAN_SIMULATOR_URL",
     "OPERATIONAL_URL",
@@ -32,13 +32,13 @@ VARIABLES = (
     "ANALYST_URL",
     "SUPERSET_METADATA_URL",
 )
-COUNTRY_URL = "SUPERSET_WAREHOUSE_URL_"  # and a country
+COUNTRY_URL = "SUPERSET_WAREHOUSE_URL_"  # followed by a country
 LIMITS = {
     "OPERATIONAL_URL": limits.EXTRACT,
     "SUPERSET_WAREHOUSE_URL": limits.READER,
     "ANALYST_URL": limits.ANALYST,
 }
-# Whoever else has connections, loads and Superset get theirs.
+# Roles with connections reserved for loads and Superset, however many connections others have.
 RESERVED = ("OCEAN_SIMULATOR_URL", "OPERATIONAL_URL", "WAREHOUSE_URL", "SUPERSET_METADATA_URL")
 
 
@@ -57,7 +57,7 @@ def main() -> int:
                     # Extraction must see when the transactions of other roles began.
                     cursor.execute(sql.SQL("grant pg_read_all_stats to {}").format(role))
                 if name == "ANALYST_URL":
-                    # A name without a schema is the masked view where there is one.
+                    # A name without a schema means the masked view, if there is one.
                     path = sql.SQL("alter role {} in database {} set search_path = analyst, dwh")
                     cursor.execute(path.format(role, database))
                 print(f"{name}: role {parts['user']}, database {parts['dbname']}", flush=True)
@@ -73,7 +73,7 @@ def main() -> int:
 
 
 def _parts(name: str, url: str, *needed: str) -> dict[str, str]:
-    """What a connection string says. Raises ConfigError, which does not quote it."""
+    """The parts of a connection string. Raises ConfigError, which does not quote it."""
     try:
         parts: dict[str, str] = parse_dsn(url)
     except postgres.Error:
@@ -101,7 +101,7 @@ def _require_role(cursor: Cursor, role: str, password: str) -> None:
 def _require_database(cursor: Cursor, database: str, role: str) -> None:
     name = qualified(database)
     if not postgres.rows(cursor, "select from pg_database where datname = %s", (database,)):
-        # Who is no superuser has to be a member of the role to give it a database.
+        # A login that is no superuser has to be a member of a role to give it a database.
         cursor.execute(sql.SQL("grant {} to current_user").format(qualified(role)))
         cursor.execute(sql.SQL("create database {} owner {}").format(name, qualified(role)))
         cursor.execute(sql.SQL("revoke all on database {} from public").format(name))
@@ -109,9 +109,9 @@ def _require_database(cursor: Cursor, database: str, role: str) -> None:
 
 
 def _limit_roles(cursor: Cursor, wanted: dict[str, dict[str, str]]) -> list[str]:
-    """Sets what each role may use; returns what is not allowed."""
+    """Sets the limits of each role; returns the statements that are not allowed."""
     refused = []
-    # A role that owns a database as well is not one that only reads.
+    # A role that also owns a database is no mere reader.
     owners = {wanted[name]["user"] for name in ("OCEAN_SIMULATOR_URL", "WAREHOUSE_URL") if name in wanted}
     for name, parts in wanted.items():
         limited = limits.READER if name.startswith(COUNTRY_URL) else LIMITS.get(name)
@@ -123,10 +123,10 @@ def _limit_roles(cursor: Cursor, wanted: dict[str, dict[str, str]]) -> list[str]
 
 
 def _close_to_public(cursor: Cursor) -> list[str]:
-    """Keeps everybody but their owner out of the server's own databases; returns what is not allowed."""
+    """Keeps everybody but their owner out of the server's own databases; returns the statements not allowed."""
     refused = []
     for database in ("postgres", "template1"):
-        # A revoke of somebody else than the owner would do nothing, with a warning.
+        # A revoke by anybody but the owner would do nothing, with a warning.
         owned = "select pg_has_role(datdba, 'usage') from pg_database where datname = %s"
         if postgres.rows(cursor, owned, (database,)) == [(True,)]:
             cursor.execute(sql.SQL("revoke connect on database {} from public").format(qualified(database)))
@@ -136,7 +136,7 @@ def _close_to_public(cursor: Cursor) -> list[str]:
 
 
 def _limit_functions(wanted: dict[str, dict[str, str]]) -> list[str]:
-    """Runs warehouse/server/limits.sql in warehouse and simulated shop; returns what is not allowed."""
+    """Runs warehouse/server/limits.sql in warehouse and simulated shop; returns the statements not allowed."""
     refused = []
     for database in sorted({wanted[name]["dbname"] for name in ("OPERATIONAL_URL", "WAREHOUSE_URL") if name in wanted}):
         try:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes deploy/docker/.env with new passwords, for its owner alone. One that is there stays: databases were made with it.
+# Writes deploy/docker/.env with new passwords, for its owner. Keeps an existing file: databases have its passwords.
 set -eu
 umask 077
 cd "$(dirname "$0")"
@@ -8,7 +8,7 @@ if [ -e .env ]; then
     exit 0
 fi
 random() { od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'; }
-# Written aside: a file that is half written would be taken for a whole one.
+# Written under another name first: a rerun would take half a file for a complete one.
 {
     for name in POSTGRES OCEAN EXTRACT LOAD READER GERMANY_READER ANALYST METADATA LUIGID; do
         echo "${name}_PASSWORD=$(random 20)"
@@ -18,7 +18,7 @@ random() { od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'; }
     echo "SUPERSET_SECRET_KEY=$(random 32)"
     echo "SUPERSET_ADMIN_PASSWORD=$(random 12)"
     echo "SUPERSET_VIEWER_PASSWORD=$(random 12)"
-    # No secret: the day the simulated shop opens must be settled before several days are simulated at once.
+    # No secret: the opening day of the simulated shop must be fixed before several days are simulated at once.
     echo "OCEAN_SHOP_OPENED_ON=$(($(date -u +%Y) - 1))-07-01"
 } > .env.new
 mv .env.new .env

@@ -4,7 +4,7 @@ FROM python:3.12.11-slim-bookworm
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/oceanrecords oceanrecords
 WORKDIR /opt/oceanrecords
 
-# As `make env` does: what is installed is what was tested. The lock file first, as it changes less often than the code.
+# Like `make env`: installs the tested versions. The lock file comes first, because it changes less often than the code.
 COPY requirements.lock ./
 RUN python -m venv .venv \
     && .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
@@ -14,7 +14,7 @@ COPY warehouse warehouse
 COPY deploy/daily.sh deploy/databases.py deploy/
 RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e .
 
-# The code belongs to root; its user, oceanrecords, writes in its home alone.
+# The code belongs to root. Its user, oceanrecords, writes only in its home.
 USER 10001
 ENV OCEAN_HOME=/var/lib/oceanrecords PATH=/opt/oceanrecords/.venv/bin:$PATH
 CMD ["deploy/daily.sh", "--local-scheduler"]

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Brings dashboards, roles and users to what superset/ says, then serves them. The server itself does not know the
-# passwords of users.
+# Deploys dashboards, roles and users from superset/, then serves them. The server itself does not get the users'
+# passwords.
 set -eu
 cd "$(dirname "$0")/../.."
 python=.venv-superset/bin/python
-# Not from the checkout's own folder: a folder called superset would be taken for the package.
+# Not from the checkout's own folder: Python would take its folder `superset` for the package.
 here=$PWD
 cd /tmp
 "$here/$python" "$here/superset/deploy.py"
