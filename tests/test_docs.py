@@ -31,6 +31,7 @@ REFERENCE, CONFIGURATION, OPERATIONS = (
 
 HERE = str(Path(__file__).relative_to(ROOT))
 BLOCK = re.compile(r"^ *```\w*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COLUMNS = """
 select relation.relname, attribute.attname from pg_class as relation
 inner join pg_attribute as attribute on relation.oid = attribute.attrelid and attribute.attnum > 0
@@ -182,6 +183,14 @@ def test_every_module_and_script_that_is_run_exists_and_knows_its_options(page: 
                     f"{script} {each}" for each in re.findall(r"--[a-z][a-z0-9-]+", words) if f'"{each}"' not in source
                 ]
     assert not wrong
+
+
+def test_every_block_of_python_runs(world: World) -> None:
+    create_warehouse(world)
+    blocks = [block for page in PAGES for block in PYTHON.findall(page.read_text())]
+    assert blocks
+    for block in blocks:
+        exec(block, {})
 
 
 def test_every_command_of_the_services_is_documented() -> None:
