@@ -37,10 +37,13 @@ def load(
     lake: Lake,
     table: SourceTable,
     found: Metadata,
-    allowance: Allowance,
+    allowance: Allowance | None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> merge.Loaded:
-    """Loads an extract or a repair. A rerun changes nothing. Raises what `merge.Load` raises."""
+    """Loads an extract or a repair. A rerun changes nothing. Raises the errors of `merge.Load`.
+
+    Without `allowance` any number of rows may be rejected; of a repair that is always so.
+    """
     if order.is_repair(found):
         return repairs.load(cursor, lake, table, found)
     return merge.Load(cursor, lake, table, found, allowance, progress).run()

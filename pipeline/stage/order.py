@@ -52,6 +52,12 @@ def later(cursor: Cursor, table: SourceTable, found: Metadata) -> list[int]:
     return [batch for (batch,) in postgres.rows(cursor, LATER, (table.short, bound, made_at))]
 
 
+def loaded(cursor: Cursor, table: SourceTable) -> set[str]:
+    """The folders of all extracts and repairs that are loaded. Those of an early version are unknown."""
+    query = "select folder from etl.stage_load where table_name = %s"
+    return {folder for (folder,) in postgres.rows(cursor, query, (table.short,))}
+
+
 def loaded_repairs(cursor: Cursor, table: SourceTable, folders: Sequence[str]) -> set[str]:
     """Those of some folders of repairs that are loaded."""
     made = [made_at(folder) for folder in folders]

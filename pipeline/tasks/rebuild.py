@@ -14,7 +14,7 @@ from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.source import bounds, identity, layout
-from pipeline.stage import loads
+from pipeline.stage import loads, order
 from pipeline.star import dwh, mart, moves, schema, watermarks
 from pipeline.tasks import rebuild_check
 from pipeline.tasks.base import OceanTask, logger, retried, show
@@ -171,7 +171,10 @@ class ClearDate(OceanTask):
 
 
 def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
-    """Loads all extracts and repairs of a table, in their order, into a new stage table; returns their rows."""
+    """Loads all extracts and repairs of a table, in their order, into a new stage table; returns their rows.
+
+    An extract that was loaded once is loaded again with all its rejected rows: max_rejected has let it pass before.
+    """
     found = loads.all_of(lake(), table)
     if not found:
         raise BadExtract(
@@ -180,6 +183,7 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
             "set LAKE_URL to the lake that the loads wrote",
         )
     locks.lock(cursor, f"stage.{table.short}")
+    known = order.loaded(cursor, table)
     for name in ("stage_batch", "stage_load"):
         cursor.execute(
             postgres.sql.SQL("delete from {} where table_name = %s").format(postgres.qualified(f"etl.{name}")),
@@ -188,7 +192,10 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
     cursor.execute("delete from etl.rejected_row where source = %s", (table.name,))
     for name in (table.short, f"{table.short}_version"):
         cursor.execute(postgres.sql.SQL("drop table if exists {}").format(postgres.qualified(f"stage.{name}")))
-    return sum(loads.load(cursor, lake(), table, each, settings().allowance).rows for each in found)
+    return sum(
+        loads.load(cursor, lake(), table, each, None if each.folder in known else settings().allowance).rows
+        for each in found
+    )
 
 
 def _dates() -> list[dt.date]:

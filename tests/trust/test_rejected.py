@@ -68,9 +68,21 @@ def test_rows_that_stopped_a_load_are_in_the_warehouse_when_the_advice_was_follo
 
     loaded.load(shop.date(3))
     checksum = loaded.checksum()
+    loaded.luigi("RebuildTable", "--table", "ops.orders")  # without more leave than the load of the date had
+    assert loaded.rows("select order_id from stage.orders") == {(1,), (2,), (3,), (4,)}
+    assert loaded.rows(REJECTED) == set()
     patient.luigi("RebuildWarehouse", "--replace")
     assert loaded.checksum() == checksum
     assert loaded.rows(REJECTED) == set()
+
+
+def test_a_rebuilt_table_takes_no_bad_extract_that_was_never_loaded(loaded: World) -> None:
+    spoil(loaded, 2, 3)
+    loaded.load(DAY, expect=FAILED)
+    output = loaded.luigi("RebuildTable", "--table", "ops.orders", expect=FAILED)
+    assert "because 2 of 2 rows cannot be kept" in output
+    assert "OCEAN_MAX_REJECTED=1" in output
+    assert loaded.rows("select order_id from stage.orders") == {(1,)}
 
 
 def test_of_rejected_rows_only_those_that_were_fixed_are_a_difference(loaded: World) -> None:
