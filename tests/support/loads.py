@@ -86,7 +86,7 @@ def load_extracted(world: World, day: dt.date, *without: str) -> None:
     load_facts(world)
 
 
-def locks_waited_for(world: World, running: Future[None]) -> list[Any]:
+def locks_waited_for(world: World, running: Future[Any]) -> list[Any]:
     """The locks that the warehouse's sessions wait for, as soon as one waits: the table or kind of lock, and its mode.
 
     Returns any lock, so that a test does not wait for ever for the right one. `running` is the work that should wait;

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.feeds_world import classify, deliver_orders, deliver_reviews
-from support.loads import keep_mart
+from support.feeds_world import classify, deliver_orders, deliver_reviews, run
+from support.loads import keep_mart, locks_waited_for
 from support.shop import add_order, at, date, open_shop, update
 from support.world import World, Worlds
 
-from pipeline.catalog import SOURCE_TABLES
+from pipeline.catalog import FACTS, SOURCE_TABLES
+from pipeline.kernel import locks, postgres
+from pipeline.tasks.rebuild import ClearDate
 
 GONE = {"OPERATIONAL_URL": "postgresql://nobody@127.0.0.1:1/none", "RISK_API_URL": "http://127.0.0.1:1/scores"}
 DAYS = (2, 3)
@@ -129,6 +132,23 @@ def test_a_date_that_is_cleared_is_loaded_again_and_fixes_what_was_wrong(loaded:
     assert loaded.rows("select load_date from etl.marker where load_date is not null") == {(date(2),)}
     loaded.load(date(3))
     assert loaded.checksum() == checksum
+
+
+def test_a_date_is_cleared_in_the_order_of_locks_that_loads_have(loaded: World) -> None:
+    """A load locks its table first, and writes its marker when it is done; dim_product comes before all facts."""
+    with (
+        ThreadPoolExecutor(1) as pool,
+        postgres.transaction(loaded.warehouse_url, "warehouse") as load,
+    ):
+        locks.lock_tables(load, "dwh.dim_product")
+        clearing = pool.submit(run, loaded, ClearDate(date(3)))
+        assert locks_waited_for(loaded, clearing) == [("dwh.dim_product", "ShareRowExclusiveLock")]
+        # Nothing of what the load still needs is taken. A wait would end in a deadlock, which the loser retries.
+        assert postgres.rows(load, "select from etl.marker where load_date = %s for update nowait", (date(3),))
+        for fact in FACTS:
+            load.execute(f"lock table dwh.{fact} in share row exclusive mode nowait")
+    clearing.result()
+    assert loaded.rows("select load_date from etl.marker where load_date is not null") == {(date(2),)}
 
 
 @pytest.mark.parametrize(
