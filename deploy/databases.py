@@ -16,12 +16,11 @@ may not run.
 import os
 import sys
 
-from psycopg2.extensions import cursor as Cursor
-from psycopg2.extensions import encrypt_password, make_dsn, parse_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
 
-from pipeline.kernel import limits, logins, postgres
+from pipeline.kernel import grants, limits, logins, postgres
 from pipeline.kernel.errors import ConfigError, OceanError, ServiceDown
-from pipeline.kernel.postgres import qualified, sql
+from pipeline.kernel.postgres import Cursor
 
 # The first two apply only to a simulated shop: your own source exists already.
 VARIABLES = (
@@ -50,19 +49,17 @@ def main() -> int:
         _parts("ADMIN_URL", os.environ.get("ADMIN_URL", ""), "host")
         with postgres.session(os.environ["ADMIN_URL"], "admin") as cursor:
             for name, parts in wanted.items():
-                _require_role(cursor, parts["user"], parts["password"])
-                _require_database(cursor, parts["dbname"], parts["user"])
-                role, database = qualified(parts["user"]), qualified(parts["dbname"])
+                role, database = parts["user"], parts["dbname"]
+                grants.require_role(cursor, role, parts["password"])
+                grants.require_database(cursor, database, role)
+                grants.let_connect(cursor, database, role)
                 if name == "OPERATIONAL_URL":
-                    # Extraction must see when the transactions of other roles began.
-                    cursor.execute(sql.SQL("grant pg_read_all_stats to {}").format(role))
+                    grants.let_see_transactions(cursor, role)
                 if name == "ANALYST_URL":
-                    # A name without a schema means the masked view, if there is one.
-                    path = sql.SQL("alter role {} in database {} set search_path = analyst, dwh")
-                    cursor.execute(path.format(role, database))
-                print(f"{name}: role {parts['user']}, database {parts['dbname']}", flush=True)
-            refused = [*_limit_roles(cursor, wanted), *_close_to_public(cursor), *_limit_functions(wanted)]
-            if refused := [*refused, *limits.prepared_transactions(cursor)]:
+                    grants.prefer_masked_views(cursor, role, database)
+                print(f"{name}: role {role}, database {database}", flush=True)
+            refused = _limit_roles(cursor, wanted) + grants.close_to_public(cursor, *grants.SERVERS_OWN)
+            if refused := [*refused, *_limit_functions(wanted), *limits.prepared_transactions(cursor)]:
                 print(
                     f"Not allowed here (docs/operations.md, Roles, says what to do): {'; '.join(refused)}", flush=True
                 )
@@ -89,50 +86,16 @@ def _parts(name: str, url: str, *needed: str) -> dict[str, str]:
     return parts
 
 
-def _require_role(cursor: Cursor, role: str, password: str) -> None:
-    name = qualified(role)
-    if not postgres.rows(cursor, "select from pg_roles where rolname = %s", (role,)):
-        cursor.execute(sql.SQL("create role {} login").format(name))
-    # The hash, not the password: the server may log the statement.
-    hashed = encrypt_password(password, role, cursor.connection, "scram-sha-256")
-    cursor.execute(sql.SQL("alter role {} password {}").format(name, sql.Literal(hashed)))
-
-
-def _require_database(cursor: Cursor, database: str, role: str) -> None:
-    name = qualified(database)
-    if not postgres.rows(cursor, "select from pg_database where datname = %s", (database,)):
-        # A login that is no superuser has to be a member of a role to give it a database.
-        cursor.execute(sql.SQL("grant {} to current_user").format(qualified(role)))
-        cursor.execute(sql.SQL("create database {} owner {}").format(name, qualified(role)))
-        cursor.execute(sql.SQL("revoke all on database {} from public").format(name))
-    cursor.execute(sql.SQL("grant connect on database {} to {}").format(name, qualified(role)))
-
-
 def _limit_roles(cursor: Cursor, wanted: dict[str, dict[str, str]]) -> list[str]:
     """Sets the limits of each role; returns the statements that are not allowed."""
-    refused = []
     # A role that also owns a database is no mere reader.
     owners = {wanted[name]["user"] for name in ("OCEAN_SIMULATOR_URL", "WAREHOUSE_URL") if name in wanted}
-    for name, parts in wanted.items():
-        limited = limits.READER if name.startswith(COUNTRY_URL) else LIMITS.get(name)
-        if limited and parts["user"] not in owners:
-            refused += limits.limit_role(cursor, parts["user"], limited)
-        if name in RESERVED:
-            refused += limits.reserve_connections(cursor, parts["user"])
-    return refused
-
-
-def _close_to_public(cursor: Cursor) -> list[str]:
-    """Keeps everybody but their owner out of the server's own databases; returns the statements not allowed."""
-    refused = []
-    for database in ("postgres", "template1"):
-        # A revoke by anybody but the owner would do nothing, with a warning.
-        owned = "select pg_has_role(datdba, 'usage') from pg_database where datname = %s"
-        if postgres.rows(cursor, owned, (database,)) == [(True,)]:
-            cursor.execute(sql.SQL("revoke connect on database {} from public").format(qualified(database)))
-        else:
-            refused.append(f"revoke connect on database {database} from public")
-    return refused
+    limited = {
+        parts["user"]: limits.READER if name.startswith(COUNTRY_URL) else LIMITS[name]
+        for name, parts in wanted.items()
+        if (name in LIMITS or name.startswith(COUNTRY_URL)) and parts["user"] not in owners
+    }
+    return limits.apply(cursor, limited, [wanted[name]["user"] for name in RESERVED if name in wanted])
 
 
 def _limit_functions(wanted: dict[str, dict[str, str]]) -> list[str]:

@@ -3,7 +3,7 @@
 The embedded server and deploy/databases.py share them. The embedded superuser may set all of them, others only some.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.kernel import postgres
@@ -54,12 +54,21 @@ RESERVED = 30
 HAS_RESERVED = "pg_use_reserved_connections"
 
 
+def apply(cursor: Cursor, limited: Mapping[str, Limits], reserved: Iterable[str]) -> list[str]:
+    """Sets the limits of roles, and lets others use the reserved connections; returns what the server does not allow.
+
+    Takes the cursor of a session whose statements commit one by one. A rerun changes nothing.
+    """
+    refused = [message for role, limits in limited.items() for message in limit_role(cursor, role, limits)]
+    return refused + [message for role in reserved for message in _reserve_connections(cursor, role)]
+
+
 def limit_role(cursor: Cursor, role: str, limits: Limits) -> list[str]:
     """Sets the limits of a role from its next login on; returns those that the server does not allow.
 
     Takes the cursor of a session whose statements commit one by one. A rerun changes nothing.
     """
-    alter = sql.SQL("alter role {} ").format(qualified(role))
+    alter = sql.SQL("alter role {} ").format(sql.Identifier(role))
     wanted = {
         name: sql.SQL("set {} = {}").format(qualified(name), sql.Literal(to)) for name, to in limits.settings.items()
     }
@@ -67,9 +76,9 @@ def limit_role(cursor: Cursor, role: str, limits: Limits) -> list[str]:
     return [f"{name} of {role}" for name, change in wanted.items() if not _is_done(cursor, alter + change)]
 
 
-def reserve_connections(cursor: Cursor, role: str) -> list[str]:
+def _reserve_connections(cursor: Cursor, role: str) -> list[str]:
     """Lets the role use the reserved connections; returns what the server does not allow."""
-    grant = sql.SQL("grant {} to {}").format(qualified(HAS_RESERVED), qualified(role))
+    grant = sql.SQL("grant {} to {}").format(sql.Identifier(HAS_RESERVED), sql.Identifier(role))
     return [] if _is_done(cursor, grant) else [f"{HAS_RESERVED} of {role}"]
 
 

@@ -209,6 +209,12 @@ def value(cursor: Cursor, query: str | sql.Composable, arguments: Sequence[Any] 
     return only
 
 
+def hashed_password(cursor: Cursor, role: str, password: str) -> str:
+    """The hash that a server keeps of a role's password (SCRAM), made here: the server does not see the password."""
+    hashed: str = psycopg2.extensions.encrypt_password(password, role, cursor.connection, "scram-sha-256")
+    return hashed
+
+
 def copy_out(cursor: Cursor, query: sql.Composable, sink: Writable) -> int:
     """Streams a query to `sink` as CSV with a header; returns its number of rows. Memory stays flat."""
     buffered = io.BufferedWriter(_Raw(sink), OUT_BUFFER)

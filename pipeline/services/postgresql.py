@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.kernel import limits, listener, postgres
+from pipeline.kernel import grants, limits, listener, postgres
 from pipeline.kernel.errors import DatabaseError, ServiceDown, ServiceFailed
 from pipeline.kernel.postgres import Cursor, sql
 from pipeline.kernel.refusals import WILL_PASS, refusals
@@ -158,8 +158,7 @@ class PostgreSQL(Service):
             return
         if self._known_password() != self.next_password:
             with postgres.session(self._owner_url(), "embedded") as cursor:
-                cursor.execute("set log_min_error_statement = panic")  # the log would show the password
-                cursor.execute("alter role postgres password %s", (self.next_password.read_text(),))
+                grants.set_password(cursor, "postgres", self.next_password.read_text())
         self.next_password.replace(self.owner_password)
 
     def _allowed_prepared_transactions(self) -> int:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from importlib import resources
 
-from pipeline.kernel import limits, postgres
+from pipeline.kernel import grants, limits, postgres
 from pipeline.kernel.errors import DatabaseError
 from pipeline.kernel.postgres import sql
 from pipeline.services.access import (
@@ -33,14 +33,9 @@ def create(access: Access, superuser_url: Callable[[str], str]) -> None:
     handed over to the loads' role. A rerun changes nothing. Raises DatabaseError.
     """
     with postgres.session(superuser_url("postgres"), "embedded") as cursor:
-        # The log would show the text of a statement that fails, with the password.
-        cursor.execute("set log_min_error_statement = panic")
         for role, password in access.passwords.items():
-            if not postgres.rows(cursor, "select from pg_roles where rolname = %s", (role,)):
-                cursor.execute(f"create role {role} login")
-            cursor.execute(f"alter role {role} password %s", (password,))
-        # Extraction must see when the transactions of other roles began.
-        cursor.execute(f"grant pg_read_all_stats to {EXTRACT}")
+            grants.require_role(cursor, role, password)
+        grants.let_see_transactions(cursor, EXTRACT)
         # Lets the simulated shop write rows without a look-up for each foreign key.
         cursor.execute(f"grant set on parameter session_replication_role to {SIMULATOR}")
         owned = postgres.rows(cursor, "select datname from pg_database where datdba = to_regrole(%s)", (SIMULATOR,))
@@ -48,22 +43,16 @@ def create(access: Access, superuser_url: Callable[[str], str]) -> None:
         if WAREHOUSE in databases:
             _hand_over(superuser_url(WAREHOUSE), databases - {WAREHOUSE})
         for database, owner in OWNERS.items():
-            if not postgres.rows(cursor, "select from pg_database where datname = %s", (database,)):
-                cursor.execute(f"create database {database} owner {owner}")
-        for database in ("postgres", "template1", *OWNERS):
-            cursor.execute(f"revoke all on database {database} from public")
-        cursor.execute(f"grant connect on database {OPERATIONAL} to {EXTRACT}")
-        cursor.execute(f"grant connect on database {WAREHOUSE} to {', '.join((*READERS, ANALYST))}")
-        # A name without a schema means the masked view, if there is one.
-        cursor.execute(f"alter role {ANALYST} in database {WAREHOUSE} set search_path = analyst, dwh")
+            grants.require_database(cursor, database, owner)
+        _require_all(grants.close_to_public(cursor, *grants.SERVERS_OWN, *OWNERS))
+        grants.let_connect(cursor, OPERATIONAL, EXTRACT)
+        grants.let_connect(cursor, WAREHOUSE, *READERS, ANALYST)
+        grants.prefer_masked_views(cursor, ANALYST, WAREHOUSE)
         # A dashboard's query uses every core, with no more processes than there are cores.
         helpers = max(1, (os.cpu_count() or 2) - 1)
         for reader in READERS:
             cursor.execute(f"alter role {reader} set max_parallel_workers_per_gather = {helpers}")
-        for role, limited in LIMITS.items():
-            _require_all(limits.limit_role(cursor, role, limited))
-        for role in RESERVED:
-            _require_all(limits.reserve_connections(cursor, role))
+        _require_all(limits.apply(cursor, LIMITS, RESERVED))
     # Nobody else may connect to Superset's own database.
     for database in (OPERATIONAL, WAREHOUSE):
         with postgres.session(superuser_url(database), "embedded") as cursor:

@@ -473,7 +473,7 @@ class Deployment:
             "OPERATIONAL_URL": f"postgresql://{self.name}_extract:{password}@{server}/{self.name}_shop",
             "WAREHOUSE_URL": f"postgresql://{self.name}_load:{password}@{server}/{self.name}_warehouse",
             "SUPERSET_WAREHOUSE_URL": f"postgresql://{self.name}_reader:{password}@{server}/{self.name}_warehouse",
-            "SUPERSET_WAREHOUSE_URL_PERU": f"postgresql://{self.name}_peru:{password}@{server}/{self.name}_warehouse",
+            "SUPERSET_WAREHOUSE_URL_PERU": f"postgresql://{self.name}.peru:{password}@{server}/{self.name}_warehouse",
             "ANALYST_URL": f"postgresql://{self.name}_analyst:{password}@{server}/{self.name}_warehouse",
             "SUPERSET_METADATA_URL": f"postgresql://{self.name}_superset:{password}@{server}/{self.name}_superset",
         }
@@ -503,8 +503,8 @@ def deployment(admin: str) -> Iterator[Deployment]:
         for database in ("shop", "warehouse", "superset"):
             cursor.execute(f"drop database if exists {name}_{database} with (force)")
         cursor.execute(f"drop owned by {name}_owner")
-        for role in ("ocean", "extract", "load", "reader", "peru", "analyst", "superset", "owner"):
-            cursor.execute(f"drop role if exists {name}_{role}")
+        for role in ("_ocean", "_extract", "_load", "_reader", ".peru", "_analyst", "_superset", "_owner"):
+            cursor.execute(f'drop role if exists "{name}{role}"')
 
 
 def test_databases_are_made_for_those_who_ask_and_for_nobody_else(deployment: Deployment) -> None:

@@ -458,8 +458,8 @@ def test_who_may_not_limit_all_says_so_on_one_line_and_limits_the_rest(limited: 
     assert "log_min_error_statement of hosted_reader" in refused
     assert "in hosted language plpgsql stays as it is, as its owner alone may revoke it" in refused
     assert "pg_use_reserved_connections of hosted_load" in refused
-    assert "revoke connect on database postgres from public" in refused
-    assert "revoke connect on database template1 from public" in refused
+    assert "revoke all on database postgres from public" in refused
+    assert "revoke all on database template1 from public" in refused
     assert re.search(r"in hosted \d+ functions stay open to everybody", refused)
     url = urlsplit(hosted)
     analyst = url._replace(netloc=f"hosted_analyst:x@{url.hostname}:{url.port}", path="/hosted").geturl()
