@@ -90,9 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     shown = commands.add_parser(
         "status",
-        help="what is loaded, what waits, what failed, and what runs",
-        description="What is loaded of the newest dates, layer by layer, how far stage is behind the clock, what waits "
-        "in the reprocessing queue, rejected rows, checks, and the embedded services.",
+        help="show loaded, waiting and failed data, and the services",
+        description="Shows the rows of the newest dates in each layer, how far stage is behind the clock, waiting "
+        "rows, rejected rows, checks, and the embedded services.",
         epilog="Exit code: 0 when nothing needs attention, 1 for a warning, 2 for an error. "
         "example: .venv/bin/python -m pipeline status --days 14",
     )

@@ -44,7 +44,7 @@ def main() -> int:
         with postgres.session(config.settings().warehouse_url, "warehouse") as cursor:
             print(f"\nOceanRecords by month (* in progress)\n{summary.kpis(cursor, yesterday, MONTHS + 1)}\n")
             print(f"{summary.contents(cursor)}\n")
-        print("Seeing to the dashboards ...", flush=True)
+        print("Deploying the dashboards ...", flush=True)
         dashboards = services.dashboards(config.home(), again=False)
         _say_where()
         print(dashboards)
@@ -75,7 +75,8 @@ def _say_where() -> None:
         print(f"{state.name:<10}  {state.state:<8}  {state.address}")
     print(f"Tasks: {config.embedded('luigid_url')} (user luigi, luigid_password in {home / 'services.json'})")
     print(
-        f"Connection strings are in {home / 'services.json'}; `make status` and `make down` do what they say.\n"
+        f"Connection strings of the services are in {home / 'services.json'}.\n"
+        "`make status` shows their state, `make down` stops them.\n"
         "Load a day yourself: .venv/bin/luigi --module pipeline DailyWarehouseLoad --date "
         f"{clock.today() - dt.timedelta(days=1)}"
     )

@@ -42,7 +42,7 @@ class EventLogger(DBEventLogger):
         try:
             super().log_with_context(*arguments, **named)
         except Exception as error:
-            logger.error("cannot note what a request does: %s", type(error).__name__)
+            logger.error("cannot record the action of a request: %s", type(error).__name__)
 
     def log(
         self,

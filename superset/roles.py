@@ -53,7 +53,9 @@ def open_company_dashboard(*, anonymous: bool) -> None:
     """
     company = db.session.query(Dashboard).filter_by(slug=COMPANY).one_or_none()
     if company is None or not company.published:
-        raise DeployError(f"no file in dashboards/ has slug: {COMPANY} and published: true, which is what viewers see")
+        raise DeployError(
+            f"no file in dashboards/ has slug: {COMPANY} and published: true, and viewers see only such a one"
+        )
     viewers = [VIEWER, *COUNTRIES, *[security_manager.auth_role_public] * anonymous]
     company.roles = [security_manager.find_role(name) for name in viewers]
     for name, country in COUNTRIES.items():

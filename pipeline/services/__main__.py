@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "command",
         choices=COMMANDS,
-        help="up: start what does not run; down: stop all, keep the data; "
+        help="up: start stopped services; down: stop all, keep the data; "
         f"status: show each, exit code {EXIT_NOT_RUNNING} when one does not run; "
         "dashboards: start all, deploy the dashboards and serve them; "
         "rotate: start all again, each password and key a new one",

@@ -144,7 +144,7 @@ class PostgreSQL(Service):
                 raise ServiceFailed(
                     f"log in to postgresql as {name} of services.json says",
                     refusal,
-                    f"correct {self.data / 'pg_hba.conf'} or what else keeps the role out, and run `make up` again",
+                    f"correct {self.data / 'pg_hba.conf'} or any other cause of the refusal, and run `make up` again",
                 )
 
     def _known_password(self) -> Path | None:

@@ -128,7 +128,7 @@ class Superset(Service):
             raise ServiceFailed(
                 "deploy the dashboards",
                 last.removeprefix("cannot deploy the dashboards, because "),
-                f"fix that and run `make dashboards` again; all that was said is in {log}",
+                f"fix that and run `make dashboards` again; the whole output is in {log}",
             )
         self.down()
         settings.write(self.secrets_file)

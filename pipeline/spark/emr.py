@@ -248,7 +248,7 @@ def _errors() -> Iterator[None]:
         raise SparkFailed(
             "use EMR",
             f"it refused {error.operation_name}: {error.response['Error'].get('Message') or _code(error)}",
-            "correct emr_ settings in luigi.cfg, or what the credentials allow",
+            "correct emr_ settings in luigi.cfg, or the rights of the credentials",
         ) from None
     except exceptions.BotoCoreError as error:
         raise ServiceDown(

@@ -24,7 +24,7 @@ class _OfPurchases(DatedTask):
     """A task on the purchases of a date with a quantity above `min_quantity`."""
 
     min_quantity = luigi.OptionalIntParameter(
-        default=None, description="the quantity above which a purchase counts; luigi.cfg says what it is by default"
+        default=None, description="the quantity above which a purchase counts; the default is in luigi.cfg"
     )
 
     @property

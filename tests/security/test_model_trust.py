@@ -86,7 +86,7 @@ def test_a_known_model_of_other_stages_than_we_train_is_not_loaded(opened: World
     failure = run(opened, ClassifyReviews(shop.date(1)))
     assert is_untouched(canary)
     assert isinstance(failure, SparkFailed)
-    assert "it is not made of what a trained model is made of" in str(failure)
+    assert "its parts are not those of a trained model" in str(failure)
 
 
 def know(world: World, name: str, sha256: str) -> None:

@@ -60,7 +60,7 @@ def open_model(spark: SparkSession, folder: str, sha256: str) -> PipelineModel:
     if not is_known:
         refuse(f"open the model {folder}", "its files are not those that were trained", AGAIN)
     if not is_ours:
-        refuse(f"open the model {folder}", "it is not made of what a trained model is made of", AGAIN)
+        refuse(f"open the model {folder}", "its parts are not those of a trained model", AGAIN)
     return PipelineModel.load(folder)
 
 
