@@ -204,14 +204,14 @@ class Settings:
     check_whole_days: int = setting(
         "7",
         int,
-        "After how many days the checks look at the whole warehouse again, and not at the day's load alone. 0: only "
-        "for dates whose checks failed, or were left out until a later date was checked.",
+        "Within how many days each check looks at the whole warehouse once, each on its own day, and not at the day's "
+        "load alone. 0: only for dates whose checks failed, or were left out.",
     )
     reconcile_days: int = setting(
         "7",
         int,
-        "After how many days a load compares source and warehouse as ReconcileSource --repair does. This finds deleted "
-        "rows. It reads every source table whole. 0: never by itself.",
+        "Within how many days the loads compare each source table with the warehouse once, each on its own day, as "
+        "ReconcileSource --repair does. This finds deleted rows. It reads the table whole. 0: never by themselves.",
     )
     max_deleted: float = setting(
         "0.01",

@@ -21,6 +21,7 @@ from pipeline.operations.state import (
     Status,
     Unread,
     Watermark,
+    WholePass,
 )
 
 HOURS_AHEAD = 1  # by which the clocks of source and warehouse may differ
@@ -37,6 +38,8 @@ def of(status: Status, loads: Mapping[dt.date, dt.datetime], now: dt.datetime, s
         *_late(status.watermarks, now, settings.max_lag_hours),
         *_ahead(status.watermarks),
         *_failed_checks(status.checks),
+        *_overdue(status.passes, "check", loads, now, settings.check_whole_days),
+        *_overdue(status.passes, "comparison", loads, now, settings.reconcile_days),
         *waits_too_long(status.queue, settings.max_queue_hours),
         *_rejections(status.rejected, max(loads, default=None)),
         *_unread(status.unread),
@@ -130,6 +133,43 @@ def _failed_checks(checks: list[Check]) -> list[Finding]:
     ]
 
 
+def _overdue(
+    passes: list[WholePass], kind: str, loads: Mapping[dt.date, dt.datetime], now: dt.datetime, days: int
+) -> list[Finding]:
+    """What the loads should have seen whole within so many days, by their dates and by the clock.
+
+    By both: a backfill loads many dates in an hour, and what no load does on time is late and not overdue. The first
+    load counts as a comparison of all tables.
+    """
+    if not loads or days <= 0:
+        return []
+    newest, first, began = max(loads), min(loads), min(loads.values())
+    late = [
+        each
+        for each in passes
+        if each.kind == kind
+        and (newest - (each.date or first)).days >= days
+        and now - (each.passed_ts or began) >= dt.timedelta(days)
+    ]
+    if not late:
+        return []
+    oldest = min(late, key=lambda each: each.date or first)
+    others = f" and {len(late) - 1} more" if len(late) > 1 else ""
+    since = f"since {oldest.date}" if oldest.date else "yet"
+    run = f"run .venv/bin/luigi --module pipeline {{}} --date {newest}"
+    what, do = {
+        "check": (
+            f"the check {oldest.name}{others} has not passed on everything {since} (check_whole_days is {days})",
+            f"{run.format('CheckWarehouse')} --whole, and do what it says",
+        ),
+        "comparison": (
+            f"{oldest.name}{others}: not found like the source {since} (reconcile_days is {days})",
+            f"{run.format('ReconcileSource')} --repair, and do what it says",
+        ),
+    }[kind]
+    return [Finding(WARN, what, do)]
+
+
 def _rejections(rejected: list[Rejected], last: dt.date | None) -> list[Finding]:
     """Of the newest load alone: those before it were told of in their time."""
     rows = sum(each.rows for each in rejected if last and each.date >= last)
@@ -156,7 +196,10 @@ def _unread(unread: Iterable[Unread]) -> list[Finding]:
 def _differing(differing: list[Compared]) -> list[Finding]:
     if not differing:
         return []
-    date, tables = differing[0].date, ", ".join(f"{each.rows:,} rows of {each.table}" for each in differing)
+    date, tables = (
+        max(each.date for each in differing),
+        ", ".join(f"{each.rows:,} rows of {each.table}" for each in differing),
+    )
     return [
         Finding(
             ERROR,

@@ -124,6 +124,19 @@ class Check:
     failures: int
 
 
+@dataclass(frozen=True)
+class WholePass:
+    """When a check last passed on the whole warehouse (kind check), or a source table was like stage (comparison).
+
+    `date` is that of the load; None if it was never so, or never looked at.
+    """
+
+    kind: str
+    name: str
+    date: dt.date | None
+    passed_ts: dt.datetime | None
+
+
 @dataclass
 class Status:
     """The state of a warehouse. Without days it is empty: nothing was ever loaded.
@@ -140,6 +153,7 @@ class Status:
     differing: list[Compared] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+    passes: list[WholePass] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:

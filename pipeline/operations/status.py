@@ -3,7 +3,7 @@
 import datetime as dt
 
 from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, LAYERS, SOURCE_TABLES, TASKS
-from pipeline.kernel import postgres
+from pipeline.kernel import postgres, sql_files
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.operations import findings
@@ -25,6 +25,7 @@ from pipeline.operations.state import (
     Status,
     Unread,
     Watermark,
+    WholePass,
 )
 from pipeline.operations.summary import UNREAD, layer_of
 from pipeline.star import schema
@@ -73,6 +74,7 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
         differing=_differing(cursor),
         deletions=_deletions(cursor, min(dates, default=now.date())),
         checks=_checks(cursor),
+        passes=_passes(cursor),
     )
     status.findings = findings.of(status, under_way | loads, now, settings)
     return status
@@ -151,6 +153,19 @@ def _checks(cursor: Cursor) -> list[Check]:
     return [Check(*row) for row in postgres.rows(cursor, CHECKS)]
 
 
+def _passes(cursor: Cursor) -> list[WholePass]:
+    """Those of each source table, and of each check that has run and still exists."""
+    if postgres.value(cursor, "select to_regclass('etl.whole_pass') is null"):
+        return []
+    found = {(kind, name): WholePass(kind, name, *rest) for kind, name, *rest in postgres.rows(cursor, PASSES)}
+    checks = [("check", path.removeprefix("checks/")) for path in sql_files.files("checks")]
+    tables = [("comparison", name) for name in SOURCE_TABLES]
+    return [
+        *(found[key] for key in checks if key in found),
+        *(found.get(key, WholePass(*key, date=None, passed_ts=None)) for key in tables),
+    ]
+
+
 LOADS = """
 select load_date, max(inserted), update_id like '%% until %%'
 from etl.marker
@@ -217,13 +232,18 @@ select source, load_date, reason, rows from mart.rejected_rows
 where load_date >= %(from)s
 order by source, load_date, reason
 """
+# A comparison may be of some tables alone.
 DIFFERING = """
-select load_date, table_name, missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished as rows
-from etl.reconciliation
-where
-    load_date = (select load_date from etl.reconciliation order by compared_ts desc limit 1)
-    and missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished > 0
-order by table_name
+with
+
+newest as (
+    select distinct on (table_name)
+        load_date, table_name, missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished as rows
+    from etl.reconciliation
+    order by table_name, compared_ts desc
+)
+
+select load_date, table_name, rows from newest where rows > 0 order by table_name
 """
 DELETIONS = """
 select load_date, table_name, sum(rows)::bigint from etl.deletion
@@ -236,3 +256,4 @@ select distinct on (check_name) check_name, severity, load_date, checked_ts, fai
 from etl.check_result
 order by check_name, load_date desc
 """
+PASSES = "select kind, name, load_date, passed_ts from etl.whole_pass"

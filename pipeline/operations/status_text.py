@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from pipeline.operations.state import FAILED, MISSING, Check, Day, Queue, Rejected, Status, Watermark
+from pipeline.operations.state import FAILED, MISSING, Check, Day, Queue, Rejected, Status, Watermark, WholePass
 from pipeline.operations.summary import table
 
 
@@ -14,6 +14,7 @@ def of(status: Status) -> str:
     parts.append(_watermarks(status.watermarks))
     if status.checks:
         parts += ["", *_checks(status.checks)]
+    parts += _passes(status.passes)
     parts += ["", _queue(status.queue), _rejected(status.rejected)]
     return "\n".join(parts)
 
@@ -54,6 +55,22 @@ def _checks(checks: list[Check]) -> list[str]:
     lines = [[check.name, check.severity, str(check.date), f"{check.failures:,}"] for check in failing]
     passed = f"checks up to {date}: {len(checks) - len(failing)} of {len(checks)} passed"
     return [passed, table(["check", "severity", "date", "rows"], lines)] if failing else [passed]
+
+
+def _passes(passes: list[WholePass]) -> list[str]:
+    """One line for each kind: the pass that lies back the furthest, or how many there have not been."""
+    lines = []
+    for kind, words in (
+        ("check", "checks passed on the whole warehouse"),
+        ("comparison", "tables found like the source"),
+    ):
+        of_kind = [each for each in passes if each.kind == kind]
+        ever = [(each.date, each.name) for each in of_kind if each.date]
+        oldest = [f"the oldest with {date} ({name})" for date, name in sorted(ever)[:1]]
+        never = [f"{len(of_kind) - len(ever)} not yet"] if len(of_kind) > len(ever) else []
+        if of_kind:
+            lines.append(f"{words}: {', '.join([*oldest, *never])}")
+    return lines
 
 
 def _queue(waiting: list[Queue]) -> str:

@@ -1,6 +1,6 @@
 """Checks of loaded rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import luigi
 
@@ -8,23 +8,26 @@ from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import ChecksFailed
+from pipeline.kernel.postgres import Cursor
+from pipeline.operations.state import ERROR
 from pipeline.star import dwh
 from pipeline.tasks.base import MarkedTask, logger, retried
 from pipeline.tasks.load_mart import LoadMart
 from pipeline.tasks.load_table import LoadDimension, LoadFact
-from pipeline.trust import checks
-from pipeline.trust.checks import ERROR, Result
+from pipeline.trust import checks, turns
+from pipeline.trust.checks import Result
 
 # The tables that checks read: facts, and the versions that they are keyed to. In the order of locks.
 CHECKED: list[Dimension | Fact] = [*(each for each in DIMENSIONS.values() if each.versions_of), *FACTS.values()]
 
 
 class CheckWarehouse(MarkedTask):
-    """Checks the rows that the load of a date wrote. After check_whole_days it checks the whole warehouse.
+    """Checks the rows that the load of a date wrote. Checks whose turn it is look at the whole warehouse.
 
-    Keeps the results in etl.check_result. A check of severity error that finds a row fails the task, and with it the
-    date; one of severity warn is logged. A date that failed is checked as a whole until it passes, because later loads
-    hide its rows. Nothing is checked while a dimension is not loaded or another load is under way.
+    Each looks at the whole warehouse once within check_whole_days. Keeps the results in etl.check_result. A check of
+    severity error that finds a row fails the task, and with it the date; one of severity warn is logged. A date that
+    failed is checked as a whole until it passes, because later loads hide its rows. Nothing is checked while a
+    dimension is not loaded or another load is under way; the next load then checks the whole warehouse.
 
     luigi --module pipeline CheckWarehouse --date 2026-11-19 --whole --local-scheduler
     """
@@ -49,23 +52,17 @@ class CheckWarehouse(MarkedTask):
     @retried
     def run(self) -> None:
         missing = [dimension.table for dimension in self._dimensions() if not dimension.marker.exists()]
-        if missing:
-            self.say(f"not checked, because {', '.join(missing)} could not be loaded")
-            return
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # All checks see the instant from which on nobody writes these tables.
             cursor.execute("set transaction isolation level repeatable read")
             locks.lock_tables(cursor, *(f"dwh.{target.name}" for target in CHECKED))
-            if any(dwh.has_news(cursor, target) for target in CHECKED):
-                self.say("not checked, because another load is under way; it checks what it wrote")
+            if missing:
+                self._leave_out(cursor, f"{', '.join(missing)} could not be loaded")
                 return
-            days = settings().check_whole_days
-            whole = (
-                self.whole
-                or checks.is_whole_owed(cursor, self.date)
-                or (days > 0 and checks.is_whole_due(cursor, self.date, days))
-            )
-            results = checks.run(cursor, self.date, whole=whole)
+            if any(dwh.has_news(cursor, target) for target in CHECKED):
+                self._leave_out(cursor, "another load is under way")
+                return
+            results = checks.run(cursor, self.date, whole=self._whole(cursor))
             failed = [result for result in results if result.failures]
             if not any(result.check.severity == ERROR for result in failed):
                 self.marker.touch(cursor)
@@ -74,6 +71,17 @@ class CheckWarehouse(MarkedTask):
             logger.warning("%s: %s %s", result.check.severity, f"{result.failures:,}", result.check.title)
         self.say(f"{len(results)} checks, {len(failed)} found rows", 100)
         _refuse([result for result in failed if result.check.severity == ERROR], self)
+
+    def _whole(self, cursor: Cursor) -> Sequence[str]:
+        """The checks that look at the whole warehouse."""
+        if self.whole or checks.is_whole_owed(cursor, self.date):
+            return checks.by_weight()
+        return checks.due(cursor, self.date, settings().check_whole_days)
+
+    def _leave_out(self, cursor: Cursor, because: str) -> None:
+        """Leaves the rows of this load to the next check of any date: the load itself counts as done."""
+        turns.owe(cursor, turns.CHECK, checks.by_weight())
+        self.say(f"not checked, because {because}; the next load checks the whole warehouse")
 
 
 def _refuse(failed: list[Result], task: CheckWarehouse) -> None:

@@ -1,7 +1,7 @@
 """Source against warehouse."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import luigi
@@ -18,7 +18,7 @@ from pipeline.stage import repairs
 from pipeline.star import dwh, mart, moves, watermarks
 from pipeline.tasks.base import DatedTask, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
-from pipeline.tasks.load_table import LoadStage
+from pipeline.tasks.load_table import LoadDimension, LoadFact, LoadStage
 from pipeline.trust import deletions, due, reconcile
 from pipeline.trust.reconcile import IN_DWH, Difference
 
@@ -27,13 +27,14 @@ HEADER = ["table", "source", "stage", "missing", "changed", "vanished", "dwh: mi
 
 
 class ReconcileSource(DatedTask):
-    """Compares every source table with stage, and stage with dwh, by counts and hashes, down to the keys that differ.
+    """Compares source tables with stage, and stage with dwh, by counts and hashes, down to the keys that differ.
 
     Prints a table, keeps it in etl.reconciliation and the keys in etl.difference, and fails if anything differs. Leaves
     out rows that changed in the source since the load of the date. With --repair it extracts missing and changed rows
     again, keeps them on the lake, and loads them into stage and dwh. It marks rows that are gone from the source as
-    deleted. Then it compares everything again. If more than max_deleted of a table would be marked, it repairs nothing
-    and fails: --allow-deletes marks them all the same.
+    deleted. Then it compares again. If more than max_deleted of a table would be marked, it repairs nothing and fails:
+    --allow-deletes marks them all the same. Compares all tables; with --in-turn only those whose turn it is, so that
+    each is compared once within reconcile_days.
 
     luigi --module pipeline ReconcileSource --date 2026-11-19 --repair --local-scheduler
 
@@ -42,20 +43,26 @@ class ReconcileSource(DatedTask):
 
     repair = luigi.BoolParameter(description="extract the keys that differ again and load them, mark deleted ones")
     allow_deletes = luigi.BoolParameter(description="with --repair: mark rows as deleted however many they are")
+    in_turn = luigi.BoolParameter(description="compare only the tables whose turn it is, as a load does")
 
     @classmethod
     def due(cls, date: dt.date) -> list[luigi.Task]:
-        """The repair of a date, if no comparison in the last reconcile_days found the warehouse right."""
-        days = settings().reconcile_days
-        if not days or settings().from_lake:
+        """The repair of a date, if it is the turn of a table."""
+        if not settings().reconcile_days or settings().from_lake:
             return []
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            if postgres.value(cursor, "select to_regclass('etl.reconciliation') is null"):
+            if postgres.value(cursor, "select to_regclass('etl.whole_pass') is null"):
                 return []
-            return [cls(date, repair=True)] if due.is_due(cursor, date, days) else []
+            tables = due.tables(cursor, date, settings().reconcile_days)
+            return [cls(date, repair=True, in_turn=True)] if tables else []
 
     def requires(self) -> Iterable[luigi.Task]:
-        return [CreateWarehouse(), *(LoadStage(self.date, table) for table in SOURCE_TABLES)]
+        yield CreateWarehouse()
+        yield from (LoadStage(self.date, table) for table in SOURCE_TABLES)
+        if self.in_turn:
+            # What the load is about to write is no difference.
+            yield from (LoadDimension(self.date, table) for table in DIMENSIONS)
+            yield from (LoadFact(self.date, table) for table in FACTS)
 
     def complete(self) -> bool:
         """Never: each run compares the present state."""
@@ -63,7 +70,8 @@ class ReconcileSource(DatedTask):
 
     @retried
     def run(self) -> None:
-        found = self._compare_all()
+        tables = self._tables()
+        found = self._compare_all(tables)
         if self.repair and not all(difference.is_none for difference in found):
             if not self.allow_deletes:
                 # Before the first repair: it would lie on the lake, and in every warehouse that is built from it.
@@ -72,7 +80,7 @@ class ReconcileSource(DatedTask):
             for difference in found:
                 self._repair(difference)
             self._load_dwh()
-            found = self._compare_all()
+            found = self._compare_all(tables)
         differing = [difference for difference in found if not difference.is_none]
         if differing:
             raise SourceDiffers(
@@ -80,6 +88,12 @@ class ReconcileSource(DatedTask):
                 f"{', '.join(each.table.name for each in differing)} differ (the keys are in etl.difference)",
                 self._advice(differing),
             )
+
+    def _tables(self) -> list[str]:
+        if not self.in_turn:
+            return list(SOURCE_TABLES)
+        with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+            return due.tables(cursor, self.date, settings().reconcile_days)
 
     def _advice(self, differing: list[Difference]) -> str:
         """The next step for the differences that are left, with those that a repair cannot remove."""
@@ -95,18 +109,26 @@ class ReconcileSource(DatedTask):
         ]
         return "; ".join([*([f"run {', then '.join(facts)}"] if facts else []), *members, f"then run {this}"])
 
-    def _compare_all(self) -> list[Difference]:
-        found = [self._compare(table, number) for number, table in enumerate(SOURCE_TABLES)]
+    def _compare_all(self, tables: Sequence[str]) -> list[Difference]:
+        found = []
+        for number, table in enumerate(tables):
+            self.say(f"comparing {table}", 100 * number / len(tables))
+            found += self._compare(SOURCE_TABLES[table])
         self.rows = sum(difference.source_rows for difference in found)
-        print(f"\nSource and warehouse of {self.date}\n{_report(found)}\n", flush=True)
+        if found:
+            print(f"\nSource and warehouse of {self.date}\n{_report(found)}\n", flush=True)
         return found
 
-    def _compare(self, table: str, number: int) -> Difference:
-        self.say(f"comparing {table}", 100 * number / len(SOURCE_TABLES))
-        with _both(SOURCE_TABLES[table]) as (source, warehouse):
-            found = reconcile.compare(source, warehouse, SOURCE_TABLES[table], settings().source_zone)
+    def _compare(self, table: SourceTable) -> list[Difference]:
+        """The difference of a table. In turn, nothing if another load is under way: the next turn comes soon enough."""
+        with _both(table) as (source, warehouse):
+            target = IN_DWH.get(table.short)
+            if self.in_turn and target and dwh.has_news(warehouse, target):
+                self.say(f"{table.name} is not compared, because another load is under way")
+                return []
+            found = reconcile.compare(source, warehouse, table, settings().source_zone)
             reconcile.keep(warehouse, self.date, found)
-        return found
+        return [found]
 
     def _repair(self, difference: Difference) -> None:
         table = difference.table

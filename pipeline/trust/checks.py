@@ -2,10 +2,11 @@
 
 The head of a file has the severity (error or warn) and a title that names the rows. It also says whether the check runs
 only if the whole warehouse is checked. A check reads facts and products as the relations :fact_order and so on. These
-are the whole tables, or the rows that the newest load of each wrote.
+are the rows that the newest load of each wrote or, when it is the turn of the check, the whole tables.
 """
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,8 +14,8 @@ from pipeline.catalog import DIMENSIONS, FACTS
 from pipeline.kernel import postgres
 from pipeline.kernel import sql_files as files
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
-
-ERROR, WARN = "error", "warn"
+from pipeline.operations.state import ERROR
+from pipeline.trust import turns
 
 # The relations that a check reads as :<name>: the columns that identify the rows of a load, and the tables of work that
 # hold these rows. A change of a part changes the whole.
@@ -26,12 +27,27 @@ WRITTEN = {
 
 @dataclass(frozen=True)
 class Check:
-    """A check by the name of its file; `title` names the rows that it finds."""
+    """A check by the name of its file; `title` names the rows that it finds, `reads` the relations that it reads.
+
+    `whole`: it runs only if the whole warehouse is checked.
+    """
 
     name: str
     severity: str
     whole: bool
     title: str
+    reads: tuple[str, ...]
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it does not look at everything with each load anyway."""
+        return self.whole or any(f":{name}" in self.reads for name in WRITTEN)
+
+    @property
+    def place(self) -> int:
+        """The place in the catalogue of the largest fact that it reads; facts are there by their size."""
+        tables = {table.removeprefix(":").removeprefix("dwh.") for table in self.reads}
+        return next((place for place, fact in enumerate(FACTS) if fact in tables), len(FACTS))
 
 
 @dataclass(frozen=True)
@@ -49,18 +65,19 @@ def checks() -> tuple[Check, ...]:
     found = []
     for path in files.files("checks"):
         head = files.head(path)
-        found.append(Check(path.removeprefix("checks/"), head.severity, head.whole, head.title))
+        found.append(Check(path.removeprefix("checks/"), head.severity, head.whole, head.title, head.reads))
     return tuple(found)
 
 
-def is_whole_due(cursor: Cursor, date: dt.date, days: int) -> bool:
-    """Whether no check of the whole warehouse has passed in the last `days` up to a date."""
-    query = (
-        "select not exists (select from etl.check_result where whole and load_date between %s and %s "
-        "group by load_date having not bool_or(severity = 'error' and failures > 0))"
-    )
-    due: bool = postgres.value(cursor, query, (date - dt.timedelta(days=days - 1), date))
-    return due
+@cache
+def by_weight() -> tuple[str, ...]:
+    """The checks that take turns, those of the largest tables first."""
+    return tuple(check.name for check in sorted(checks(), key=lambda check: check.place) if check.takes_turns)
+
+
+def due(cursor: Cursor, date: dt.date, days: int) -> list[str]:
+    """The checks whose turn it is on a date to look at the whole warehouse, each once within so many days."""
+    return turns.due(by_weight(), date, days, turns.passes(cursor, turns.CHECK))
 
 
 def is_whole_owed(cursor: Cursor, date: dt.date) -> bool:
@@ -79,28 +96,34 @@ def is_whole_owed(cursor: Cursor, date: dt.date) -> bool:
     return owed
 
 
-def run(cursor: Cursor, date: dt.date, *, whole: bool) -> list[Result]:
+def run(cursor: Cursor, date: dt.date, *, whole: Collection[str]) -> list[Result]:
     """Runs the checks for a date's load. Replaces the earlier results of the date in etl.check_result.
 
-    Looks at the rows that the newest loads wrote or, if `whole`, at all rows.
+    Looks at the rows that the newest loads wrote. Checks named in `whole` look at all rows, and etl.whole_pass keeps
+    whether they passed; one of severity warn always passes.
     """
     everything: dict[str, sql.Composable] = {name: qualified(f"dwh.{name}") for name in WRITTEN}
     everything["members"] = _unknown_members()
-    relations = everything if whole else {**everything, **{name: _written(cursor, name) for name in WRITTEN}}
+    written = dict(everything)
+    if not set(by_weight()) <= set(whole):
+        written |= {name: _written(cursor, name) for name in WRITTEN}
     cursor.execute("delete from etl.check_result where load_date = %s", (date,))
     results = []
     for check in checks():
-        if check.whole and not whole:
+        is_whole = check.name in whole or not check.takes_turns
+        if check.whole and not is_whole:
             continue
-        select = files.statement(f"checks/{check.name}", date=date, **relations)
+        select = files.statement(f"checks/{check.name}", date=date, **(everything if is_whole else written))
         failures = postgres.value(cursor, sql.SQL("select count(*) from ({}) as failing").format(select))
         query = files.statement(f"checks/{check.name}", date=date, **everything).as_string(cursor)
         results.append(Result(check, failures, query))
         cursor.execute(
             "insert into etl.check_result (check_name, severity, whole, load_date, failures, query) "
             "values (%s, %s, %s, %s, %s, %s)",
-            (check.name, check.severity, whole, date, failures, query),
+            (check.name, check.severity, is_whole, date, failures, query),
         )
+        if is_whole:
+            turns.note(cursor, turns.CHECK, check.name, date, passed=check.severity != ERROR or not failures)
     return results
 
 

@@ -1,36 +1,19 @@
-"""When source and warehouse are to be compared by themselves."""
+"""Which tables a load compares with the source by itself."""
 
 import datetime as dt
 
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor
+from pipeline.trust import turns
 
 
-def is_due(warehouse: Cursor, date: dt.date, days: int) -> bool:
-    """Whether a warehouse that was first loaded so many days before a date was not found to be right since.
+def tables(warehouse: Cursor, date: dt.date, days: int) -> list[str]:
+    """The source tables whose turn it is on a date, so that each is compared once within so many days.
 
-    A comparison that found a difference, or did not come to its end, stays due.
+    The first load of the warehouse counts as a comparison of all. A table in which one found a difference stays due.
     """
-    values = {"since": date - dt.timedelta(days=days), "date": date, "tables": len(SOURCE_TABLES)}
-    due: bool = postgres.value(warehouse, DUE, values)
-    return due
-
-
-DUE = """
-select
-    exists (select from etl.marker where load_date <= %(since)s)
-    and coalesce(
-        (
-            select count(*) filter (
-                where missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished = 0
-            ) < %(tables)s
-            from etl.reconciliation
-            where load_date > %(since)s and load_date <= %(date)s
-            group by load_date
-            order by max(compared_ts) desc
-            limit 1
-        ),
-        true
-    )
-"""
+    first = postgres.value(warehouse, "select min(load_date) from etl.marker")
+    loaded = turns.Pass(min(first or date, date), is_owed=False)
+    known = dict.fromkeys(SOURCE_TABLES, loaded) | turns.passes(warehouse, turns.COMPARISON)
+    return turns.due(list(SOURCE_TABLES), date, days, known, backwards=True)

@@ -27,6 +27,7 @@ from pipeline.source.extract import Window, write
 from pipeline.source.instants import BEGINNING
 from pipeline.source.layout import REPAIRS, Metadata
 from pipeline.stage import order, repairs
+from pipeline.trust import turns
 
 BUCKETS = 4096  # a power of two
 IN_MEMORY = 1 << 25  # bytes of keys and hashes on their way, before they go by way of a file
@@ -246,7 +247,11 @@ def _move(source: Cursor, query: sql.Composable, warehouse: Cursor, table: str, 
 
 
 def keep(warehouse: Cursor, date: dt.date, found: Difference) -> None:
-    """Keeps the result of a comparison in etl.reconciliation and etl.difference, in place of an earlier result."""
+    """Keeps the result of a comparison in etl.reconciliation and etl.difference, in place of an earlier result.
+
+    Notes in etl.whole_pass whether source and warehouse are the same.
+    """
+    turns.note(warehouse, turns.COMPARISON, found.table.name, date, passed=found.is_none)
     where = (date, found.table.name)
     for table in ("reconciliation", "difference"):
         warehouse.execute(

@@ -191,6 +191,46 @@ def test_what_waits_for_longer_than_an_alarm_is_of_use_is_listed_and_calls_nobod
     assert finding["what"] == "1 rows of fact_order wait for dim_customer, the oldest for 48 h"
 
 
+def test_what_was_not_seen_whole_for_longer_than_its_period_needs_attention(copied: World) -> None:
+    """By the dates of the loads and by the clock: a backfill is no reason, and neither is a night without a load."""
+    shown = status(copied, expect=OK)
+    assert f"checks passed on the whole warehouse: the oldest with {DATE} (amounts_of_lines)" in shown
+    assert "tables found like the source: 12 not yet" in shown
+    passes = as_json(copied, expect=OK)["passes"]
+    assert [(each["date"], each["name"]) for each in passes[:1]] == [(str(DATE), "amounts_of_lines")]
+    later = DATE + dt.timedelta(days=7)
+    copied.warehouse(
+        "insert into etl.marker (update_id, target_table, load_date) values ('DailyWarehouseLoad(x)', 'x', %s)",
+        (later,),
+    )
+    assert as_json(copied, expect=OK)["findings"] == []
+    copied.warehouse("update etl.marker set inserted = inserted - interval '7 days' where load_date = %s", (DATE,))
+    copied.warehouse("update etl.whole_pass set passed_ts = passed_ts - interval '7 days' where name = 'keys_of_lines'")
+    copied.warehouse("insert into etl.whole_pass values ('check', 'gone_by_now', %s, %s, false)", (DATE, shop.OPENING))
+    copied.warehouse("insert into etl.whole_pass values ('comparison', 'ops.orders', %s, now(), false)", (DATE,))
+    findings = as_json(copied, expect=WARN)["findings"]
+    assert [(each["severity"], each["what"]) for each in findings] == [
+        (
+            "warn",
+            f"the check keys_of_lines has not passed on everything since {DATE} (check_whole_days is 7)",
+        ),
+        ("warn", "ops.order_lines and 10 more: not found like the source yet (reconcile_days is 7)"),
+    ]
+    assert [f"--date {later}" in each["do"] for each in findings] == [True, True]
+    never = {"OCEAN_CHECK_WHOLE_DAYS": "0", "OCEAN_RECONCILE_DAYS": "0"}
+    assert as_json(copied.where(**never), expect=OK)["findings"] == []
+
+
+def test_a_table_that_differs_is_named_though_others_were_compared_since(copied: World) -> None:
+    for table, day, missing in (("ops.orders", 1, 0), ("ops.orders", 2, 3), ("ops.states", 3, 0)):
+        copied.warehouse(
+            "insert into etl.reconciliation values (%s, %s, clock_timestamp(), 5, 5, %s, 0, 0, 0, 0, 0)",
+            (shop.date(day), table, missing),
+        )
+    [finding] = as_json(copied, expect=ERROR)["findings"]
+    assert finding["what"] == f"{NEXT}: source and warehouse differ in 3 rows of ops.orders"
+
+
 def test_an_empty_warehouse_says_what_to_do(world: World) -> None:
     shown = status(world, expect=WARN)
     assert "nothing was loaded yet" in shown

@@ -3,10 +3,14 @@
 from collections.abc import Callable
 
 import pytest
-from support.loads import keep_mart
+from support.feeds_world import run
+from support.loads import extract_date, keep_mart, load_stages
 from support.receivers import webhook
-from support.shop import add_order, at, date, insert, open_shop, update
+from support.shop import add_order, at, date, insert, open_shop
 from support.world import World, Worlds
+
+from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
+from pipeline.tasks.reconcile_source import ReconcileSource
 
 KPIS = "select sales::float, orders, unique_customers from mart.kpi_monthly"
 
@@ -98,23 +102,37 @@ def test_a_warehouse_from_the_lake_knows_what_was_deleted(loaded: World) -> None
     assert loaded.checksum() == checksum
 
 
-def test_deletions_are_looked_for_every_few_days_by_the_loads_themselves(loaded: World) -> None:
-    weekly = loaded.where(OCEAN_RECONCILE_DAYS="3", OCEAN_MAX_LAG_HOURS="1000000")
+def test_deletions_are_looked_for_within_a_few_days_by_the_loads_themselves(loaded: World) -> None:
+    patient = loaded.where(OCEAN_RECONCILE_DAYS="3", OCEAN_MAX_LAG_HOURS="1000000")
     loaded.source("delete from ops.order_lines where order_id = 2")
-    update(loaded, "orders", {"order_id": 1}, at(4), order_status_id=2)
-    weekly.load(date(4))
-    assert loaded.rows("select load_date from etl.reconciliation") == set()
-    with webhook("/hook") as receiver:
-        output = weekly.where(OCEAN_ALERT_URL=receiver.url).load(date(5))
-    assert "WARNING: 1 rows of ops.order_lines were marked as deleted" in output
-    [alert] = receiver.posts
-    assert (alert["severity"], alert["warnings"]) == (
-        "warn",
-        [f"{date(5)}: 1 rows of ops.order_lines were marked as deleted"],
-    )
-    [finding] = weekly.findings()
-    assert (finding["severity"], finding["what"]) == ("warn", alert["warnings"][0])
-    assert loaded.rows("select distinct load_date from etl.reconciliation") == {(date(5),)}
+    told = []
+    for day in (3, 4, 5):
+        with webhook("/hook") as receiver:
+            output = patient.where(OCEAN_ALERT_URL=receiver.url).load(date(day))
+        said = f"{date(day)}: 1 rows of ops.order_lines were marked as deleted"
+        warnings = [("warn", [said])] if receiver.posts else []
+        assert [(alert["severity"], alert["warnings"]) for alert in receiver.posts] == warnings
+        assert ("WARNING: 1 rows of ops.order_lines were marked as deleted" in output) is bool(warnings)
+        assert [(finding["severity"], finding["what"]) for finding in patient.findings()] == [
+            (severity, what) for severity, [what] in warnings
+        ]
+        told += warnings
+    assert len(told) == 1
     assert loaded.rows("select order_id from dwh.fact_order_line where is_deleted") == {(2,)}
-    assert "ReconcileSource" not in weekly.load(date(6))
-    assert weekly.findings() == []
+    compared = loaded.warehouse("select table_name from etl.reconciliation")
+    assert sorted(name for (name,) in compared) == sorted(SOURCE_TABLES)
+    assert len(loaded.rows("select distinct load_date from etl.reconciliation")) == 3
+
+
+def test_a_comparison_in_turn_comes_after_the_loads_and_leaves_out_what_another_load_brings(loaded: World) -> None:
+    compare = ReconcileSource(date(5), repair=True, in_turn=True)
+    names = {(task.task_family, getattr(task, "table", "")) for task in compare.requires()}
+    assert names >= {*(("LoadFact", name) for name in FACTS), *(("LoadDimension", name) for name in DIMENSIONS)}
+    loaded.where(OCEAN_RECONCILE_DAYS="0").load(date(5))
+    add_order(loaded, 3, at(6), 1)
+    extract_date(loaded, date(6))
+    load_stages(loaded, date(6))
+    run(loaded.where(OCEAN_RECONCILE_DAYS="3"), compare)  # three days after the first load: all are due
+    compared = {name for (name,) in loaded.warehouse("select table_name from etl.reconciliation")}
+    assert {*SOURCE_TABLES} - compared == {"ops.orders", "ops.order_lines"}
+    assert loaded.warehouse("select count(*) from mart.refill") == [(0,)]

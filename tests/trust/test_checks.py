@@ -2,13 +2,16 @@
 
 import datetime as dt
 import json
+from collections.abc import Callable
 
 import pytest
-from support.loads import create_warehouse, load_day
+from support.loads import create_warehouse, extract_date, load_day, load_stages
 from support.shop import add_order, at, date, open_shop, update
 from support.world import World
 
+from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import postgres
+from pipeline.operations.state import ERROR, WARN
 from pipeline.trust import checks
 
 DAY = date(3)
@@ -111,7 +114,8 @@ def load(world: World, day: int) -> None:
 def run(world: World, day: dt.date = DAY, *, whole: bool = False) -> dict[str, int]:
     """Checks, and returns how many rows each check found that found any."""
     with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-        return {found.check.name: found.failures for found in checks.run(cursor, day, whole=whole) if found.failures}
+        found = checks.run(cursor, day, whole=checks.by_weight() if whole else ())
+    return {each.check.name: each.failures for each in found if each.failures}
 
 
 def test_a_warehouse_that_is_right_passes_all(shop: World) -> None:
@@ -121,7 +125,7 @@ def test_a_warehouse_that_is_right_passes_all(shop: World) -> None:
 
 def test_every_check_has_its_planted_error() -> None:
     assert {check.name for check in checks.checks()} == set(PLANTED)
-    assert all(check.severity in (checks.ERROR, checks.WARN) and check.title for check in checks.checks())
+    assert all(check.severity in (ERROR, WARN) and check.title for check in checks.checks())
 
 
 def test_each_planted_error_is_found_and_its_query_shows_the_rows(shop: World) -> None:
@@ -129,7 +133,8 @@ def test_each_planted_error_is_found_and_its_query_shows_the_rows(shop: World) -
         for statement in PLANTED[check.name]:
             with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
                 cursor.execute(statement)
-                [found] = [each for each in checks.run(cursor, DAY, whole=check.whole) if each.check == check]
+                whole = [check.name] if check.whole else []
+                [found] = [each for each in checks.run(cursor, DAY, whole=whole) if each.check == check]
                 assert len(postgres.rows(cursor, found.query)) == found.failures > 0, f"{check.name}: {statement}"
                 cursor.connection.rollback()
 
@@ -139,7 +144,7 @@ def test_rows_without_an_error_are_not_found(shop: World) -> None:
         cursor.execute(f"{ITEM}; {REVIEW}")
         cursor.execute(of_order("fact_order", "is_deleted = true"))
         cursor.execute(of_order("fact_order_line", "is_deleted = true"))
-        assert [found for found in checks.run(cursor, DAY, whole=False) if found.failures] == []
+        assert [found for found in checks.run(cursor, DAY, whole=()) if found.failures] == []
         cursor.connection.rollback()
 
 
@@ -189,12 +194,109 @@ def test_a_mart_that_is_behind_or_not_kept_is_no_error(shop: World) -> None:
     assert run(shop, whole=True) == {}
 
 
-def test_everything_is_checked_again_after_some_days(shop: World) -> None:
+def test_each_check_looks_at_everything_again_within_some_days_and_then_once(shop: World) -> None:
+    run(shop, whole=True)
+    seen = []
+    for day in range(1, 8):
+        with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+            due = checks.due(cursor, DAY + dt.timedelta(days=day), 7)
+            checks.run(cursor, DAY + dt.timedelta(days=day), whole=due)
+            assert not checks.due(cursor, DAY + dt.timedelta(days=day), 7)
+        seen += due
+    assert sorted(seen) == sorted(checks.by_weight())
+    assert shop.rows("select check_name from etl.check_result where whole and load_date > '2026-01-03'") == {
+        (check.name,) for check in checks.checks()
+    }
     with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
-        assert checks.is_whole_due(cursor, DAY, 7)
-        checks.run(cursor, DAY, whole=True)
-        assert not checks.is_whole_due(cursor, DAY + dt.timedelta(days=6), 7)
-        assert checks.is_whole_due(cursor, DAY + dt.timedelta(days=7), 7)
+        assert checks.due(cursor, DAY + dt.timedelta(days=14), 7) == list(checks.by_weight())
+
+
+def test_what_looks_at_everything_with_each_load_takes_no_turns(shop: World) -> None:
+    assert {check.name for check in checks.checks()} - {*checks.by_weight()} == {
+        "primary_keys", "unknown_members", "volume_of_extracts",
+    }  # fmt: skip
+    run(shop)
+    assert len(shop.rows("select check_name from etl.check_result where whole")) == 3
+
+
+def test_a_check_that_fails_in_its_turn_is_due_until_it_passes_and_a_warning_passes(shop: World) -> None:
+    shop.warehouse(of_order("fact_order_line", "line_amount = 7"))
+    shop.warehouse(of_order("fact_order", "delivered_ts = ordered_ts - interval '1 s'"))
+    failed = ["amounts_of_lines", "amounts_of_orders"]
+    assert run(shop, whole=True) == dict.fromkeys([*failed, "delivered_before_ordered"], 1)
+    for days in (7, 0):
+        with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+            assert checks.due(cursor, DAY, days) == failed
+    shop.warehouse(of_order("fact_order_line", "line_amount = quantity * unit_price"))
+    assert run(shop, whole=True) == {"delivered_before_ordered": 1}
+    with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        assert checks.due(cursor, DAY, 7) == []
+
+
+def test_the_loads_of_a_period_see_everything_once_and_find_an_error_in_old_rows_until_it_is_fixed(
+    world: World,
+) -> None:
+    open_shop(world)
+    add_order(world, 1, at(2), 1)
+    found = world.where(RISK_API_URL="", OCEAN_CHECK_WHOLE_DAYS="3", OCEAN_RECONCILE_DAYS="3")
+    found.load(date(2))
+    assert found.rows("select check_name from etl.check_result where whole") == {
+        (each.name,) for each in checks.checks()
+    }
+    for day in range(3, 6):
+        add_order(world, day, at(day), 1)
+        found.load(date(day))
+    seen = found.warehouse("select check_name from etl.check_result where whole and load_date > %s", (date(2),))
+    assert sorted(name for (name,) in seen if name in checks.by_weight()) == sorted(checks.by_weight())
+    compared = found.warehouse("select table_name from etl.reconciliation")
+    assert sorted(name for (name,) in compared) == sorted(SOURCE_TABLES)
+
+    found.warehouse("update dwh.fact_order_line set line_amount = line_amount + 1 where order_id = 1")
+    found = found.where(OCEAN_RECONCILE_DAYS="0")
+    outcomes: list[int] = []
+    while not outcomes or outcomes[-1] == 0:
+        assert len(outcomes) < 3
+        process = found.start("DailyWarehouseLoad", "--date", str(date(6 + len(outcomes))))
+        output, _ = process.communicate()
+        outcomes.append(process.returncode)
+    assert "found 1 order" in output
+    assert "found 1 order" in found.load(date(6 + len(outcomes)), expect=TASK_FAILED)
+    found.warehouse("update dwh.fact_order_line set line_amount = quantity * unit_price")
+    found.load(date(7 + len(outcomes)))
+
+
+def leave_out_for_another_load(world: World) -> World:
+    """Loads a date while another load has brought rows to stage, which it has not brought to dwh yet."""
+    world.luigi("LoadMart", "--date", str(date(3)))
+    extract_date(world, date(4))
+    load_stages(world, date(4))
+    world.load(date(3))
+    return world
+
+
+def leave_out_for_a_dimension(world: World) -> World:
+    """Loads a date without a dimension."""
+    world.warehouse("alter table dwh.dim_customer add constraint broken check (customer_id = -1) not valid")
+    update(world, "customers", {"customer_id": 1}, at(3), first_name="Eve")
+    world.load(date(3), expect=TASK_FAILED)
+    world.warehouse("alter table dwh.dim_customer drop constraint broken")
+    return world
+
+
+@pytest.mark.parametrize("leave_out", [leave_out_for_another_load, leave_out_for_a_dimension])
+def test_rows_that_were_not_checked_with_their_load_are_checked_with_the_next_one(
+    world: World, leave_out: Callable[[World], World]
+) -> None:
+    open_shop(world)
+    add_order(world, 1, at(2), 1)
+    found = world.where(RISK_API_URL="", OCEAN_CHECK_WHOLE_DAYS="0")
+    found.load(date(2))
+    add_order(world, 2, at(3), 1)
+    add_order(world, 3, at(4), 1)
+    leave_out(found)
+    assert found.warehouse("select count(*) from etl.check_result where load_date = %s", (date(3),)) == [(0,)]
+    found.warehouse("update dwh.fact_order_line set line_amount = line_amount + 1 where order_id = 2")
+    assert "amounts_of_lines found 1 order lines" in found.load(date(4), expect=TASK_FAILED)
 
 
 def test_a_load_in_which_a_check_finds_an_error_fails_until_it_is_fixed(world: World) -> None:
@@ -233,11 +335,11 @@ def test_an_error_of_a_date_is_found_again_after_a_later_load_until_its_row_is_f
 def test_a_date_that_was_not_checked_before_a_later_one_was_is_checked_as_a_whole(shop: World) -> None:
     with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
         assert not checks.is_whole_owed(cursor, date(3))
-        checks.run(cursor, date(3), whole=False)
+        checks.run(cursor, date(3), whole=())
         assert not checks.is_whole_owed(cursor, date(3))
         assert not checks.is_whole_owed(cursor, date(4))
         assert checks.is_whole_owed(cursor, date(2))
-        checks.run(cursor, date(2), whole=True)
+        checks.run(cursor, date(2), whole=checks.by_weight())
         assert not checks.is_whole_owed(cursor, date(2))
 
 

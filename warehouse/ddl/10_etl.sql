@@ -222,6 +222,19 @@ create table if not exists etl.check_result (
 comment on table etl.check_result is
 'What the newest checks of each date found: how many rows, and a query that shows them.';
 
+create table if not exists etl.whole_pass (
+    kind text not null check (kind in ('check', 'comparison')),
+    name text not null,
+    load_date date, -- NULL: it has never passed
+    passed_ts timestamptz,
+    is_owed boolean not null,
+    primary key (kind, name)
+);
+comment on table etl.whole_pass is
+'With which date each check last passed on the whole warehouse, and each source table was last the same as stage.';
+comment on column etl.whole_pass.name is 'The check, or the source table that was compared.';
+comment on column etl.whole_pass.is_owed is 'It failed or was left out since: the next load does it again.';
+
 create table if not exists etl.reconciliation (
     load_date date not null,
     table_name text not null,
