@@ -138,24 +138,39 @@ def _write(cursor: Cursor, target: Dimension | Fact) -> Written:
 
 
 def _insert_all(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> Written:
-    """Fills an empty table straight from a select, without work. Builds its keys once at the end."""
+    """Fills an empty table straight from a select, without work. Builds its keys and indexes once at the end."""
     name = f"dwh.{target.name}"
     table = qualified(name)
-    keys = [(sql.Identifier(key), sql.SQL(definition)) for key, definition in postgres.rows(cursor, KEYS, (name,))]
-    for key, _ in keys:
-        cursor.execute(sql.SQL("alter table {} drop constraint {}").format(table, key))
+    indexes = postgres.rows(cursor, INDEXES, {"table": name})
+    for drop, _ in indexes:
+        cursor.execute(drop)
     inserted = writes.insert(cursor, name, writes.columns_of(cursor, name), select)
-    for key, definition in keys:
-        cursor.execute(sql.SQL("alter table {} add constraint {} {}").format(table, key, definition))
+    for _, create in indexes:
+        cursor.execute(create)
     # A small sample is quick, and enough for the loads that follow; autovacuum takes its own in time.
     cursor.execute("set local default_statistics_target = 10")
     cursor.execute(sql.SQL("analyze {}").format(table))
     return Written(inserted, 0)
 
 
-KEYS = """
-select conname, pg_get_constraintdef(oid) from pg_constraint
-where conrelid = %s::regclass and contype in ('p', 'u') order by contype
+# The statements that drop an index of a table and make it again, or the constraint that it serves.
+INDEXES = """
+select
+    case
+        when conname is null then format('drop index %%s', indexrelid::regclass)
+        else format('alter table %%s drop constraint %%I', indrelid::regclass, conname)
+    end,
+    case
+        when conname is null then pg_get_indexdef(indexrelid)
+        else format(
+            'alter table %%s add constraint %%I %%s',
+            indrelid::regclass, conname, pg_get_constraintdef(pg_constraint.oid)
+        )
+    end
+from pg_index
+left join pg_constraint on conindid = indexrelid and conrelid = indrelid and contype in ('p', 'u', 'x')
+where indrelid = %(table)s::regclass
+order by contype, indexrelid
 """
 
 
