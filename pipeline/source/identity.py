@@ -5,10 +5,11 @@ known by its oid or its name: a renamed one keeps the oid, one that a dump was r
 """
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import WrongSource
-from pipeline.kernel.postgres import Cursor
+from pipeline.kernel.postgres import Connection, Cursor
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,20 @@ def require_known(source: Cursor, warehouse: Cursor, new_source: str) -> None:
         remember(warehouse, found)
 
 
+# The sources of open connections. Each table of a load asks by the same one.
+_found: WeakKeyDictionary[Connection, Source] = WeakKeyDictionary()
+
+
 def read(source: Cursor) -> Source:
-    """The database of a session."""
+    """The database of a session. A connection that told its server's identifier is not asked again."""
+    if kept := _found.get(source.connection):
+        return kept
     [(may_ask, oid, name)] = postgres.rows(source, DATABASE)
-    return Source(postgres.value(source, SERVER) if may_ask else None, oid, name)
+    if not may_ask:
+        return Source(None, oid, name)
+    found = Source(postgres.value(source, SERVER), oid, name)
+    _found[source.connection] = found
+    return found
 
 
 def known(warehouse: Cursor) -> Source | None:
