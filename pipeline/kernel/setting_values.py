@@ -54,6 +54,16 @@ def seconds(text: str) -> dt.timedelta:
     return dt.timedelta(seconds=float(text))
 
 
+def megabytes_per_second(text: str) -> float:
+    """A rate, or 0 for none. Raises ValueError.
+
+    With a lower rate the pauses between blocks come near the time after which PostgreSQL gives up a silent connection.
+    """
+    if float(text) != 0 and not float(text) >= 0.1:
+        raise ValueError("it is neither 0 nor at least 0.1")
+    return float(text)
+
+
 def optional_date(text: str) -> dt.date | None:
     """A date, or None. Raises ValueError."""
     return dt.date.fromisoformat(text) if text else None

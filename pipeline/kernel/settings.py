@@ -9,7 +9,17 @@ from pathlib import Path
 
 from pipeline.kernel.declaration import Setting, declared, setting
 from pipeline.kernel.rejected import Allowance
-from pipeline.kernel.setting_values import flag, home, http_url, lake_url, one_of, optional_date, seconds, time_zone
+from pipeline.kernel.setting_values import (
+    flag,
+    home,
+    http_url,
+    lake_url,
+    megabytes_per_second,
+    one_of,
+    optional_date,
+    seconds,
+    time_zone,
+)
 
 # If any of these is set, S3 is not the embedded one: boto3 finds endpoint and credentials by its own rules.
 OTHER_S3 = (
@@ -153,6 +163,12 @@ class Settings:
         time_zone,
         "The time zone in which the source writes updated_ts and other instants (*_ts) in columns without a zone, such "
         "as America/New_York. Set it before the first load. Empty: UTC, and the first extract warns of such columns.",
+    )
+    extract_mb_per_second: float = setting(
+        "0",
+        megabytes_per_second,
+        "How many megabytes of rows a second each extract asks of the source, before compression. With --workers 2 two "
+        "tables are extracted at once. 0: as many as the source gives. Set it if the source has other work to do.",
     )
     compression: str = setting("zst", one_of("zst", "gz"), "Compression of extracts: zst or gz.")
     max_rejected: float = setting(

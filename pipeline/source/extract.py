@@ -21,6 +21,7 @@ from pipeline.source import zones
 from pipeline.source.columns import EARLIEST, END, Column, create_table, read_columns
 from pipeline.source.instants import BEGINNING, before, to_watermark
 from pipeline.source.layout import METADATA, SUCCESS, Metadata, folder, folders
+from pipeline.source.pace import Paced
 
 # What a database says that keeps texts of other encodings than its own, as one of SQL_ASCII may.
 NOT_UTF8 = (postgres.errors.CharacterNotInRepertoire, postgres.errors.UntranslatableCharacter)
@@ -95,7 +96,8 @@ def write(
     with lake.upload(f"{where}/{data}") as upload:
         sink = Sink(upload, progress)
         with sink.compressor(data) as compressor:
-            rows = _copy_out(cursor, table, _query(table, columns, window, settings.source_zone), compressor)
+            paced = Paced(compressor, settings.extract_mb_per_second)
+            rows = _copy_out(cursor, table, _query(table, columns, window, settings.source_zone), paced)
         if not (rows or window.may_be_empty):
             raise NothingNew
     found = Metadata(

@@ -1,0 +1,27 @@
+"""A limit on how fast rows are taken from the source, for one that has little to spare."""
+
+import time
+
+from pipeline.kernel.streams import Writable
+
+MEGABYTE = 1_000_000
+
+
+class Paced:
+    """Passes bytes on, at most so many megabytes a second on average; 0 is no limit.
+
+    It waits after each block. COPY then finds its connection full, and the source stops reading until there is room.
+    So the source works in short bursts with pauses between them.
+    """
+
+    def __init__(self, target: Writable, megabytes_per_second: float) -> None:
+        self.target = target
+        self.rate = megabytes_per_second * MEGABYTE
+        self.bytes, self.start = 0, time.monotonic()
+
+    def write(self, data: bytes, /) -> int:
+        """Passes a block on and waits until the next one may come."""
+        self.bytes += len(data)
+        if self.rate:
+            time.sleep(max(0.0, self.start + self.bytes / self.rate - time.monotonic()))
+        return self.target.write(data)
