@@ -42,7 +42,8 @@ class Dimension:
     the surrogate key.
     `instants` are columns of feeds, each after its stage table, whose days the dimension must have: its select reads
     them as `:instants`.
-    `counted_by` names the attribute by which the mart counts facts: a change of it moves all facts of the member.
+    `warehouse/work/aggregate/<before>.sql` says for the mart, which counts facts by an attribute of their members, how
+    it was before.
     `reopens` names facts whose rows another version or attribute may move, each with the select of
     `warehouse/work/queue/` that finds these rows before the dimension is written.
     """
@@ -53,7 +54,7 @@ class Dimension:
     compared: tuple[str, ...] = ()
     versions_of: tuple[str, ...] = ()
     instants: tuple[tuple[str, str], ...] = ()
-    counted_by: str | None = None
+    before: str | None = None
     reopens: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -170,12 +171,14 @@ DIMENSIONS = {
         ),
         Dimension("dim_customer", ("customer_id",), ("customers", "risk_score"), ("first_name", "last_name")),
         Dimension(
-            "dim_address", ("address_id",), ("addresses", "states"), ("street", "city", "country"), counted_by="country"
+            "dim_address",
+            ("address_id",),
+            ("addresses", "states"),
+            ("street", "city", "country"),
+            before="address_before",
         ),
         Dimension("dim_payment_method", ("payment_method_id",), ("payment_methods",), ("name",)),
-        Dimension(
-            "dim_order_status", ("order_status_id",), ("order_statuses",), ("name", "is_lost"), counted_by="is_lost"
-        ),
+        Dimension("dim_order_status", ("order_status_id",), ("order_statuses",), ("name", "is_lost")),
         Dimension("dim_supplier", ("supplier_id",), ("suppliers",), ("name", "country")),
         # Its rows are versions: one source key has many, so a row is known by its surrogate key.
         Dimension(
@@ -184,7 +187,7 @@ DIMENSIONS = {
             ("products", "product_subtypes", "product_types"),
             ("sku", "name"),
             versions_of=("product_id",),
-            counted_by="product_subtype",
+            before="product_before",
             reopens=(("fact_order_line", "reopened_order_line"),),
         ),
     )

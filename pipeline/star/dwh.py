@@ -10,7 +10,7 @@ from pipeline.catalog import Dimension, Fact
 from pipeline.kernel import locks, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
-from pipeline.star import moves, queue, watermarks
+from pipeline.star import indexes, moves, queue, watermarks
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
         for fact, reopened in dimension.reopens:
             # The load of the fact has to have ended: one that still runs may hold rows keyed by the old versions.
             locks.lock_tables(cursor, f"dwh.{fact}")
+            indexes.build(cursor, fact)
             queue.reopen(cursor, fact, statement(f"work/queue/{reopened}"))
-        moves.notice_moves(cursor, dimension)
+        moves.keep_before(cursor, dimension)
         written = _write(cursor, dimension)
     watermarks.note(cursor, dimension.name, newest)
     return written
@@ -141,37 +142,14 @@ def _insert_all(cursor: Cursor, target: Dimension | Fact, select: sql.Composable
     """Fills an empty table straight from a select, without work. Builds its keys and indexes once at the end."""
     name = f"dwh.{target.name}"
     table = qualified(name)
-    indexes = postgres.rows(cursor, INDEXES, {"table": name})
-    for drop, _ in indexes:
-        cursor.execute(drop)
+    rebuild = indexes.drop(cursor, target.name)
     inserted = writes.insert(cursor, name, writes.columns_of(cursor, name), select)
-    for _, create in indexes:
+    for create in rebuild:
         cursor.execute(create)
     # A small sample is quick, and enough for the loads that follow; autovacuum takes its own in time.
     cursor.execute("set local default_statistics_target = 10")
     cursor.execute(sql.SQL("analyze {}").format(table))
     return Written(inserted, 0)
-
-
-# The statements that drop an index of a table and make it again, or the constraint that it serves.
-INDEXES = """
-select
-    case
-        when conname is null then format('drop index %%s', indexrelid::regclass)
-        else format('alter table %%s drop constraint %%I', indrelid::regclass, conname)
-    end,
-    case
-        when conname is null then pg_get_indexdef(indexrelid)
-        else format(
-            'alter table %%s add constraint %%I %%s',
-            indrelid::regclass, conname, pg_get_constraintdef(pg_constraint.oid)
-        )
-    end
-from pg_index
-left join pg_constraint on conindid = indexrelid and conrelid = indrelid and contype in ('p', 'u', 'x')
-where indrelid = %(table)s::regclass
-order by contype, indexrelid
-"""
 
 
 def _is_empty(cursor: Cursor, target: Dimension | Fact) -> bool:

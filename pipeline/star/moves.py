@@ -5,37 +5,20 @@ Each function works in the caller's transaction, before dwh is written.
 
 from pipeline.catalog import Dimension, Fact
 from pipeline.kernel import postgres, writes
-from pipeline.kernel.postgres import Cursor, qualified, sql
+from pipeline.kernel.postgres import Cursor
 from pipeline.kernel.sql_files import statement
 
 
-def keep_before(cursor: Cursor, fact: Fact) -> None:
-    """Keeps the old state of the rows in `work.<fact>` before they are written.
+def keep_before(cursor: Cursor, target: Dimension | Fact) -> None:
+    """Keeps what the mart counts of the rows in `work.<target>` before they are written: facts, or what moves them.
 
-    Does nothing for a fact that the mart does not count, or if the mart will count everything again. A rerun keeps the
-    first state of a row.
+    Does nothing for a table that the mart does not look at, or if the mart will count everything again. A rerun keeps
+    the first state of a row.
     """
-    if fact.before and not postgres.value(cursor, "select exists (select from mart.refill)"):
-        before = f"mart.{fact.before}"
+    if target.before and not postgres.value(cursor, "select exists (select from mart.refill)"):
+        before = f"mart.{target.before}"
         columns = writes.columns_of(cursor, before)
-        writes.insert_missing(cursor, before, columns, statement(f"work/aggregate/{fact.before}"))
-
-
-def notice_moves(cursor: Cursor, dimension: Dimension) -> None:
-    """Asks for new aggregates if `work.<dimension>` changes the column by which the mart counts facts."""
-    if not dimension.counted_by:
-        return
-    query = sql.SQL(
-        "select exists (select from {work} as work inner join {dwh} as old using ({key}) "
-        "where work.{place} is distinct from old.{place})"
-    ).format(
-        work=qualified(f"work.{dimension.name}"),
-        dwh=qualified(f"dwh.{dimension.name}"),
-        key=sql.Identifier(dimension.key[0]),
-        place=sql.Identifier(dimension.counted_by),
-    )
-    if postgres.value(cursor, query):
-        ask_for_refill(cursor, f"{dimension.counted_by} of {dimension.name} changed")
+        writes.insert_missing(cursor, before, columns, statement(f"work/aggregate/{target.before}"))
 
 
 def ask_for_refill(cursor: Cursor, reason: str) -> None:

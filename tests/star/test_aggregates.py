@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import operator
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -14,14 +15,16 @@ from support.loads import create_warehouse
 from support.world import World
 
 from pipeline.catalog import DIMENSIONS, FACTS
-from pipeline.kernel import postgres
+from pipeline.kernel import postgres, writes
 from pipeline.kernel.postgres import Cursor, sql
 from pipeline.star import dwh, mart, moves
 
 CUSTOMERS = (-1, 1, 2, 3)
+# Members by their surrogate keys: addresses, statuses, and versions of products with the products that they are of.
 COUNTRIES = {1: "Chile", 2: "Chile", 3: "Peru", -1: "Unknown"}
 IS_LOST = {1: False, 2: False, 3: True}
-SUBTYPES = {1: "Vinyl", 2: "Vinyl", 3: "Tape", -1: "Unknown"}
+SUBTYPES = {1: "Vinyl", 2: "Vinyl", 3: "Tape", 4: "Vinyl", -1: "Unknown"}
+PRODUCTS = {1: 1, 2: 2, 3: 3, 4: 1, -1: -1}
 
 
 class Order(NamedTuple):
@@ -66,10 +69,19 @@ orders = st.builds(
 lines = st.builds(Line, numbers, st.integers(1, 3), st.sampled_from(list(SUBTYPES)), amounts, rarely)
 some_orders = st.tuples(st.just("orders"), st.lists(orders, min_size=1, max_size=4, unique_by=lambda row: row.order_id))
 some_lines = st.tuples(st.just("lines"), st.lists(lines, min_size=1, max_size=6, unique_by=lambda row: row[:2]))
+
+
+def moved(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[int, Any]]:
+    """Some of the known members, each with the attribute that it gets."""
+    return st.dictionaries(st.integers(1, 3), values, min_size=1)
+
+
 steps = st.one_of(
     some_orders,
     some_lines,
-    st.tuples(st.just("move"), st.sampled_from(["Chile", "Peru", "Cuba"])),
+    st.tuples(st.just("address"), moved(st.sampled_from(["Chile", "Peru", "Cuba"]))),
+    st.tuples(st.just("product"), moved(st.sampled_from(["Vinyl", "Tape", "Disc"]))),
+    st.tuples(st.just("status"), moved(st.booleans())),
     st.tuples(st.just("keep"), st.none()),
     st.tuples(st.just("refill"), st.none()),
 )
@@ -100,23 +112,20 @@ class Shop:
     def __init__(self) -> None:
         self.orders: dict[int, Order] = {}
         self.lines: dict[tuple[int, int], Line] = {}
-        self.countries = dict(COUNTRIES)
+        self.countries, self.is_lost, self.subtypes = dict(COUNTRIES), dict(IS_LOST), dict(SUBTYPES)
 
     def counted(self) -> list[Order]:
         return [order for order in self.orders.values() if not order.is_deleted]
 
     def months(self) -> set[tuple[Any, ...]]:
-        found: dict[Any, list[Any]] = defaultdict(lambda: [0, 0, Decimal(0), 0, dt.timedelta(0)])
+        found: dict[Any, list[Any]] = defaultdict(lambda: [0, Decimal(0), 0, dt.timedelta(0)])
         for order in self.counted():
-            row = found[month(order), self.countries[order.address_key]]
+            row = found[month(order), self.countries[order.address_key], order.order_status_key]
             row[0] += 1
-            if IS_LOST[order.order_status_key]:
-                row[1] += 1
-            else:
-                row[2] += order.order_amount
-                if order.delivered_ts:
-                    row[3] += 1
-                    row[4] += order.delivered_ts - order.ordered_ts
+            row[1] += order.order_amount
+            if order.delivered_ts:
+                row[2] += 1
+                row[3] += order.delivered_ts - order.ordered_ts
         return {(*key, *row) for key, row in found.items()}
 
     def sold(self, label: dict[int, Any]) -> set[tuple[Any, ...]]:
@@ -124,11 +133,20 @@ class Shop:
         holding: dict[Any, set[int]] = defaultdict(set)
         for line in self.lines.values():
             order = self.orders.get(line.order_id)
-            if order and not (order.is_deleted or line.is_deleted or IS_LOST[order.order_status_key]):
-                key = month(order), self.countries[order.address_key], label[line.product_key]
+            if order and not (order.is_deleted or line.is_deleted):
+                key = month(order), self.countries[order.address_key], order.order_status_key, label[line.product_key]
                 sales[key] += line.line_amount
                 holding[key].add(order.order_id)
         return {(*key, sales[key], len(holding[key])) for key in sales}
+
+    def over_statuses(self, sums: set[tuple[Any, ...]], *, lost: bool, labels: int) -> set[tuple[Any, ...]]:
+        """Sums of lost orders, or of the others, whatever their status; so many labels come before the measures."""
+        found: dict[Any, list[Any]] = {}
+        for month, country, status, *rest in sums:
+            if self.is_lost[status] == lost:
+                key, measures = (month, country, *rest[:labels]), rest[labels:]
+                found[key] = list(map(operator.add, found[key], measures)) if key in found else measures
+        return {(*key, *measures) for key, measures in found.items()}
 
     def customers(self) -> set[tuple[Any, ...]]:
         found: dict[Any, set[int]] = defaultdict(set)
@@ -161,13 +179,18 @@ def write(cursor: Cursor, fact: str, rows: Iterable[NamedTuple]) -> None:
     dwh.write_fact(cursor, FACTS[fact], select)
 
 
-def move(cursor: Cursor, country: str) -> None:
-    """Address 1 is corrected to another country, as a load of dim_address does."""
-    cursor.execute("drop table if exists work.dim_address")
-    cursor.execute("create table work.dim_address as select * from dwh.dim_address where address_key = 1")
-    cursor.execute("update work.dim_address set country = %s", (country,))
-    moves.notice_moves(cursor, DIMENSIONS["dim_address"])
-    cursor.execute("update dwh.dim_address set country = %s where address_key = 1", (country,))
+def move(cursor: Cursor, dimension: str, attribute: str, of_member: str, members: dict[int, Any]) -> None:
+    """Members get another attribute, as a load of their dimension writes it, in all of their versions."""
+    table = sql.Identifier("dwh", dimension)
+    values = sql.SQL(", ").join(map(sql.Literal, members.items()))
+    select = sql.SQL(
+        "select (jsonb_populate_record(old, jsonb_build_object({}, moved.value))).* from {} as old "
+        "inner join (values {}) as moved (id, value) on old.{} = moved.id"
+    ).format(sql.Literal(attribute), table, values, sql.Identifier(of_member))
+    target = DIMENSIONS[dimension]
+    writes.work_table(cursor, dimension, target.key, select)
+    moves.keep_before(cursor, target)
+    writes.apply_work(cursor, dimension, target.key)
 
 
 def keep(cursor: Cursor) -> None:
@@ -179,10 +202,31 @@ def rows(cursor: Cursor, query: str) -> set[tuple[Any, ...]]:
 
 
 def check(cursor: Cursor, shop: Shop) -> None:
-    assert rows(cursor, "select * from mart.agg_order_month where orders > 0") == shop.months()
-    assert rows(cursor, "select * from mart.agg_product_month where orders > 0") == shop.sold({n: n for n in SUBTYPES})
-    assert rows(cursor, "select * from mart.agg_subtype_month where orders > 0") == shop.sold(SUBTYPES)
+    assert rows(cursor, f"select {MONTHS} from mart.agg_order_month where orders > 0") == shop.months()
+    assert rows(cursor, SOLD.format("product_id", "product")) == shop.sold(PRODUCTS)
+    assert rows(cursor, SOLD.format("product_subtype", "subtype")) == shop.sold(shop.subtypes)
     assert rows(cursor, "select * from mart.agg_customer_quarter where customers > 0") == shop.customers()
+
+
+def check_views(cursor: Cursor, shop: Shop) -> None:
+    """The views leave out what is lost."""
+    months, products, subtypes = shop.months(), shop.sold(PRODUCTS), shop.sold(shop.subtypes)
+    assert rows(cursor, KPIS) == shop.over_statuses(months, lost=False, labels=0)
+    assert rows(cursor, LOST) == {row[:3] for row in shop.over_statuses(months, lost=True, labels=0)}
+    assert rows(cursor, "select * from mart.sales_by_product") == {
+        (month, country, f"Record {product}", *sums)
+        for month, country, product, *sums in shop.over_statuses(products, lost=False, labels=1)
+    }
+    assert rows(cursor, "select * from mart.sales_by_subtype") == shop.over_statuses(subtypes, lost=False, labels=1)
+
+
+MONTHS = "month, country, order_status_key, orders, sales, delivered_orders, fulfilment"
+SOLD = "select month, country, order_status_key, {}, sales, orders from mart.agg_{}_month where orders > 0"
+KPIS = """
+select month, country, orders_not_lost, sales, delivered_orders, fulfilment_days * interval '1 day'
+from mart.kpi_monthly_country where orders_not_lost > 0
+"""
+LOST = "select month, country, lost_orders from mart.kpi_monthly_country where lost_orders > 0"
 
 
 @pytest.fixture
@@ -196,6 +240,10 @@ def cursor(world: World) -> Iterator[Cursor]:
         "insert into dwh.dim_product overriding system value "
         "select n, n, '', 'Record ' || n, 'Music', s, null, 1, '1900-01-01', '9999-12-31 00:00+00', true "
         "from (values (1, 'Vinyl'), (2, 'Vinyl'), (3, 'Tape')) as p (n, s)",
+        "insert into dwh.dim_product overriding system value "
+        "values (4, 1, '', 'Record 1', 'Music', 'Vinyl', null, 1, '1800-01-01', '1900-01-01', false)",
+        "update dwh.dim_product set name = 'Record -1' where product_key = -1",
+        "insert into etl.stage_batch (table_name, first_batch, last_batch, loaded_to) values ('orders', 1, 1, now())",
     ):
         world.warehouse(statement)
     with postgres.transaction(world.warehouse_url, "warehouse") as found:
@@ -214,6 +262,52 @@ def cursor(world: World) -> Iterator[Cursor]:
 @example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3)]), KEEP, ("orders", [an_order(1, address=3)])])
 @example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3)]), KEEP, ("orders", [an_order(1, status=3)])])
 @example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3)]), KEEP, ("orders", [an_order(1, gone=True)])])
+# An address or a product moves: alone, with what is written, after it, there and back.
+@example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3)]), KEEP, ("address", {1: "Peru"})])
+@example([("orders", [an_order(1)]), KEEP, ("address", {1: "Peru"}), ("orders", [an_order(1, address=3)])])
+@example([("orders", [an_order(1)]), KEEP, ("orders", [an_order(1, address=3)]), ("address", {1: "Peru", 3: "Cuba"})])
+@example([("orders", [an_order(1)]), KEEP, ("address", {1: "Peru"}), ("address", {1: "Chile"})])
+@example(
+    [("orders", [an_order(1)]), KEEP, ("address", {1: "Peru"}), ("address", {1: "Cuba"}), ("orders", [an_order(2)])]
+)
+@example([("orders", [an_order(1), an_order(2, address=3)]), KEEP, ("address", {1: "Peru"})])
+@example([("orders", [an_order(1)]), ("lines", [a_line(1, 1, 3)]), KEEP, ("product", {1: "Tape"})])
+@example(
+    [
+        ("orders", [an_order(1)]),
+        ("lines", [a_line(1, 1, 3, product=4), a_line(1, 2, 3, product=2)]),
+        KEEP,
+        ("product", {1: "Tape", 2: "Disc"}),
+        ("product", {2: "Vinyl"}),
+    ]
+)
+@example(
+    [
+        ("orders", [an_order(1)]),
+        ("lines", [a_line(1, 1, 3)]),
+        KEEP,
+        ("product", {1: "Tape"}),
+        ("lines", [a_line(1, 1, 4, product=3)]),
+    ]
+)
+@example(
+    [
+        ("orders", [an_order(1)]),
+        ("lines", [a_line(1, 1, 3)]),
+        KEEP,
+        ("lines", [a_line(1, 1, 4, product=3)]),
+        ("product", {1: "Tape", 3: "Disc"}),
+    ]
+)
+# A status becomes lost, or is no more.
+@example(
+    [
+        ("orders", [an_order(1), an_order(2, status=3)]),
+        ("lines", [a_line(1, 1, 3), a_line(2, 1, 4)]),
+        KEEP,
+        ("status", {1: True, 3: False}),
+    ]
+)
 # A customer's other orders of the quarter tell that he is not new, or not gone; a deleted one tells nothing.
 @example([("orders", [an_order(1)]), KEEP, ("orders", [an_order(2)])])
 @example([("orders", [an_order(1), an_order(2)]), KEEP, ("orders", [an_order(2, customer=2)])])
@@ -239,9 +333,15 @@ def replay(cursor: Cursor, history: list[tuple[str, Any]]) -> None:
         elif step == "lines":
             write(cursor, "fact_order_line", what)
             shop.lines |= {line[:2]: line for line in what}
-        elif step == "move":
-            move(cursor, what)
-            shop.countries[1] = what
+        elif step == "address":
+            move(cursor, "dim_address", "country", "address_id", what)
+            shop.countries |= what
+        elif step == "product":
+            move(cursor, "dim_product", "product_subtype", "product_id", what)
+            shop.subtypes |= {key: what[of] for key, of in PRODUCTS.items() if of in what}
+        elif step == "status":
+            move(cursor, "dim_order_status", "is_lost", "order_status_id", what)
+            shop.is_lost |= what
         elif step == "refill":
             moves.ask_for_refill(cursor, "somebody asked")
         else:
@@ -249,6 +349,7 @@ def replay(cursor: Cursor, history: list[tuple[str, Any]]) -> None:
             check(cursor, shop)
     keep(cursor)
     check(cursor, shop)
+    check_views(cursor, shop)
 
 
 def test_what_changes_nothing_writes_nothing(cursor: Cursor) -> None:
@@ -268,3 +369,26 @@ def test_after_a_refill_only_what_was_written_is_counted(cursor: Cursor) -> None
     write(cursor, "fact_order", [an_order(2)])
     assert mart.keep(cursor, lambda message, percentage: None) == 1
     assert mart.keep(cursor, lambda message, percentage: None) == 0
+
+
+def test_what_moves_counts_its_facts_alone_and_a_status_none(cursor: Cursor) -> None:
+    write(cursor, "fact_order", [an_order(1), an_order(2, address=3), an_order(3, address=3)])
+    write(cursor, "fact_order_line", [a_line(2, 1, 3), a_line(3, 1, 3, product=2)])
+    assert mart.keep(cursor, lambda message, percentage: None) == 3
+    move(cursor, "dim_order_status", "is_lost", "order_status_id", {1: True})
+    assert mart.is_current(cursor)
+    move(cursor, "dim_address", "country", "address_id", {1: "Cuba", 2: "Cuba"})
+    assert not mart.is_current(cursor)
+    assert mart.keep(cursor, lambda message, percentage: None) == 1
+    move(cursor, "dim_product", "product_subtype", "product_id", {1: "Disc"})
+    assert not mart.is_current(cursor)
+    assert mart.keep(cursor, lambda message, percentage: None) == 1
+    assert mart.keep(cursor, lambda message, percentage: None) == 0
+
+
+def test_what_moves_while_a_refill_is_due_is_counted_by_it(cursor: Cursor) -> None:
+    write(cursor, "fact_order", [an_order(1)])
+    move(cursor, "dim_address", "country", "address_id", {1: "Cuba"})
+    assert rows(cursor, "select * from mart.address_before") == set()
+    keep(cursor)
+    assert rows(cursor, "select country from mart.agg_order_month") == {("Cuba",)}

@@ -62,6 +62,7 @@ def test_what_depends_on_the_clock_or_on_tasks_is_never_kept(warehouse: World) -
     "statement",
     [
         "insert into dwh.dim_order_status overriding system value values (7, 7, 'lost', true)",
+        "update dwh.dim_order_status set is_lost = true",
         "update dwh.dim_customer set risk_score = 1",
         "delete from dwh.fact_review",
         "truncate mart.agg_order_month",

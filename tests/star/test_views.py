@@ -97,6 +97,24 @@ def test_an_address_that_is_corrected_to_another_country_takes_its_orders_along(
     assert shop.rows("select country, orders from mart.kpi_monthly_country") == {("Canada", 1)}
 
 
+def test_a_status_that_becomes_lost_takes_its_orders_out_of_the_sales(shop: World) -> None:
+    add_order(shop, 1, at(2), 1, delivered_ts=at(4))
+    add_order(shop, 2, at(2), 2, order_status_id=2)
+    load(shop, 2)
+    kpis = (
+        "select orders, lost_orders, orders_not_lost, sales::float, fulfilment_days::float "
+        "from mart.kpi_monthly_country"
+    )
+    assert shop.rows(kpis) == {(2, 1, 1, 20, 2)}
+    shown = {f"select label, sales::float, orders from mart.sales_by_{what}" for what in ("product", "subtype")}
+    assert {row for query in shown for row in shop.rows(query)} == {("Record 1", 20, 1), ("Vinyl", 20, 1)}
+    update(shop, "order_statuses", {"order_status_id": 1}, at(3), is_lost=True)
+    update(shop, "order_statuses", {"order_status_id": 2}, at(3), is_lost=False)
+    load(shop, 3)
+    assert shop.rows(kpis) == {(2, 1, 1, 20, 0)}
+    assert {row for query in shown for row in shop.rows(query)} == {("Record 2", 20, 1), ("Vinyl", 20, 1)}
+
+
 def test_operations_show_a_row_also_where_nothing_happened(shop: World) -> None:
     shop.warehouse(
         "insert into etl.task_run (task, params, started, finished, status, rows) values "

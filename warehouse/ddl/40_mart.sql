@@ -9,56 +9,61 @@ mart.load_day, mart.step_day, mart.layer_rows, mart.task_run, mart.queue_depth, 
 mart.watermark_lag, mart.customer_behavior, mart.review_volume, mart.risk_band;
 
 -- The aggregates: additive, without what is deleted, and kept by difference, so that a day costs what changed. Months
--- and quarters are UTC.
+-- and quarters are UTC. They say the status of an order and not whether it is lost, which the views look up: so a status
+-- that becomes lost, which is that of many orders, moves none of them.
 create table if not exists mart.agg_order_month (
     month date not null,
     country text not null,
+    order_status_key bigint not null,
     orders bigint not null,
-    lost_orders bigint not null,
     sales numeric not null,
     delivered_orders bigint not null,
     fulfilment interval not null,
-    primary key (month, country)
+    primary key (month, country, order_status_key)
 );
 comment on table mart.agg_order_month is
-'Orders by month of ordering and country of delivery; sales, deliveries and their time are of orders not lost.';
+'Orders by month of ordering, country of delivery and status, those that count as lost too.';
 comment on column mart.agg_order_month.month is 'First day of the month.';
 comment on column mart.agg_order_month.country is 'Where the order is delivered to.';
-comment on column mart.agg_order_month.orders is 'All orders, lost ones too.';
-comment on column mart.agg_order_month.lost_orders is 'Orders in a status that counts as lost.';
-comment on column mart.agg_order_month.sales is 'Line amounts of the orders that are not lost.';
-comment on column mart.agg_order_month.delivered_orders is 'Orders delivered and not lost.';
+comment on column mart.agg_order_month.order_status_key is 'Its status, which dwh.dim_order_status says is lost or not.';
+comment on column mart.agg_order_month.orders is 'Orders.';
+comment on column mart.agg_order_month.sales is 'Their line amounts.';
+comment on column mart.agg_order_month.delivered_orders is 'Orders that were delivered.';
 comment on column mart.agg_order_month.fulfilment is 'Time from order to delivery, added up over these.';
 
 create table if not exists mart.agg_product_month (
     month date not null,
     country text not null,
+    order_status_key bigint not null,
     product_id bigint not null,
     sales numeric not null,
     orders bigint not null,
-    primary key (month, country, product_id)
+    primary key (month, country, product_id, order_status_key)
 );
-comment on table mart.agg_product_month is 'Line amounts of orders not lost, and how many of these hold the product.';
+comment on table mart.agg_product_month is 'Line amounts of orders by status, and how many of these hold the product.';
 comment on column mart.agg_product_month.month is 'First day of the month.';
 comment on column mart.agg_product_month.country is 'Where the order is delivered to.';
+comment on column mart.agg_product_month.order_status_key is 'Status of the order.';
 comment on column mart.agg_product_month.product_id is 'The source''s key of the product, whichever version was sold.';
-comment on column mart.agg_product_month.sales is 'Line amounts of the orders that are not lost.';
-comment on column mart.agg_product_month.orders is 'Orders not lost that hold the product.';
+comment on column mart.agg_product_month.sales is 'Line amounts.';
+comment on column mart.agg_product_month.orders is 'Orders that hold the product.';
 
 create table if not exists mart.agg_subtype_month (
     month date not null,
     country text not null,
+    order_status_key bigint not null,
     product_subtype text not null,
     sales numeric not null,
     orders bigint not null,
-    primary key (month, country, product_subtype)
+    primary key (month, country, product_subtype, order_status_key)
 );
-comment on table mart.agg_subtype_month is 'Line amounts of orders not lost, and how many of these hold the subtype.';
+comment on table mart.agg_subtype_month is 'Line amounts of orders by status, and how many of these hold the subtype.';
 comment on column mart.agg_subtype_month.month is 'First day of the month.';
 comment on column mart.agg_subtype_month.country is 'Where the order is delivered to.';
+comment on column mart.agg_subtype_month.order_status_key is 'Status of the order.';
 comment on column mart.agg_subtype_month.product_subtype is 'Product subtype.';
-comment on column mart.agg_subtype_month.sales is 'Line amounts of the orders that are not lost.';
-comment on column mart.agg_subtype_month.orders is 'Orders not lost that hold a product of the subtype.';
+comment on column mart.agg_subtype_month.sales is 'Line amounts.';
+comment on column mart.agg_subtype_month.orders is 'Orders that hold a product of the subtype.';
 
 create table if not exists mart.agg_customer_quarter (
     quarter date not null,
@@ -109,6 +114,23 @@ comment on column mart.line_before.line_number is 'Its number in the order.';
 comment on column mart.line_before.product_key is 'Its version of the product then; NULL: there was no such line.';
 comment on column mart.line_before.line_amount is 'Its amount then.';
 comment on column mart.line_before.is_deleted is 'Whether it was deleted then.';
+
+-- Likewise of dimensions: by what the facts of these members were counted. Their loads put it here.
+create table if not exists mart.address_before (
+    address_key bigint primary key,
+    country text not null
+);
+comment on table mart.address_before is 'Addresses that got another country since the aggregates were last kept.';
+comment on column mart.address_before.address_key is 'The address.';
+comment on column mart.address_before.country is 'Its country then.';
+
+create table if not exists mart.product_before (
+    product_key bigint primary key,
+    product_subtype text not null
+);
+comment on table mart.product_before is 'Versions of products that got another subtype since then.';
+comment on column mart.product_before.product_key is 'The version of a product.';
+comment on column mart.product_before.product_subtype is 'Its subtype then.';
 
 create table if not exists mart.refill (
     reason text not null,

@@ -26,16 +26,19 @@ select
     agg_order_month.month,
     agg_order_month.country,
     (agg_order_month.month + interval '1 month') at time zone 'UTC' <= loaded.loaded_to as is_complete,
-    agg_order_month.orders,
-    agg_order_month.lost_orders,
-    agg_order_month.orders - agg_order_month.lost_orders as orders_not_lost,
-    agg_order_month.sales,
-    agg_order_month.delivered_orders,
-    extract(epoch from agg_order_month.fulfilment) / 86400 as fulfilment_days,
+    sum(agg_order_month.orders)::bigint as orders,
+    coalesce(sum(agg_order_month.orders) filter (where status.is_lost), 0)::bigint as lost_orders,
+    coalesce(sum(agg_order_month.orders) filter (where not status.is_lost), 0)::bigint as orders_not_lost,
+    coalesce(sum(agg_order_month.sales) filter (where not status.is_lost), 0) as sales,
+    coalesce(sum(agg_order_month.delivered_orders) filter (where not status.is_lost), 0)::bigint as delivered_orders,
+    extract(epoch from coalesce(sum(agg_order_month.fulfilment) filter (where not status.is_lost), interval '0'))
+    / 86400 as fulfilment_days,
     :lost_order_limit::numeric as lost_order_limit
 from agg_order_month
+inner join dwh.dim_order_status as status on agg_order_month.order_status_key = status.order_status_key
 cross join loaded
-where agg_order_month.orders > 0;
+where agg_order_month.orders > 0
+group by agg_order_month.month, agg_order_month.country, loaded.loaded_to;
 
 comment on view mart.kpi_monthly_country is 'What the KPIs are made of, by month of ordering and country of delivery.';
 comment on column mart.kpi_monthly_country.month is 'First day of the UTC month.';

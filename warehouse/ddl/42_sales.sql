@@ -14,17 +14,29 @@ agg_product_month as (
         where not (select analyst.sees_every_country()) and country = any((select analyst.countries())::text[])
         offset 0 -- noqa: AM09
     )
+),
+
+sums as (
+    select
+        agg_product_month.month,
+        agg_product_month.country,
+        agg_product_month.product_id,
+        sum(agg_product_month.sales) as sales,
+        sum(agg_product_month.orders)::bigint as orders
+    from agg_product_month
+    inner join dwh.dim_order_status as status on agg_product_month.order_status_key = status.order_status_key
+    where agg_product_month.orders > 0 and not status.is_lost
+    group by agg_product_month.month, agg_product_month.country, agg_product_month.product_id
 )
 
 select
-    agg_product_month.month,
-    agg_product_month.country,
+    sums.month,
+    sums.country,
     product.name as label,
-    agg_product_month.sales,
-    agg_product_month.orders
-from agg_product_month
-inner join dwh.dim_product as product on agg_product_month.product_id = product.product_id and product.is_current
-where agg_product_month.orders > 0;
+    sums.sales,
+    sums.orders
+from sums
+inner join dwh.dim_product as product on sums.product_id = product.product_id and product.is_current;
 
 comment on view mart.sales_by_product is 'Sales of each product by month and country.';
 comment on column mart.sales_by_product.month is 'First day of the UTC month of ordering.';
@@ -50,13 +62,15 @@ agg_subtype_month as (
 )
 
 select
-    month,
-    country,
-    product_subtype as label,
-    sales,
-    orders
+    agg_subtype_month.month,
+    agg_subtype_month.country,
+    agg_subtype_month.product_subtype as label,
+    sum(agg_subtype_month.sales) as sales,
+    sum(agg_subtype_month.orders)::bigint as orders
 from agg_subtype_month
-where orders > 0;
+inner join dwh.dim_order_status as status on agg_subtype_month.order_status_key = status.order_status_key
+where agg_subtype_month.orders > 0 and not status.is_lost
+group by agg_subtype_month.month, agg_subtype_month.country, agg_subtype_month.product_subtype;
 
 comment on view mart.sales_by_subtype is 'Sales of each product subtype by month and country.';
 comment on column mart.sales_by_subtype.month is 'First day of the UTC month of ordering.';

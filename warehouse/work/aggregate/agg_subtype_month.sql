@@ -1,13 +1,14 @@
 -- kind: select
--- grain: one row per month, country and subtype
--- reads: counted_line
+-- grain: one row per month, country, subtype and status of the order
+-- reads: counted_product
 -- rerun: gives the same rows
--- Sums what order lines add, or take away, as their sign says.
+-- Sums what order lines add, or take away.
 select
     month,
     country,
     product_subtype,
-    sum(sign * line_amount) as sales,
+    order_status_key,
+    sum(sales) as sales,
     sum(subtype_orders) as orders
-from counted_line
-group by month, country, product_subtype
+from counted_product
+group by month, country, product_subtype, order_status_key

@@ -1,21 +1,31 @@
 -- kind: select
--- grain: one row per order and sign, of the orders that were written, or a line of which was, since the aggregates were
---     last kept
--- reads: dwh.fact_order, mart.line_before, mart.order_before
+-- grain: one row per order and sign, of the orders that count otherwise than when the aggregates were last kept
+-- reads: dwh.fact_order, dwh.fact_order_line, mart.address_before, mart.line_before, mart.order_before,
+--     mart.product_before
 -- rerun: gives the same rows
--- Gives the orders as they stand now with sign 1, and as they stood then with sign -1.
+-- Takes the orders that were written since then, or a line of which was, and those whose address, or the product of a
+-- line, counts for another country or subtype since. Gives them as they stand now with sign 1, and as they stood then
+-- with sign -1.
 with
 
-written as (
+touched as (
     select order_id from mart.order_before
     union
     select order_id from mart.line_before
+    union
+    select fact_order.order_id
+    from mart.address_before
+    inner join dwh.fact_order on address_before.address_key = fact_order.address_key
+    union
+    select fact_order_line.order_id
+    from mart.product_before
+    inner join dwh.fact_order_line on product_before.product_key = fact_order_line.product_key
 ),
 
 now_there as (
     select fact_order.*
     from dwh.fact_order
-    inner join written on fact_order.order_id = written.order_id
+    inner join touched on fact_order.order_id = touched.order_id
 )
 
 select

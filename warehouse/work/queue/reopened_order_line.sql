@@ -15,7 +15,10 @@ before as (
 ),
 
 spliced as (
-    select versions.*
+    select
+        versions.product_id,
+        to_char(versions.valid_from at time zone 'UTC', 'YYYYMMDD')::bigint as first_date_key,
+        to_char(versions.valid_to at time zone 'UTC', 'YYYYMMDD')::bigint as last_date_key
     from versions
     left join before on versions.product_key = before.product_key
     where
@@ -34,20 +37,12 @@ resupplied as (
 select
     line.order_id || '/' || line.line_number as business_key,
     'dim_product' as dimension
-from dwh.fact_order_line as line
-inner join before on line.product_key = before.product_key
-where
-    line.ordered_date_key >= (
-        select min(to_char(spliced.valid_from at time zone 'UTC', 'YYYYMMDD')::bigint) from spliced
-    )
-    and exists (
-        select from spliced
-        where
-            spliced.product_id = before.product_id
-            and line.ordered_date_key
-            between to_char(spliced.valid_from at time zone 'UTC', 'YYYYMMDD')::bigint
-            and to_char(spliced.valid_to at time zone 'UTC', 'YYYYMMDD')::bigint
-    )
+from spliced
+inner join before on spliced.product_id = before.product_id
+inner join dwh.fact_order_line as line
+    on
+        before.product_key = line.product_key
+        and line.ordered_date_key between spliced.first_date_key and spliced.last_date_key
 union
 select
     queue.business_key,
@@ -59,6 +54,6 @@ union
 select
     line.order_id || '/' || line.line_number as business_key,
     'dim_supplier' as dimension
-from dwh.fact_order_line as line
-inner join before on line.product_key = before.product_key
-where before.product_id in (select resupplied.product_id from resupplied)
+from resupplied
+inner join before on resupplied.product_id = before.product_id
+inner join dwh.fact_order_line as line on before.product_key = line.product_key
