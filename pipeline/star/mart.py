@@ -78,11 +78,12 @@ def _add_difference(cursor: Cursor) -> int:
     # Their rows come and go with each load, too fast for autovacuum to know how many there are.
     cursor.execute(sql.SQL("analyze {}").format(sql.SQL(", ").join(map(qualified, BEFORE))))
     written = _relation(statement("work/aggregate/written_order"))
-    count = writes.temporary(cursor, "counted_order", statement("work/aggregate/counted_order", orders=written))
+    writes.temporary(cursor, "counted_order", statement("work/aggregate/counted_order", orders=written))
     orders, lines = sql.Identifier("counted_order"), _relation(statement("work/aggregate/written_line"))
     _count_products(cursor, orders, lines)
     for aggregate, sums in _sums(orders, customers=_relation(statement("work/aggregate/written_customer"))):
         writes.add(cursor, f"mart.{aggregate.name}", aggregate.key, aggregate.measures, sums)
+    count: int = postgres.value(cursor, "select count(distinct order_id) from counted_order")
     return count
 
 

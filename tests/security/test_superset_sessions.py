@@ -72,6 +72,15 @@ def test_a_login_lasts_half_a_day(site: Site) -> None:
     assert session.ask("GET", ME)[0] == 401
 
 
+def test_a_lost_register_of_logins_ends_them_and_takes_new_ones(site: Site, page: Session) -> None:
+    assert page.ask("GET", ME)[0] == 200
+    (site.home / "superset/logins.sqlite").unlink()
+    assert page.ask("GET", ME)[0] == 401
+    again = Session.of(site.url, "viewer", site.password("viewer"))
+    assert again.ask("GET", ME)[0] == 200
+    assert page.ask("GET", ME)[0] == 401
+
+
 @pytest.mark.parametrize("host", ["attacker.example", "attacker.example:8088", "127.0.0.1.attacker.example", "[::1"])
 def test_a_name_that_was_made_to_point_here_is_refused(site: Site, host: str) -> None:
     assert asked(site, "/login/", Host=host) == 403

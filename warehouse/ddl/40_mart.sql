@@ -14,11 +14,11 @@ mart.watermark_lag, mart.customer_behavior, mart.review_volume, mart.risk_band;
 create table if not exists mart.agg_order_month (
     month date not null,
     country text not null,
-    order_status_key bigint not null,
     orders bigint not null,
     sales numeric not null,
     delivered_orders bigint not null,
     fulfilment interval not null,
+    order_status_key bigint not null,
     primary key (month, country, order_status_key)
 );
 comment on table mart.agg_order_month is
@@ -34,10 +34,10 @@ comment on column mart.agg_order_month.fulfilment is 'Time from order to deliver
 create table if not exists mart.agg_product_month (
     month date not null,
     country text not null,
-    order_status_key bigint not null,
     product_id bigint not null,
     sales numeric not null,
     orders bigint not null,
+    order_status_key bigint not null,
     primary key (month, country, product_id, order_status_key)
 );
 comment on table mart.agg_product_month is 'Line amounts of orders by status, and how many of these hold the product.';
@@ -51,10 +51,10 @@ comment on column mart.agg_product_month.orders is 'Orders that hold the product
 create table if not exists mart.agg_subtype_month (
     month date not null,
     country text not null,
-    order_status_key bigint not null,
     product_subtype text not null,
     sales numeric not null,
     orders bigint not null,
+    order_status_key bigint not null,
     primary key (month, country, product_subtype, order_status_key)
 );
 comment on table mart.agg_subtype_month is 'Line amounts of orders by status, and how many of these hold the subtype.';
