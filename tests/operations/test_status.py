@@ -199,15 +199,16 @@ def test_what_was_not_seen_whole_for_longer_than_its_period_needs_attention(copi
     passes = as_json(copied, expect=OK)["passes"]
     assert [(each["date"], each["name"]) for each in passes[:1]] == [(str(DATE), "amounts_of_lines")]
     later = DATE + dt.timedelta(days=7)
-    copied.warehouse(
-        "insert into etl.marker (update_id, target_table, load_date) values ('DailyWarehouseLoad(x)', 'x', %s)",
-        (later,),
-    )
+    load = "insert into etl.marker (update_id, target_table, load_date) values ('DailyWarehouseLoad(x)', 'x', %s)"
+    copied.warehouse(load, (later,))
     assert as_json(copied, expect=OK)["findings"] == []
+    copied.warehouse("delete from etl.marker where load_date = %s", (later,))
     copied.warehouse("update etl.marker set inserted = inserted - interval '7 days' where load_date = %s", (DATE,))
     copied.warehouse("update etl.whole_pass set passed_ts = passed_ts - interval '7 days' where name = 'keys_of_lines'")
     copied.warehouse("insert into etl.whole_pass values ('check', 'gone_by_now', %s, %s, false)", (DATE, shop.OPENING))
     copied.warehouse("insert into etl.whole_pass values ('comparison', 'ops.orders', %s, now(), false)", (DATE,))
+    assert as_json(copied, expect=OK)["findings"] == []
+    copied.warehouse(load, (later,))
     findings = as_json(copied, expect=WARN)["findings"]
     assert [(each["severity"], each["what"]) for each in findings] == [
         (
