@@ -1,7 +1,6 @@
 """Loads that are disturbed at random moments, and the warehouse in which they must end all the same."""
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from support.commands import Process as Process
+from support.commands import kill
 from support.databases import database_of, drop_database
 from support.world import LAST, World
 
@@ -20,7 +21,6 @@ FAULTS = int(os.environ.get("OCEAN_TEST_KILLS", "10"))
 LOAD = ("DailyWarehouseLoad", "--date", str(LAST), "--workers", "2")
 TASK_FAILED = 30
 SECONDS = 120  # that anything awaited may take
-Process = subprocess.Popen[str]
 Checksum = dict[str, tuple[int, str]]
 
 
@@ -111,8 +111,7 @@ def disturb(
 
 def kill_command(process: Process) -> bool:
     """Kills the command with its workers."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    kill(process)
     return process.returncode != 0
 
 

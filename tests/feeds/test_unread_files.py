@@ -3,9 +3,6 @@
 import datetime as dt
 import gzip
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +13,7 @@ import zstandard
 from support import shop
 from support.feeds_world import settings_of
 from support.loads import create_warehouse
-from support.world import ROOT, World, Worlds
+from support.world import World, Worlds
 
 from pipeline.feeds import landing, unread
 from pipeline.feeds.landing import landed
@@ -220,10 +217,9 @@ def test_the_status_names_it_until_a_load_finds_it_gone(loaded: tuple[World, str
 
 
 def status(world: World, *, expect: int) -> dict[str, list[dict[str, Any]]]:
-    command = [sys.executable, "-m", "pipeline", "status", "--json"]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **world.environment}, capture_output=True, text=True)
-    assert done.returncode == expect, done.stdout + done.stderr
-    said: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
+    code, shown, errors = world.status("--json")
+    assert code == expect, shown + errors
+    said: dict[str, list[dict[str, Any]]] = json.loads(shown)
     return said
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import logging
+import signal
 from collections.abc import Iterator
 from email import message_from_string, policy
 from pathlib import Path
@@ -132,7 +133,7 @@ def test_a_load_that_is_told_to_stop_says_so_and_ends_whatever_it_waits_for(worl
         process = world.where(OCEAN_ALERT_URL=receiver.url).start("DailyWarehouseLoad", "--date", date)
         while postgres.value(cursor, WAITS) == 0:
             assert process.poll() is None
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)  # while what it waits for does not come
     assert process.returncode == TOLD_TO_STOP
     [alert] = receiver.posts

@@ -2,9 +2,6 @@
 
 import datetime as dt
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from support import shop
 from support.loads import create_warehouse
-from support.world import ROOT, World, Worlds, secrets_of
+from support.world import World, Worlds, secrets_of
 
 from pipeline.kernel import postgres
 
@@ -42,18 +39,11 @@ def copied(worlds: Worlds, loaded: World) -> World:
 
 
 def status(world: World, *words: str, expect: int) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "status", *words],
-        cwd=ROOT,
-        env={**os.environ, **world.environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
-    assert done.stderr == ""
-    assert not [secret for secret in secrets_of(world.home) if secret in done.stdout]
-    return done.stdout
+    code, shown, errors = world.status(*words)
+    assert code == expect, shown + errors
+    assert errors == ""
+    assert not [secret for secret in secrets_of(world.home) if secret in shown]
+    return shown
 
 
 def as_json(world: World, *words: str, expect: int) -> Any:

@@ -189,7 +189,7 @@ def test_bad_requests_fill_no_log(services_home: Path) -> None:
 
 def test_the_password_of_luigid_is_in_no_command_line_log_or_history(services_home: Path, world: World) -> None:
     simulated = world.where(**SIMULATED)
-    process = simulated.start("DailyWarehouseLoad", "--date", str(LAST), local=False)
+    process = simulated.start("DailyWarehouseLoad", "--date", str(LAST), local=False, fresh=True)
     arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes() if sys.platform == "linux" else b""
     output, _ = process.communicate()
     assert process.returncode == 0, output

@@ -87,19 +87,10 @@ def preparing(preparing_home: Path) -> Iterator[World]:
 )
 def test_the_status_says_what_is_prepared_and_how_to_end_it(preparing: World, database: str, role: str) -> None:
     with prepared(getattr(preparing, f"{database}_url"), "select from pg_class"):
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline", "status"],
-            cwd=ROOT,
-            env={**os.environ, **preparing.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == WARNING, done.stdout + done.stderr
-    assert (
-        f"warn: the {database} database has the prepared transaction {GID!r} of role '{role}', since 20" in done.stdout
-    )
-    assert "run rollback prepared 'it''s \\x1b[31mmine' there, as that role or a superuser" in done.stdout
+        code, shown, errors = preparing.status()
+    assert code == WARNING, shown + errors
+    assert f"warn: the {database} database has the prepared transaction {GID!r} of role '{role}', since 20" in shown
+    assert "run rollback prepared 'it''s \\x1b[31mmine' there, as that role or a superuser" in shown
 
 
 def test_a_load_that_waits_for_a_prepared_transaction_says_whose_it_is(

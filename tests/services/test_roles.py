@@ -1,10 +1,7 @@
 """What each role may do in source and warehouse, and what not; and that no analyst reads who a customer is."""
 
 import datetime as dt
-import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,7 +13,7 @@ from support import shop
 from support.databases import admin_url, database_of, login
 from support.feeds_world import settings_of
 from support.loads import create_warehouse, load_day
-from support.world import LAST, ROOT, SIMULATED, World, Worlds, embedded, running_services
+from support.world import LAST, SIMULATED, World, Worlds, embedded, running_services
 
 from pipeline import services
 from pipeline.catalog import SOURCE_TABLES, USER_PURCHASE
@@ -341,15 +338,9 @@ def test_after_the_set_up_no_command_needs_a_superuser(without_superuser: World)
     assert world.warehouse("select count(*) > 0 from etl.check_result where failures = 0") == [(True,)]
     assert world.warehouse("select count(*) > 0 from dwh.dim_customer where risk_score is not null") == [(True,)]
     world.luigi("ReconcileSource", "--date", str(LAST), "--repair")
-    shown = subprocess.run(
-        [sys.executable, "-m", "pipeline", "status"],
-        cwd=ROOT,
-        env={**os.environ, **world.environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "Nothing needs attention." in shown.stdout
+    code, shown, errors = world.status()
+    assert code == 0, shown + errors
+    assert "Nothing needs attention." in shown
     assert {state.state for state in services.up(world.home)} == {"running"}
 
     before = world.checksum()

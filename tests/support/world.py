@@ -2,11 +2,8 @@
 
 import datetime as dt
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +20,10 @@ from pipeline.lake.objects import Lake
 from pipeline.services.access import LOGINS
 from pipeline.services.postgresql import PostgreSQL
 from pipeline.tasks.runtime.scheduler import Luigid
+from support import commands
 from support.checksum import CHECKSUM, CONTENTS
+from support.commands import ROOT as ROOT
+from support.commands import Process
 from support.databases import (
     admin_url,
     create_source_database,
@@ -33,12 +33,6 @@ from support.databases import (
     login,
     run,
 )
-
-ROOT = Path(__file__).parents[2]
-
-
-LUIGI = Path(sys.executable).parent / "luigi"
-
 
 # A small simulated shop. Between the two later dates prices change, each once.
 OPENED, BEFORE, LAST = dt.date(2026, 1, 26), dt.date(2026, 2, 6), dt.date(2026, 2, 10)
@@ -90,18 +84,10 @@ class World:
             **self.more,
         }
 
-    def start(self, *words: str, local: bool = True) -> subprocess.Popen[str]:
+    def start(self, *words: str, local: bool = True, fresh: bool = False) -> Process:
         """Starts a luigi command in a process group of its own; without `local` luigid chooses its tasks."""
-        clocked = [sys.executable, "-m", "support.clocked", self.now.isoformat()] if self.now else []
-        return subprocess.Popen(
-            [*(clocked or [str(LUIGI)]), "--module", "pipeline", *words, *["--local-scheduler"] * local],
-            cwd=ROOT,
-            env={**os.environ, **self.environment, **({"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"} if clocked else {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        words = (commands.LUIGI, "--module", "pipeline", *words, *["--local-scheduler"] * local)
+        return commands.start(words, self.environment, now=self.now, fresh=fresh)
 
     def luigi(self, *words: str, expect: int = 0) -> str:
         """Runs a luigi command to its end and returns what it printed."""
@@ -114,17 +100,16 @@ class World:
         """Runs the main job for a date."""
         return self.luigi("DailyWarehouseLoad", "--date", str(date), *words, expect=expect)
 
+    def status(self, *words: str) -> tuple[int | None, str, str]:
+        """Runs `python -m pipeline status`; returns its exit code, what it printed, and its errors."""
+        process = commands.start(("-m", "pipeline", "status", *words), self.environment, errors_apart=True)
+        output, errors = process.communicate(timeout=60)
+        return process.returncode, output, errors
+
     def findings(self) -> list[dict[str, str]]:
         """The entries of `python -m pipeline status --json` that need attention."""
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline", "status", "--json"],
-            cwd=ROOT,
-            env={**os.environ, **self.environment},
-            stdout=subprocess.PIPE,
-            timeout=60,
-            check=False,
-        )
-        found: list[dict[str, str]] = json.loads(done.stdout)["findings"]
+        _, output, _ = self.status("--json")
+        found: list[dict[str, str]] = json.loads(output)["findings"]
         return found
 
     def source(self, query: str, arguments: Any = None) -> list[Any]:
@@ -223,6 +208,7 @@ def embedded(home: Path, **environment: str) -> World:
 @contextmanager
 def running_services(prepared_transactions: int = 0) -> Iterator[Path]:
     """The state folder of embedded services that run until the block ends."""
+    commands.template()  # before a test changes the environment
     home = Path(tempfile.mkdtemp(prefix="ocean-tests-"))
     home.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
     try:

@@ -1,13 +1,13 @@
 """The days that people type: what is none is said in one line; today and yesterday are days of one clock, in UTC."""
 
 import datetime as dt
-import subprocess
 import sys
 from typing import Any
 
 import luigi
 import pytest
-from support.world import LUIGI, ROOT, World
+from support import commands
+from support.world import World
 
 import pipeline
 from pipeline.kernel import clock
@@ -19,10 +19,11 @@ USAGE = 2
 NONE = ["2026-02-30", "2026-13-01", "19.11.2026", "20261119", "2026-W47-4", "26-11-19", " 2026-11-19", "tomorrow", ""]
 
 
-def typed(*words: str) -> subprocess.CompletedProcess[str]:
-    """A command that ends before it does anything."""
-    program = [str(LUIGI), "--module", "pipeline", *words, "--local-scheduler"]
-    return subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+def typed(*words: str) -> tuple[int | None, str, str]:
+    """The exit code, output and errors of a command that ends before it does anything."""
+    process = commands.start((commands.LUIGI, "--module", "pipeline", *words, "--local-scheduler"), errors_apart=True)
+    output, errors = process.communicate()
+    return process.returncode, output, errors
 
 
 @pytest.mark.parametrize("text", NONE)
@@ -41,13 +42,13 @@ def test_a_text_that_is_no_day_is_refused(text: str) -> None:
     ],
 )
 def test_a_day_that_was_typed_wrong_costs_one_line(words: tuple[str, ...]) -> None:
-    done = typed(*words)
+    code, output, errors = typed(*words)
     option = words[1].removesuffix("=")
-    assert done.stdout == ""
-    [line] = done.stderr.splitlines()
+    assert output == ""
+    [line] = errors.splitlines()
     assert line.startswith(f"cannot read {option}, because ")
     assert line.endswith("; write YYYY-MM-DD, today or yesterday (in UTC)")
-    assert done.returncode == USAGE == typed("LoadStage", "--date", "2026-11-19", "--tabel", "x").returncode
+    assert code == USAGE == typed("LoadStage", "--date", "2026-11-19", "--tabel", "x")[0]
 
 
 def test_every_day_of_our_tasks_is_read_so() -> None:

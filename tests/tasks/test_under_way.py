@@ -1,12 +1,11 @@
 """Dates under way: loaded up to now, again and again, and completed by the first load after their end."""
 
 import datetime as dt
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from support.commands import kill
 from support.feeds_world import classify, deliver_orders, deliver_reviews
 from support.guide import documented
 from support.shop import add_order, at, date, open_shop, update
@@ -109,8 +108,7 @@ def kill_half_way(world: World) -> None:
     process = world.start("DailyWarehouseLoad", "--date", str(DAY))
     while process.poll() is None and len(folders(world, "ops.orders")) == before:
         pass
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    kill(process)
 
 
 def deliver_like(one: World, other: World, number: int) -> None:
