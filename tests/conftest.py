@@ -18,6 +18,9 @@ from support.databases import (
 )
 from support.distribution import pytest_collection_modifyitems as pytest_collection_modifyitems  # a hook
 from support.distribution import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler  # another
+from support.feeds_world import open_warehouse, settings_of
+from support.loads import create_warehouse
+from support.shop import open_shop
 from support.superset_site import Site, running_site
 from support.world import World, Worlds, running_services
 
@@ -97,6 +100,51 @@ def world(services_home: Path, operational_url: str, warehouse_url: str, enter: 
     """A source, a warehouse and a lake of the test's own."""
     lake_url = f"s3://ocean-lake/test-{next(_numbers)}"
     return enter(World(services_home, operational_url, warehouse_url, lake_url))
+
+
+@pytest.fixture(scope="session")
+def templates(services_home: Path) -> Iterator[Worlds]:
+    """Worlds that other ones are copied from."""
+    made = Worlds(services_home, "like")
+    yield made
+    made.drop()
+
+
+@pytest.fixture(scope="session")
+def shop_template(templates: Worlds) -> World:
+    found = templates.new()
+    with settings_of(found):
+        open_shop(found)
+        create_warehouse(found)
+    return found
+
+
+@pytest.fixture(scope="session")
+def opened_template(templates: Worlds) -> World:
+    found = templates.new()
+    with settings_of(found):
+        open_warehouse(found)
+    return found
+
+
+@pytest.fixture
+def copied(services_home: Path, enter: Callable[[World], World]) -> Iterator[Callable[[World], World]]:
+    """Copies a whole world for one test, and has its process work there."""
+    made = Worlds(services_home, f"copied_{next(_numbers)}")
+    yield lambda world: enter(made.copy_all(world))
+    made.drop()
+
+
+@pytest.fixture
+def shop(copied: Callable[[World], World], shop_template: World) -> World:
+    """A world of the test's own after `open_shop` and `create_warehouse`."""
+    return copied(shop_template)
+
+
+@pytest.fixture
+def opened(copied: Callable[[World], World], opened_template: World) -> World:
+    """A world of the test's own after `open_warehouse`."""
+    return copied(opened_template)
 
 
 @pytest.fixture(scope="module")

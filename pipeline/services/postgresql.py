@@ -40,6 +40,7 @@ class PostgreSQL(Service):
     preferred_port = 15432
     # A prepared transaction keeps its locks after its session and after a restart. So nobody may prepare one.
     prepared_transactions = 0
+    most_buffers = 2048  # MB
     # A fast shutdown, then an immediate one (the next start recovers), then SIGKILL.
     stop_signals = ((signal.SIGINT, 60), (signal.SIGQUIT, 10), (signal.SIGKILL, 10))
 
@@ -216,7 +217,7 @@ class PostgreSQL(Service):
             # Without DETAIL and CONTEXT, which quote rows.
             "log_error_verbosity": "terse",
             "reserved_connections": limits.RESERVED,
-            "shared_buffers": f"{min(memory // 8, 2048)}MB",
+            "shared_buffers": f"{min(memory // 8, self.most_buffers)}MB",
             "effective_cache_size": f"{memory // 2}MB",
             "work_mem": "64MB",
             "maintenance_work_mem": "256MB",

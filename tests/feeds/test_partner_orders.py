@@ -15,7 +15,6 @@ from support.feeds_world import (
     deliver_orders,
     load_fact,
     open_queue,
-    open_warehouse,
     run,
     tasks_of,
 )
@@ -42,12 +41,6 @@ def load(world: World, day: int) -> Exception | None:
 def batches(world: World) -> set[tuple[Any, ...]]:
     """Each item with the load that wrote it last."""
     return world.rows("select order_id, item_id, etl_batch from stage.partner_orders")
-
-
-@pytest.fixture
-def opened(world: World) -> World:
-    open_warehouse(world)
-    return world
 
 
 def test_all_files_of_all_dates_up_to_the_date_are_loaded(opened: World) -> None:

@@ -16,7 +16,6 @@ from support.feeds_world import (
     load_behavior,
     load_fact,
     open_queue,
-    open_warehouse,
     run,
     tasks_of,
 )
@@ -39,12 +38,6 @@ def load(world: World, day: int) -> Exception | None:
     failure = run(world, LoadReviews(shop.date(day)))
     load_fact(world, FACT)
     return failure
-
-
-@pytest.fixture
-def opened(world: World) -> World:
-    open_warehouse(world)
-    return world
 
 
 def test_all_dates_up_to_the_date_are_loaded_at_once_and_a_replay_changes_nothing(opened: World) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from support import shop
-from support.feeds_world import KNOWN, Api, add_customer, customer_comes, open_warehouse, run, running_api, tasks_of
+from support.feeds_world import KNOWN, Api, add_customer, customer_comes, run, running_api, tasks_of
 from support.loads import load_dimensions
 from support.world import World
 
@@ -20,12 +20,6 @@ SCORES = "select customer_id, risk_score from dwh.dim_customer where customer_id
 def api() -> Iterator[Api]:
     with running_api() as found:
         yield found
-
-
-@pytest.fixture
-def opened(world: World) -> World:
-    open_warehouse(world)
-    return world
 
 
 def score(customer_id: int, risk_score: object) -> dict[str, object]:

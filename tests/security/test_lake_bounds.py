@@ -6,8 +6,8 @@ import json
 import pytest
 from lake_attacks import forge, vouch
 from support.feeds_world import run
-from support.loads import create_warehouse, extract_date, load_stages
-from support.shop import date, open_shop
+from support.loads import extract_date, load_stages
+from support.shop import date
 from support.world import World
 
 from pipeline.feeds import purchases
@@ -29,13 +29,11 @@ REFUSED = rf"because it says that {date(1)} is extracted up to .*, which is beyo
 
 
 @pytest.fixture
-def shop(world: World) -> World:
+def shop(shop: World) -> World:
     """Day 1 is loaded."""
-    open_shop(world)
-    create_warehouse(world)
-    extract_date(world, date(1), [STATES])
-    load_stages(world, date(1), [STATES])
-    return world
+    extract_date(shop, date(1), [STATES])
+    load_stages(shop, date(1), [STATES])
+    return shop
 
 
 def forge_bound(world: World, to: str, *, sealed: bool = True) -> None:

@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.loads import create_warehouse, extract_date, load_stages, locks_waited_for
-from support.shop import OPENING, add_product, at, date, insert, open_shop, update
+from support.loads import extract_date, load_stages, locks_waited_for
+from support.shop import OPENING, add_product, at, date, insert, update
 from support.world import World
 
 from pipeline.catalog import SOURCE_TABLES
@@ -16,13 +16,6 @@ from pipeline.stage import loads, merge
 from pipeline.tasks.load_table import LoadStage
 
 PRODUCTS = ["ops.products"]
-
-
-@pytest.fixture
-def shop(world: World) -> World:
-    open_shop(world)
-    create_warehouse(world)
-    return world
 
 
 def stage_products(world: World) -> set[tuple[object, ...]]:

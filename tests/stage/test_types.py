@@ -4,8 +4,8 @@ import logging
 
 import pytest
 from support.feeds_world import run
-from support.loads import create_warehouse, extract_date, load_dimensions, load_stages
-from support.shop import OPENING, at, date, insert, open_shop, update
+from support.loads import extract_date, load_dimensions, load_stages
+from support.shop import OPENING, at, date, insert, update
 from support.world import World
 
 from pipeline.catalog import SOURCE_TABLES
@@ -43,13 +43,6 @@ def is_same(world: World, *tables: str) -> bool:
         postgres.session(world.warehouse_url, "warehouse") as warehouse,
     ):
         return all(compare(source, warehouse, SOURCE_TABLES[table]).is_same_in_stage for table in tables)
-
-
-@pytest.fixture
-def shop(world: World) -> World:
-    open_shop(world)
-    create_warehouse(world)
-    return world
 
 
 def test_a_column_that_nobody_reads_may_become_of_any_type(shop: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,31 +29,24 @@ COUNTED = "select distinct tgrelid::regclass::text from pg_trigger where tgfoid 
 VERSION = "select table_name, version from mart.data_version"
 
 
-@pytest.fixture
-def warehouse(world: World) -> World:
-    """A warehouse without a row."""
-    create_warehouse(world)
-    return world
-
-
-def test_every_table_behind_a_chart_that_is_kept_counts_its_versions(warehouse: World) -> None:
-    counted = {name for (name,) in warehouse.warehouse(COUNTED)}
+def test_every_table_behind_a_chart_that_is_kept_counts_its_versions(shop: World) -> None:
+    counted = {name for (name,) in shop.warehouse(COUNTED)}
     kept = [dataset for dataset in map(_read, DATASETS) if dataset.get("cache_timeout") != -1]
     assert len(kept) >= 5
     for dataset in kept:
         views = re.findall(r"mart\.\w+", dataset.get("sql") or f"mart.{dataset['table_name']}")
-        tables = {name for view in views for (name,) in warehouse.warehouse(TABLES, (view,))}
+        tables = {name for view in views for (name,) in shop.warehouse(TABLES, (view,))}
         assert tables
         assert tables <= counted, dataset["table_name"]
 
 
-def test_what_depends_on_the_clock_or_on_tasks_is_never_kept(warehouse: World) -> None:
+def test_what_depends_on_the_clock_or_on_tasks_is_never_kept(shop: World) -> None:
     for dataset in map(_read, DATASETS):
         view = f"mart.{dataset['table_name']}"
-        if warehouse.warehouse("select to_regclass(%s)", (view,)) == [(None,)]:
+        if shop.warehouse("select to_regclass(%s)", (view,)) == [(None,)]:
             continue
-        tables = {name for (name,) in warehouse.warehouse(TABLES, (view,))}
-        [(text,)] = warehouse.warehouse("select pg_get_viewdef(%s::regclass)", (view,))
+        tables = {name for (name,) in shop.warehouse(TABLES, (view,))}
+        [(text,)] = shop.warehouse("select pg_get_viewdef(%s::regclass)", (view,))
         if "now()" in text or any(name.startswith("etl.") for name in tables - {"etl.stage_batch"}):
             assert dataset.get("cache_timeout") == -1, view
 
@@ -70,30 +63,30 @@ def test_what_depends_on_the_clock_or_on_tasks_is_never_kept(warehouse: World) -
         "insert into etl.stage_batch (table_name, first_batch, last_batch, loaded_to) values ('orders', 1, 1, now())",
     ],
 )
-def test_a_write_counts_as_soon_as_it_is_seen_and_not_when_it_is_taken_back(warehouse: World, statement: str) -> None:
-    before = warehouse.rows(VERSION)
-    with postgres.transaction(warehouse.warehouse_url, "warehouse") as cursor:
+def test_a_write_counts_as_soon_as_it_is_seen_and_not_when_it_is_taken_back(shop: World, statement: str) -> None:
+    before = shop.rows(VERSION)
+    with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
         cursor.execute(statement)
-        assert warehouse.rows(VERSION) == before
+        assert shop.rows(VERSION) == before
         cursor.connection.rollback()
-    assert warehouse.rows(VERSION) == before
-    warehouse.warehouse(statement)
-    assert len(warehouse.rows(VERSION) - before) == 1
+    assert shop.rows(VERSION) == before
+    shop.warehouse(statement)
+    assert len(shop.rows(VERSION) - before) == 1
 
 
-def test_what_no_dashboard_shows_counts_for_nothing_and_keeps_nobody_waiting(warehouse: World) -> None:
+def test_what_no_dashboard_shows_counts_for_nothing_and_keeps_nobody_waiting(shop: World) -> None:
     stage = "insert into etl.stage_batch (table_name, first_batch, last_batch, loaded_to) values (%s, 1, 1, now())"
-    before = warehouse.rows(VERSION)
-    with postgres.transaction(warehouse.warehouse_url, "warehouse") as cursor:
+    before = shop.rows(VERSION)
+    with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
         cursor.execute(stage, ("orders",))
-        warehouse.warehouse(stage, ("customers",))  # would wait for ever
-        assert warehouse.rows(VERSION) == before
+        shop.warehouse(stage, ("customers",))  # would wait for ever
+        assert shop.rows(VERSION) == before
 
 
-def test_new_definitions_of_the_views_are_a_new_version(warehouse: World) -> None:
-    before = warehouse.rows(VERSION)
-    create_warehouse(warehouse)
-    assert {name for name, _ in warehouse.rows(VERSION) - before} >= {"views"}
+def test_new_definitions_of_the_views_are_a_new_version(shop: World) -> None:
+    before = shop.rows(VERSION)
+    create_warehouse(shop)
+    assert {name for name, _ in shop.rows(VERSION) - before} >= {"views"}
 
 
 def _read(path: Any) -> dict[str, Any]:

@@ -37,13 +37,6 @@ left join dwh.dim_product using (product_key) order by order_id
 FOR_A_LOAD = "ShareRowExclusiveLock"
 
 
-@pytest.fixture
-def shop(world: World) -> World:
-    open_shop(world)
-    create_warehouse(world)
-    return world
-
-
 def load(world: World, day: int, *without: str) -> None:
     load_day(world, date(day), *without)
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 from support.databases import database_of, login
-from support.loads import create_warehouse, load_day
-from support.shop import add_order, add_product, at, date, insert, open_shop, update
+from support.loads import load_day
+from support.shop import add_order, add_product, at, date, insert, update
 from support.world import World
 
 from pipeline.kernel.errors import DatabaseError
@@ -18,13 +18,11 @@ where view.relnamespace = 'mart'::regnamespace and view.relkind in ('r', 'v')
 
 
 @pytest.fixture
-def shop(world: World) -> World:
-    open_shop(world)
-    insert(world, "addresses", at(1), address_id=2, street="2 Quay", city="Callao", country="Peru")
-    insert(world, "customers", at(1), customer_id=2, first_name="Li", last_name="Po", registered_on=date(1))
-    add_product(world, 2, 5)
-    create_warehouse(world)
-    return world
+def shop(shop: World) -> World:
+    insert(shop, "addresses", at(1), address_id=2, street="2 Quay", city="Callao", country="Peru")
+    insert(shop, "customers", at(1), customer_id=2, first_name="Li", last_name="Po", registered_on=date(1))
+    add_product(shop, 2, 5)
+    return shop
 
 
 def load(world: World, *days: int) -> None:

@@ -159,16 +159,13 @@ class Worlds:
     def copy_lake(self, world: World, warehouse_url: str | None = None) -> World:
         """A copy of a lake for the same source, with an empty warehouse if none is given."""
         found = replace(world, warehouse_url=warehouse_url or self._warehouse(), lake_url=self._lake_url())
-        lake = found.lake
-        objects = lake.client.get_paginator("list_objects_v2")
-        for page in objects.paginate(Bucket=world.lake.bucket, Prefix=f"{world.lake.prefix}/"):
-            for entry in page["Contents"]:
-                key = entry["Key"].removeprefix(f"{world.lake.prefix}/")
-                lake.client.copy_object(
-                    CopySource={"Bucket": lake.bucket, "Key": entry["Key"]},
-                    Bucket=lake.bucket,
-                    Key=f"{lake.prefix}/{key}",
-                )
+        bucket = self.home / "s3" / found.lake.bucket
+        if (bucket / world.lake.prefix).exists():
+            # Beside the server, which takes a tenth of a request for each object. It looks into a folder when it has
+            # seen that come.
+            shutil.copytree(bucket / world.lake.prefix, bucket / found.lake.prefix)
+            found.lake.write("come", b"")
+            found.lake.delete(["come"])
         return found
 
     def copy_all(self, world: World) -> World:
@@ -214,6 +211,8 @@ def running_services(prepared_transactions: int = 0) -> Iterator[Path]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(PostgreSQL, "prepared_transactions", prepared_transactions)
+            # The server looks through all of them whenever a table is emptied, or a database comes or goes.
+            patch.setattr(PostgreSQL, "most_buffers", 64)
             services.up(home)
         _write_without_waiting(home)
         yield home

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from support.loads import create_warehouse, extract_date, load_day, load_stages
+from support.loads import extract_date, load_day, load_stages
 from support.shop import add_order, at, date, open_shop, update
 from support.world import World
 
@@ -95,16 +95,14 @@ PLANTED = {
 
 
 @pytest.fixture
-def shop(world: World) -> World:
+def shop(shop: World) -> World:
     """A warehouse whose last load brought a new price of product 1 and order 2 at that price."""
-    open_shop(world)
-    create_warehouse(world)
-    add_order(world, 1, at(2), 1, price=10)
-    load(world, 2)
-    update(world, "products", {"product_id": 1}, at(3, 6), unit_price=12)
-    add_order(world, 2, at(3), 1, price=12)
-    load(world, 3)
-    return world
+    add_order(shop, 1, at(2), 1, price=10)
+    load(shop, 2)
+    update(shop, "products", {"product_id": 1}, at(3, 6), unit_price=12)
+    add_order(shop, 2, at(3), 1, price=12)
+    load(shop, 3)
+    return shop
 
 
 def load(world: World, day: int) -> None:
