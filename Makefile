@@ -58,8 +58,9 @@ test: $(DEV_STAMP) $(SUPERSET_STAMP)  ## formatting, lint, types and the whole t
 	$(VENV)/bin/shellcheck deploy/*.sh deploy/docker/*.sh
 	$(VENV)/bin/pytest -n 2 --dist loadfile
 
-nightly: $(DEV_STAMP)  ## the random faults of the test suite, ten times as many
+nightly: $(DEV_STAMP)  ## the random faults of the test suite, ten times as many; processes for each job of Spark
 	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults
+	OCEAN_TEST_SPARK=processes $(VENV)/bin/pytest tests/spark tests/security/test_model_trust.py
 
 format: $(DEV_STAMP)  ## what `make test` checks, fixed where a tool can
 	$(VENV)/bin/ruff format .

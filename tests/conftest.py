@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from faults.figures import pytest_terminal_summary as pytest_terminal_summary  # a hook
@@ -22,10 +23,16 @@ from support.feeds_world import open_warehouse, settings_of
 from support.loads import create_warehouse
 from support.shop import open_shop
 from support.superset_site import Site, running_site
+from support.warm_spark import running_session, train_model, warm_engine
 from support.world import World, Worlds, running_services
 
 from pipeline.kernel import config
 from pipeline.kernel.settings import every_setting
+from pipeline.lake.objects import Lake
+from pipeline.spark.job import Engine
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 collect_ignore = ["compose_names"]  # it would give the tests' own processes other hosts
 collect_ignore += ["superset/changed_roles.py", "superset/kept_answers.py"]  # they run in Superset's environment
@@ -160,6 +167,27 @@ def site() -> Iterator[Site]:
     """Deployed dashboards on a small loaded shop, which take half a minute to make."""
     with running_site() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
+    """Spark in this process, with its session as the scripts have it."""
+    with running_session(tmp_path_factory.mktemp("spark")) as found:
+        yield found
+
+
+@pytest.fixture
+def warm(spark_session: "SparkSession", tmp_path: Path) -> Callable[[Lake], Engine]:
+    """Gives an engine for a lake, which runs scripts in that session."""
+    return lambda lake: warm_engine(spark_session, lake, tmp_path / "logs")
+
+
+@pytest.fixture(scope="session")
+def trained(services_home: Path, spark_session: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake with a model that was trained there, which takes long."""
+    lake = World(services_home, "", "", "s3://ocean-lake/trained").lake
+    train_model(warm_engine(spark_session, lake, tmp_path_factory.mktemp("logs")))
+    return lake
 
 
 @pytest.fixture

@@ -13,10 +13,19 @@ TESTS = Path(__file__).parent
 FILES = [str(file.relative_to(TESTS.parent)) for file in sorted(TESTS.rglob("test_*.py"))]
 
 
-def test_one_process_runs_all_that_look_at_the_site() -> None:
-    users = [name for name in FILES if re.search(r"\bsite: Site\b", (TESTS.parent / name).read_text())]
+@pytest.mark.parametrize(
+    ("group", "fixture", "type_"),
+    [
+        ("site", "site", "Site"),
+        ("spark", "spark_session", "SparkSession"),
+        ("spark", "trained", "Lake"),
+        ("spark", "warm", "Callable"),
+    ],
+)
+def test_one_process_runs_all_that_share_what_takes_long_to_make(group: str, fixture: str, type_: str) -> None:
+    users = [name for name in FILES if re.search(rf"\b{fixture}: {type_}\b", (TESTS.parent / name).read_text())]
     assert users
-    assert {unit(f"{name}::test_it") for name in users} == {"site"}
+    assert {unit(f"{name}::test_it") for name in users} == {group}
 
 
 def test_one_process_runs_all_faults_and_any_other_file_is_a_unit_of_its_own() -> None:

@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.warm_spark import SPARK
 from support.world import ROOT
 
 sys.path.insert(0, str(ROOT / "tests/spark"))
 
 from emr_double import emr_double
-from engine_support import SPARK, new_lake
+from engine_support import new_lake
 from tenacity import wait_none
 
 from pipeline.kernel.config import Spark

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from pipeline.kernel.streams import Closable
 from pipeline.lake import folders
 from pipeline.lake.objects import Lake, Object
 from pipeline.spark import local
-from pipeline.spark.job import Job
+from pipeline.spark.job import Engine, Job
 from pipeline.spark.local import LocalEngine
 from pipeline.tasks.load_reviews import ClassifyReviews, TrainReviewClassifier
 from pipeline.vendors.movie_review import FEED as REVIEWS
@@ -61,6 +61,12 @@ def canary(opened: World, tmp_path: Path) -> Iterator[Path]:
     opened.lake.delete([file.key for file in opened.lake.objects(review_models.MODELS)])
 
 
+@pytest.fixture
+def warmly(warm: Callable[[Lake], Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reviews are classified in the Spark of this process."""
+    monkeypatch.setattr(reviews, "engine", lambda _, lake: warm(lake))
+
+
 def is_untouched(canary: Path) -> bool:
     return stat.S_IMODE(canary.stat().st_mode) == 0o600
 
@@ -72,6 +78,7 @@ def test_a_model_that_the_warehouse_does_not_know_is_not_even_fetched(opened: Wo
     assert f"{MODEL}, because the warehouse does not know it; train it again with TrainReviewClassifier" in str(failure)
 
 
+@pytest.mark.usefixtures("warmly")
 def test_files_in_the_place_of_a_known_model_are_not_loaded(opened: World, canary: Path) -> None:
     know(opened, MODEL.rpartition("/")[2], "0" * 64)
     failure = run(opened, ClassifyReviews(shop.date(1)))
@@ -81,6 +88,7 @@ def test_files_in_the_place_of_a_known_model_are_not_loaded(opened: World, canar
     assert reviews.classified(opened.lake) == {}
 
 
+@pytest.mark.usefixtures("warmly")
 def test_a_known_model_of_other_stages_than_we_train_is_not_loaded(opened: World, canary: Path) -> None:
     know(opened, MODEL.rpartition("/")[2], review_models.digest(opened.lake, MODEL))
     failure = run(opened, ClassifyReviews(shop.date(1)))

@@ -66,7 +66,7 @@ def hadoop(arguments: list[str]) -> None:
 
 
 def spark_submit(arguments: list[str]) -> None:
-    """The real one, with a local master for YARN, folders for hdfs:/// and copies for s3://."""
+    """The real one, with a local master of one core for YARN, folders for hdfs:/// and copies for s3://."""
     s3 = boto3.client("s3")
     copies = Path(tempfile.mkdtemp(dir=os.environ["EMR_DOUBLE_HDFS"]))
 
@@ -75,7 +75,7 @@ def spark_submit(arguments: list[str]) -> None:
             return str(local(argument))
         if argument.startswith("s3://"):
             return ",".join(map(copied, argument.split(",")))
-        return {"yarn": "local[2]"}.get(argument, argument)
+        return {"yarn": "local[1]"}.get(argument, argument)
 
     def copied(url: str) -> str:
         where = urlsplit(url)

@@ -4,24 +4,10 @@ import itertools
 import json
 from pathlib import Path
 
-from pipeline.kernel.config import S3, Spark
+from pipeline.kernel.config import S3
 from pipeline.lake.objects import Lake
 
 _numbers = itertools.count()
-
-SPARK = Spark(
-    engine="local",
-    master="local[2]",
-    driver_memory="700m",
-    emr_cluster="",
-    emr_release="emr-7.9.0",
-    emr_instance_type="m5.xlarge",
-    emr_instances=3,
-    emr_job_role="EMR_EC2_DefaultRole",
-    emr_service_role="EMR_DefaultRole",
-    emr_subnet="",
-    emr_logs="s3://logs/emr",
-)
 
 
 def new_lake(home: Path) -> Lake:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from emr_double import EmrDouble, emr_double
-from engine_support import SPARK, new_lake, silent
+from engine_support import new_lake, silent
+from support.warm_spark import SPARK
 from tenacity import wait_none
 
 from pipeline.kernel.config import Spark

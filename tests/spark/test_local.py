@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from engine_support import SPARK, new_lake, silent
+from engine_support import new_lake, silent
+from support.warm_spark import SPARK
 
 from pipeline.kernel.errors import ConfigError, SparkFailed
 from pipeline.lake.objects import Lake

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import json
 import os
 import socket
 import subprocess
@@ -17,11 +16,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from emr_double import emr_double
-from engine_support import SPARK, new_lake, silent
-from support.labelled import labelled
+from engine_support import new_lake, silent
+from support.warm_spark import MODEL, SPARK
 
 from pipeline.feeds import review_models
-from pipeline.feeds.review_jobs import classify, train
+from pipeline.feeds.review_jobs import classify
 from pipeline.lake.objects import Lake
 from pipeline.spark.emr import EmrEngine
 from pipeline.spark.java import java_home
@@ -138,35 +137,33 @@ def empty_lake(services_home: Path) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def local(services_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Engine]:
+def local(services_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake with the reviews classified by the lexicon on local[2]; a date that was there before."""
     lake = new_lake(services_home)
     land(lake)
     lake.write(f"{TARGET}/date={LATER}/part-00000.parquet", b"of another day")
     lake.write(f"{TARGET}/date={DAY}/part-00007.parquet", b"of a larger run before")
-    engine = LocalEngine(SPARK, lake, tmp_path_factory.mktemp("logs"))
-    engine.run(job(), silent)
-    return lake, engine
+    # The name of a folder that a shell would split.
+    LocalEngine(SPARK, lake, tmp_path_factory.mktemp("logs") / "with a blank").run(job(), silent)
+    return lake
 
 
 def answers(found: list[Row]) -> dict[int, bool]:
     return {cid: positive for cid, positive, *_ in found}
 
 
-def test_the_lexicon_understands_negation_quotes_line_breaks_emoji_and_empty_texts(
-    local: tuple[Lake, Engine],
-) -> None:
-    found = answers(rows(local[0], DAY))
+def test_the_lexicon_understands_negation_quotes_line_breaks_emoji_and_empty_texts(local: Lake) -> None:
+    found = answers(rows(local, DAY))
     assert {cid: found[cid] for cid in POSITIVE} == POSITIVE
-    assert answers(rows(local[0], NEXT)) == {1: True, -1: False}
+    assert answers(rows(local, NEXT)) == {1: True, -1: False}
 
 
-def test_bad_rows_are_left_out_and_all_others_are_there_once(local: tuple[Lake, Engine]) -> None:
+def test_bad_rows_are_left_out_and_all_others_are_there_once(local: Lake) -> None:
     for date in (DAY, NEXT):
-        assert sorted(row[0] for row in rows(local[0], date)) == sorted(int(cid) for cid, _ in REVIEWS[date])
+        assert sorted(row[0] for row in rows(local, date)) == sorted(int(cid) for cid, _ in REVIEWS[date])
 
 
-def test_a_review_id_is_the_hash_of_what_was_said_and_how_often(local: tuple[Lake, Engine]) -> None:
+def test_a_review_id_is_the_hash_of_what_was_said_and_how_often(local: Lake) -> None:
     def sha(text: str) -> str:
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -175,73 +172,67 @@ def test_a_review_id_is_the_hash_of_what_was_said_and_how_often(local: tuple[Lak
             sha(f"{sha(f'{date}|{cid}|{text}')}|{reviews[:position].count((cid, text)) + 1}")
             for position, (cid, text) in enumerate(reviews)
         }
-        assert {row[2] for row in rows(local[0], date)} == expected
+        assert {row[2] for row in rows(local, date)} == expected
 
 
-def test_rows_stand_in_the_order_of_their_ids_in_one_file_for_each_date(local: tuple[Lake, Engine]) -> None:
+def test_rows_stand_in_the_order_of_their_ids_in_one_file_for_each_date(local: Lake) -> None:
     for date in (DAY, NEXT):
-        assert len(local[0].objects(f"{TARGET}/date={date}")) == 1
-        ids = [row[2] for row in rows(local[0], date)]
+        assert len(local.objects(f"{TARGET}/date={date}")) == 1
+        ids = [row[2] for row in rows(local, date)]
         assert ids == sorted(ids)
 
 
-def test_another_date_stays_as_it_was(local: tuple[Lake, Engine]) -> None:
-    assert local[0].read(f"{TARGET}/date={LATER}/part-00000.parquet") == b"of another day"
+def test_another_date_stays_as_it_was(local: Lake) -> None:
+    assert local.read(f"{TARGET}/date={LATER}/part-00000.parquet") == b"of another day"
 
 
-def test_a_standalone_cluster_gives_the_same_rows(local: tuple[Lake, Engine], empty_lake: Lake, tmp_path: Path) -> None:
+def test_a_standalone_cluster_gives_the_same_rows(local: Lake, empty_lake: Lake, tmp_path: Path) -> None:
     land(empty_lake)
     with standalone_cluster(tmp_path) as master:
         LocalEngine(replace(SPARK, master=master), empty_lake, tmp_path).run(job(), silent)
         log = (tmp_path / "cluster.log").read_text()
-    assert all_rows(empty_lake) == all_rows(local[0])
+    assert all_rows(empty_lake) == all_rows(local)
     assert log.count("Asked to launch executor") == 2
 
 
-def test_emr_gives_the_same_rows(local: tuple[Lake, Engine], empty_lake: Lake, tmp_path: Path) -> None:
+def test_emr_gives_the_same_rows(local: Lake, empty_lake: Lake, tmp_path: Path) -> None:
     land(empty_lake)
     with emr_double(tmp_path, empty_lake.s3) as double:
         EmrEngine(replace(SPARK, emr_cluster=double.cluster()), empty_lake).run(job(), silent)
-    assert all_rows(empty_lake) == all_rows(local[0])
+    assert all_rows(empty_lake) == all_rows(local)
     assert len(double.commands) == 3
 
 
 def test_other_files_in_another_order_give_the_same_rows(
-    local: tuple[Lake, Engine], empty_lake: Lake, tmp_path: Path
+    local: Lake, empty_lake: Lake, warm: Callable[[Lake], Engine]
 ) -> None:
     for date in (DAY, NEXT):
         for number, row in enumerate(reversed(REVIEWS[date])):
             empty_lake.write(f"{LANDING}/date={date}/{number:02}.csv", csv_file([row]))
-    # The name of a folder that a shell would split.
-    folder = tmp_path / "with a blank"
-    LocalEngine(replace(SPARK, master="local[1]"), empty_lake, folder).run(job(), silent)
-    assert all_rows(empty_lake) == all_rows(local[0])
+    warm(empty_lake).run(job(), silent)
+    assert all_rows(empty_lake) == all_rows(local)
 
 
-def test_the_keyword_rule_knows_the_word_good_and_nothing_else(local: tuple[Lake, Engine]) -> None:
-    lake, engine = local
-    kept = all_rows(lake)
-    engine.run(job("keyword", dates=(DAY,)), silent)
-    found = rows(lake, DAY)
+def test_the_keyword_rule_knows_the_word_good_and_nothing_else(
+    local: Lake, empty_lake: Lake, warm: Callable[[Lake], Engine]
+) -> None:
+    land(empty_lake)
+    kept = b"of the lexicon"
+    empty_lake.write(f"{TARGET}/date={NEXT}/part-00000.parquet", kept)
+    warm(empty_lake).run(job("keyword", dates=(DAY,)), silent)
+    found = rows(empty_lake, DAY)
     assert {cid for cid, positive, *_ in found if positive} == {4, 5, 6, 11}
     assert {row[3] for row in found} == {"keyword"}
-    assert [row[2] for row in found] == [row[2] for row in kept[DAY]]
-    assert rows(lake, NEXT) == kept[NEXT]
+    assert [row[2] for row in found] == [row[2] for row in rows(local, DAY)]
+    assert empty_lake.read(f"{TARGET}/date={NEXT}/part-00000.parquet") == kept
 
 
-def test_a_model_that_was_trained_on_the_lake_classifies(local: tuple[Lake, Engine]) -> None:
-    lake, engine = local
-    lake.write("labelled/reviews.csv", labelled().encode())
-    engine.run(train("train", "labelled", "models/first"), silent)
-    assert set(json.loads(lake.read("models/first/metrics.json") or b"")["held_out"]) == {
-        "trained",
-        "keyword",
-        "lexicon",
-    }
-    sha256 = review_models.digest(lake, "models/first")
-    engine.run(job("trained", dates=(NEXT,), model="models/first", sha256=sha256), silent)
+def test_a_model_that_was_trained_on_the_lake_classifies(trained: Lake, warm: Callable[[Lake], Engine]) -> None:
+    land(trained)
+    sha256 = review_models.digest(trained, MODEL)
+    warm(trained).run(job("trained", dates=(NEXT,), model=MODEL, sha256=sha256), silent)
     # What so few reviews teach is no matter here; that the model was found and used is.
-    assert {(cid, classifier) for cid, _, _, classifier in rows(lake, NEXT)} == {(1, "trained"), (-1, "trained")}
+    assert {(cid, classifier) for cid, _, _, classifier in rows(trained, NEXT)} == {(1, "trained"), (-1, "trained")}
 
 
 def test_without_reviews_no_spark_is_started(empty_lake: Lake, tmp_path: Path) -> None:

@@ -3,38 +3,19 @@
 import ast
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from shipped import SCRIPTS, classifiers, classify_reviews, models, review_text, train_classifier
 from support.labelled import COUNT, ROWS, labelled
+from support.shipped import SCRIPTS, classifiers, classify_reviews, models, review_text, train_classifier
+from support.warm_spark import MODEL
 
 from pipeline.feeds.review_jobs import lexicon_files
-from pipeline.spark.java import java_home
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A session as the scripts have it, in this process."""
-    folder = tmp_path_factory.mktemp("spark")
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.log.level": "ERROR",
-        "spark.local.dir": str(folder),
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-    }
-    options = " ".join(f"--conf {name}={value}" for name, value in settings.items())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAVA_HOME", str(java_home(folder)))
-        patch.setenv("PYSPARK_SUBMIT_ARGS", f"--master local[2] --driver-memory 700m {options} pyspark-shell")
-        found: SparkSession = review_text.session("tests")
-        yield found
-        found.stop()
+from pipeline.lake import folders
+from pipeline.lake.objects import Lake
 
 
 def test_the_scripts_import_nothing_of_ours_but_the_modules_shipped_with_them() -> None:
@@ -65,8 +46,8 @@ WORDS = {
 }
 
 
-def test_words_keep_negations_and_emoji_and_lose_markup_and_stop_words(session: SparkSession) -> None:
-    rows = session.createDataFrame([(text,) for text in WORDS], "text string")
+def test_words_keep_negations_and_emoji_and_lose_markup_and_stop_words(spark_session: SparkSession) -> None:
+    rows = spark_session.createDataFrame([(text,) for text in WORDS], "text string")
     found = rows.select("text", review_text.words(review_text.clean(F.col("text"))).alias("words")).collect()
     assert {row.text: " ".join(row.words) for row in found} == WORDS
 
@@ -75,13 +56,13 @@ def verdicts(rows: Any) -> dict[str, bool]:
     return {row.cleaned: row.positive_review for row in rows.collect()}
 
 
-def test_the_keyword_is_a_word_and_not_a_part_of_one(session: SparkSession) -> None:
+def test_the_keyword_is_a_word_and_not_a_part_of_one(spark_session: SparkSession) -> None:
     texts = {"a good film": True, "not good": True, "good": True, "goodness": False, "feelgood": False, "": False}
-    rows = session.createDataFrame([(text,) for text in texts], "cleaned string")
+    rows = spark_session.createDataFrame([(text,) for text in texts], "cleaned string")
     assert verdicts(classifiers.keyword(rows)) == texts
 
 
-def test_a_negated_word_counts_with_the_other_sign_in_the_lexicon(session: SparkSession, tmp_path: Path) -> None:
+def test_a_negated_word_counts_with_the_other_sign_in_the_lexicon(spark_session: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("nice\t2.0\nawful\t-3.0\nheart\t1.5\n", "utf-8")
     (tmp_path / "emoji.txt").write_text("💖\tsparkling heart\n❤\ufe0f\tred heart\n", "utf-8")
     texts = {
@@ -94,28 +75,28 @@ def test_a_negated_word_counts_with_the_other_sign_in_the_lexicon(session: Spark
         "❤": True,
         "nothing known": False,
     }
-    rows = session.createDataFrame([(text,) for text in texts], "cleaned string")
+    rows = spark_session.createDataFrame([(text,) for text in texts], "cleaned string")
     files = [str(tmp_path / "words.txt"), str(tmp_path / "emoji.txt")]
     assert verdicts(classifiers.lexicon(rows, files)) == texts
 
 
-def test_the_published_lexicon_knows_words_and_emoji(session: SparkSession) -> None:
-    scores = classifiers.scores(session, [str(path) for path in lexicon_files()])
+def test_the_published_lexicon_knows_words_and_emoji(spark_session: SparkSession) -> None:
+    scores = classifiers.scores(spark_session, [str(path) for path in lexicon_files()])
     assert scores["wonderful"] > 0 > scores["awful"]
     assert scores["😍"] > 0 > scores["😠"]
 
 
 @pytest.mark.parametrize("content", [None, "", "no scores here\n"])
-def test_a_lexicon_without_scores_is_refused(session: SparkSession, tmp_path: Path, content: str | None) -> None:
+def test_a_lexicon_without_scores_is_refused(spark_session: SparkSession, tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "words.txt").write_text(content)
     with pytest.raises(SystemExit, match=r"^cannot .* the lexicon, because"):
-        classifiers.scores(session, [str(tmp_path / "words.txt")])
+        classifiers.scores(spark_session, [str(tmp_path / "words.txt")])
 
 
-def test_a_model_that_is_not_there_is_refused_in_one_line(session: SparkSession, tmp_path: Path) -> None:
+def test_a_model_that_is_not_there_is_refused_in_one_line(spark_session: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"^cannot open the model [^\n]+$"):
-        models.open_model(session, str(tmp_path / "none"), "0" * 64)
+        models.open_model(spark_session, str(tmp_path / "none"), "0" * 64)
 
 
 @pytest.mark.parametrize(("option", "classifier"), [("--lexicon", "lexicon"), ("--model", "trained")])
@@ -127,17 +108,7 @@ def test_a_classifier_without_what_it_needs_is_refused(
         classify_reviews.main()
 
 
-@pytest.fixture(scope="module")
-def trained(session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """What training leaves, on the labelled reviews and some rows that are none."""
-    folder = tmp_path_factory.mktemp("trained")
-    (folder / "in").mkdir()
-    (folder / "in/labelled.csv").write_text(labelled(), "utf-8")
-    (folder / "in/bad.csv").write_text("review_str,positive\nneither,maybe\n,true\n  ,false\ntoo,many,true\n1\n")
-    return folder, train(session, folder / "in", folder / "out")
-
-
-def train(session: SparkSession, source: Path, target: Path) -> dict[str, Any]:
+def train(_: SparkSession, source: Path, target: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         lexicon = [str(path) for path in lexicon_files()]
         patch.setattr(sys, "argv", ["train", "--input", str(source), "--output", str(target), "--lexicon", *lexicon])
@@ -146,20 +117,25 @@ def train(session: SparkSession, source: Path, target: Path) -> dict[str, Any]:
     return metrics
 
 
-def test_what_was_learned_holds_for_reviews_that_were_not_shown(trained: tuple[Path, dict[str, Any]]) -> None:
-    held_out = trained[1]["held_out"]
+def metrics_of(lake: Lake) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lake.read(f"{MODEL}/metrics.json") or b"")
+    return found
+
+
+def test_what_was_learned_holds_for_reviews_that_were_not_shown(trained: Lake) -> None:
+    held_out = metrics_of(trained)["held_out"]
     assert held_out["trained"]["accuracy"] > max(0.7, held_out["keyword"]["accuracy"])
 
 
-def test_every_classifier_is_measured_on_the_same_reviews(trained: tuple[Path, dict[str, Any]]) -> None:
-    held_out = trained[1]["held_out"]
+def test_every_classifier_is_measured_on_the_same_reviews(trained: Lake) -> None:
+    held_out = metrics_of(trained)["held_out"]
     assert set(held_out) == {"trained", "keyword", "lexicon"}
     assert len({figures["rows"] for figures in held_out.values()}) == 1
     assert held_out["lexicon"]["accuracy"] > 0.6
 
 
-def test_metrics_count_all_rows_and_refused_ones(trained: tuple[Path, dict[str, Any]]) -> None:
-    metrics = trained[1]
+def test_metrics_count_all_rows_and_refused_ones(trained: Lake) -> None:
+    metrics = metrics_of(trained)
     assert (metrics["rows"], metrics["refused_rows"]) == (COUNT, 5)
     for figures in metrics["held_out"].values():
         matrix = figures["confusion_matrix"]
@@ -171,23 +147,24 @@ def test_metrics_count_all_rows_and_refused_ones(trained: tuple[Path, dict[str, 
 
 
 def test_training_again_on_the_same_reviews_in_another_order_gives_the_same_model(
-    trained: tuple[Path, dict[str, Any]], session: SparkSession, tmp_path: Path
+    trained: Lake, spark_session: SparkSession, tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
     for number in range(2):
         (tmp_path / f"in/{number}.csv").write_text(labelled(ROWS[number::2][::-1]), "utf-8")
-    assert train(session, tmp_path / "in", tmp_path / "out")["held_out"] == trained[1]["held_out"]
+    assert train(spark_session, tmp_path / "in", tmp_path / "out")["held_out"] == metrics_of(trained)["held_out"]
 
-    def weights(folder: Path) -> Any:
-        model = str(folder / "model")
-        return models.open_model(session, model, models.digest(session, model)).stages[-1].coefficients
+    def weights(model: Path) -> Any:
+        sha256 = models.digest(spark_session, str(model))
+        return models.open_model(spark_session, str(model), sha256).stages[-1].coefficients
 
-    assert weights(tmp_path / "out") == weights(trained[0] / "out")
+    folders.fetch(trained, trained.objects(MODEL), tmp_path / "first")
+    assert weights(tmp_path / "out/model") == weights(tmp_path / "first" / MODEL / "model")
 
 
 @pytest.mark.parametrize("rows", ["", "only,true\nof one,true\nkind,true\n", "no,label\n,true\n"])
-def test_training_without_both_kinds_is_refused(session: SparkSession, tmp_path: Path, rows: str) -> None:
+def test_training_without_both_kinds_is_refused(spark_session: SparkSession, tmp_path: Path, rows: str) -> None:
     (tmp_path / "in.csv").write_text(f"review_str,positive\n{rows}")
     with pytest.raises(SystemExit, match=r"^cannot train on .* because"):
-        train(session, tmp_path / "in.csv", tmp_path / "out")
+        train(spark_session, tmp_path / "in.csv", tmp_path / "out")
     assert not (tmp_path / "out").exists()

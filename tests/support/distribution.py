@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-# Files that one process runs, because they share something costly: a site of Superset, or disturbed loads.
+# Files that one process runs, because they share something costly: a site of Superset, disturbed loads, or a warm
+# Spark.
 TOGETHER = {
     "site": re.compile(r"tests/superset/|tests/security/test_(superset_|country_viewers|rotation)"),
     "faults": re.compile("tests/faults/"),
+    "spark": re.compile("tests/spark/|tests/security/test_model_trust"),
 }
 # The quick cases of SQL files come first, to fail soon. Then come the long files. So only short files are left at the
 # end, and no process waits long for another one.
-FIRST = ("tests/sql/", "site", "faults", "tests/spark/", "tests/star/")
+FIRST = ("tests/sql/", "site", "faults", "spark", "tests/star/")
 
 
 class Distribution(LoadFileScheduling):
