@@ -41,8 +41,8 @@ CUSTOMERS = Aggregate("agg_customer_quarter", ("quarter", "country"), ("customer
 AGGREGATES = (*BY_MONTH, CUSTOMERS)
 
 # What the aggregates count, and by what. The load of each keeps the old state of the rows that it writes.
-STAR: list[Dimension | Fact] = [*DIMENSIONS.values(), *FACTS.values()]
-LOOKED_AT = tuple(target for target in STAR if target.before)
+TARGETS: tuple[Dimension | Fact, ...] = (*DIMENSIONS.values(), *FACTS.values())
+LOOKED_AT = tuple(target for target in TARGETS if target.before)
 COUNTED = tuple(target.name for target in LOOKED_AT if isinstance(target, Fact))
 BEFORE = tuple(f"mart.{target.before}" for target in LOOKED_AT)
 
@@ -77,13 +77,13 @@ def _add_difference(cursor: Cursor) -> int:
     _sample_little(cursor)
     # Their rows come and go with each load, too fast for autovacuum to know how many there are.
     cursor.execute(sql.SQL("analyze {}").format(sql.SQL(", ").join(map(qualified, BEFORE))))
-    written = _relation(statement("work/aggregate/written_order"))
-    writes.temporary(cursor, "counted_order", statement("work/aggregate/counted_order", orders=written))
-    orders, lines = sql.Identifier("counted_order"), _relation(statement("work/aggregate/written_line"))
-    _count_products(cursor, orders, lines)
-    for aggregate, sums in _sums(orders, customers=_relation(statement("work/aggregate/written_customer"))):
+    orders, lines, customers = (
+        _relation(statement(f"work/aggregate/written_{name}")) for name in ("order", "line", "customer")
+    )
+    count = _count_orders(cursor, orders)
+    _count_products(cursor, lines)
+    for aggregate, sums in _sums(customers):
         writes.add(cursor, f"mart.{aggregate.name}", aggregate.key, aggregate.measures, sums)
-    count: int = postgres.value(cursor, "select count(distinct order_id) from counted_order")
     return count
 
 
@@ -94,25 +94,23 @@ def _fill(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
         cursor.execute(sql.SQL("truncate {}").format(qualified(f"mart.{aggregate.name}")))
         _alter_key(cursor, aggregate, "drop constraint if exists {name}")
     indexes.build(cursor, *COUNTED)
+    count = 0
     quarters = [start for (start,) in postgres.rows(cursor, QUARTERS)]
     for number, start in enumerate(quarters):
         progress(f"counting the quarter from {start:%Y-%m-%d}", 100 * number / len(quarters))
-        _fill_quarter(cursor, start)
+        count += _fill_quarter(cursor, start)
     for aggregate in AGGREGATES:
         _alter_key(cursor, aggregate, "add constraint {name} primary key ({key})")
         cursor.execute(sql.SQL("analyze {}").format(qualified(f"mart.{aggregate.name}")))
-    count: int = postgres.value(cursor, "select coalesce(sum(orders), 0)::bigint from mart.agg_order_month")
     return count
 
 
-def _fill_quarter(cursor: Cursor, start: dt.datetime) -> None:
-    orders = _relation(statement("work/aggregate/counted_order", orders=_of_quarter(start)))
-    _count_products(cursor, orders, _between(cursor, start))
-    for aggregate, sums in _sums(orders, customers=orders):
-        # PostgreSQL computes what it keeps as a new table on several cores, and what it inserts on one.
-        writes.temporary(cursor, "sums", sums)
-        columns = (*aggregate.key, *aggregate.measures)
-        writes.insert(cursor, f"mart.{aggregate.name}", columns, sql.SQL("select * from sums"))
+def _fill_quarter(cursor: Cursor, start: dt.datetime) -> int:
+    count = _count_orders(cursor, _of_quarter(start))
+    _count_products(cursor, _between(cursor))
+    for aggregate, sums in _sums(customers=sql.Identifier("counted_order")):
+        writes.insert(cursor, f"mart.{aggregate.name}", (*aggregate.key, *aggregate.measures), sums)
+    return count
 
 
 def _of_quarter(start: dt.datetime) -> sql.Composed:
@@ -122,26 +120,31 @@ def _of_quarter(start: dt.datetime) -> sql.Composed:
     ).format(start=sql.Literal(start))
 
 
-def _between(cursor: Cursor, start: dt.datetime) -> sql.Composed:
-    """The lines of the orders of a quarter, and of other orders with numbers between theirs."""
-    numbers = sql.SQL("select min(order_id), max(order_id) from {} as orders").format(_of_quarter(start))
-    [(first, last)] = postgres.rows(cursor, numbers)
+def _between(cursor: Cursor) -> sql.Composed:
+    """The lines of the orders in counted_order, and of other orders with numbers between theirs."""
+    [(first, last)] = postgres.rows(cursor, "select min(order_id), max(order_id) from counted_order")
     return sql.SQL(
         "(select 1 as sign, order_id, product_key, line_amount, is_deleted from dwh.fact_order_line "
         "where order_id between {} and {})"
     ).format(sql.Literal(first), sql.Literal(last))
 
 
-def _count_products(cursor: Cursor, orders: sql.Composable, lines: sql.Composable) -> None:
-    """Makes counted_product of lines and their orders, each with a sign."""
-    select = statement("work/aggregate/counted_product", orders=orders, lines=lines)
-    writes.temporary(cursor, "counted_product", select)
+def _count_orders(cursor: Cursor, orders: sql.Composable) -> int:
+    """Makes counted_order of orders, each with a sign; returns how many."""
+    return writes.temporary(cursor, "counted_order", statement("work/aggregate/counted_order", orders=orders))
 
 
-def _sums(orders: sql.Composable, customers: sql.Composable) -> Iterator[tuple[Aggregate, sql.Composed]]:
-    """Each aggregate with the select that sums orders, counted_product, or the orders of customers."""
+def _count_products(cursor: Cursor, lines: sql.Composable) -> None:
+    """Makes counted_product of lines, each with a sign, of the orders in counted_order."""
+    # One after the other: in one statement the sort, the join and the sums push each other out of the CPU's cache.
+    writes.temporary(cursor, "counted_line", statement("work/aggregate/counted_line", lines=lines))
+    writes.temporary(cursor, "counted_product", statement("work/aggregate/counted_product"))
+
+
+def _sums(customers: sql.Composable) -> Iterator[tuple[Aggregate, sql.Composed]]:
+    """Each aggregate with the select that sums counted_order and counted_product, or the orders of customers."""
     for aggregate in BY_MONTH:
-        yield aggregate, statement(f"work/aggregate/{aggregate.name}", orders=orders)
+        yield aggregate, statement(f"work/aggregate/{aggregate.name}")
     yield CUSTOMERS, statement(f"work/aggregate/{CUSTOMERS.name}", orders=customers)
 
 

@@ -126,7 +126,7 @@ def test_case(case: Case, cursor: Cursor) -> None:
         run(cursor, case, None, case.again)
 
 
-@pytest.mark.parametrize("name", ["counted_order", "counted_product", "replaced_day"])
+@pytest.mark.parametrize("name", ["counted_order", "counted_line", "counted_product", "replaced_day"])
 def test_a_table_that_several_cases_make_is_what_its_select_gives(name: str, cursor: Cursor) -> None:
     [path] = [path for path in FILES if path.endswith(f"/{name}")]
     case = sql_cases.cases(path)[0]

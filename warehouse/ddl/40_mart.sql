@@ -9,8 +9,8 @@ mart.load_day, mart.step_day, mart.layer_rows, mart.task_run, mart.queue_depth, 
 mart.watermark_lag, mart.customer_behavior, mart.review_volume, mart.risk_band;
 
 -- The aggregates: additive, without what is deleted, and kept by difference, so that a day costs what changed. Months
--- and quarters are UTC. They say the status of an order and not whether it is lost, which the views look up: so a status
--- that becomes lost, which is that of many orders, moves none of them.
+-- and quarters are UTC. They hold the status of orders; the views look up whether it is lost. So a status that becomes
+-- lost, which may be that of most orders, moves none of them.
 create table if not exists mart.agg_order_month (
     month date not null,
     country text not null,
@@ -25,7 +25,7 @@ comment on table mart.agg_order_month is
 'Orders by month of ordering, country of delivery and status, those that count as lost too.';
 comment on column mart.agg_order_month.month is 'First day of the month.';
 comment on column mart.agg_order_month.country is 'Where the order is delivered to.';
-comment on column mart.agg_order_month.order_status_key is 'Its status, which dwh.dim_order_status says is lost or not.';
+comment on column mart.agg_order_month.order_status_key is 'Status of the order.';
 comment on column mart.agg_order_month.orders is 'Orders.';
 comment on column mart.agg_order_month.sales is 'Their line amounts.';
 comment on column mart.agg_order_month.delivered_orders is 'Orders that were delivered.';

@@ -1,12 +1,8 @@
 -- kind: select
 -- grain: one row per month, country and status
--- reads: :orders
+-- reads: counted_order
 -- rerun: gives the same rows
 -- Sums what orders add, or take away, as their sign says.
-with
-
-orders as (select source.* from :orders as source)
-
 select
     month,
     country,
@@ -15,5 +11,5 @@ select
     sum(sign * order_amount) as sales,
     coalesce(sum(sign) filter (where fulfilment is not null), 0) as delivered_orders,
     coalesce(sum(sign * fulfilment), interval '0') as fulfilment
-from orders
+from counted_order
 group by month, country, order_status_key
