@@ -6,10 +6,10 @@ DEV_STAMP := $(VENV)/.installed-dev
 SUPERSET_VENV := .venv-superset
 SUPERSET_STAMP := $(SUPERSET_VENV)/.installed
 
-# The two environments are built side by side.
+# The two environments are built side by side, and then the two lints run so.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo env test nightly format up down rotate status dashboards screenshots bench audit-dependencies
+.PHONY: demo env test lint lint-declared nightly format up down rotate status dashboards screenshots bench audit-dependencies
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@$(VENV)/bin/python -m pipeline.services up
@@ -46,17 +46,21 @@ $(SUPERSET_STAMP): superset/requirements.lock
 	@$(SUPERSET_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-test: $(DEV_STAMP) $(SUPERSET_STAMP)  ## formatting, lint, types and the whole test suite
+test: lint lint-declared $(SUPERSET_STAMP)  ## formatting, lint, types and the whole test suite
+	$(VENV)/bin/pytest -n 2 --dist loadfile
+
+lint: $(DEV_STAMP)  ## formatting, lint and types of Python
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/sqlfluff lint --disable-progress-bar warehouse pipeline/generators
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
+
+lint-declared: $(DEV_STAMP)  ## lint of SQL, templates, containers and shell
+	$(VENV)/bin/sqlfluff lint --disable-progress-bar warehouse pipeline/generators
 	$(VENV)/bin/cfn-lint deploy/aws/*.yaml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/docker/docker-compose.yml
 	$(VENV)/bin/hadolint deploy/docker/*.Dockerfile
 	$(VENV)/bin/shellcheck deploy/*.sh deploy/docker/*.sh
-	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 nightly: $(DEV_STAMP)  ## the random faults of the test suite, ten times as many; processes for each job of Spark
 	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults
