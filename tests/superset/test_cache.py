@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import urllib3
 from support.dashboard_session import Session
-from support.superset_site import Site, asked, options
+from support.superset_site import Site, asked, options, remove_user
 from support.world import ROOT
 
 PYTHON = ROOT / ".venv-superset/bin/python"
@@ -87,7 +87,7 @@ def german(site: Site) -> Iterator[Session]:
     status, made = admin.post("/api/v1/security/users/", user)
     assert status == 201, made
     yield session(site, "german")
-    assert admin.delete(f"/api/v1/security/users/{made['id']}")[0] == 200
+    remove_user(admin, made["id"])
 
 
 def test_a_load_shows_at_the_next_look(site: Site) -> None:

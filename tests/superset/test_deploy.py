@@ -1,18 +1,22 @@
 """Dashboards as files, brought into a real Superset: twice, broken, changed by hand; and who may see them."""
 
 import io
+import json
 import os
 import shutil
 import signal
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import urllib3
-from support.superset_site import ASSETS, FOREIGN, Client, Site, asked
+from support.superset_site import ASSETS, FOREIGN, Client, Site, asked, remove_user
 from support.world import ROOT, secrets_of
 
 from pipeline import services
@@ -79,49 +83,6 @@ def chart_by_country(site: Site) -> dict[str, Any]:
     return next(chart for chart in charts_of(admin, "ocean-records") if chart["datasource"] == wanted)
 
 
-def test_a_second_deployment_changes_nothing(site: Site) -> None:
-    rows, before = row_counts(site), exports(site)
-    assert rows["slices"] == len(list(ASSETS.glob("charts/*.yaml")))
-    done = site.deploy()
-    assert (done.returncode, done.stdout.count("not in the warehouse")) == (0, 0), done.stderr
-    assert row_counts(site) == rows
-    after = exports(site)
-    assert [name for name in before | after if before.get(name) != after.get(name)] == []
-
-
-def test_what_was_changed_by_hand_is_undone_and_what_users_made_is_left(site: Site) -> None:
-    admin, before = site.client("admin"), exports(site)
-    chart = chart_by_country(site)
-    assert admin.put(f"/api/v1/chart/{chart['slice_id']}", {"slice_name": "By hand"})[0] == 200
-    viewers = next(
-        role["id"] for role in admin.get("/api/v1/security/roles/")[1]["result"] if role["name"] == "KPI Viewer"
-    )
-    assert admin.post(f"/api/v1/security/roles/{viewers}/permissions", {"permission_view_menu_ids": [1, 2]})[0] == 200
-    dataset = int(chart["datasource"].partition("__")[0])
-    own = {"slice_name": "A user's own", "viz_type": "table", "datasource_id": dataset, "datasource_type": "table"}
-    status, made = admin.post("/api/v1/chart/", own)
-    assert status == 201
-    assert site.deploy().returncode == 0
-    after = exports(site)
-    assert {name for name in after if name not in before} == {
-        name for name in after if name.startswith("charts/A_users_own")
-    }
-    assert {name: after[name] for name in before} == before
-    assert site.client("viewer").get("/api/v1/dataset/")[0] == 403
-    assert admin.delete(f"/api/v1/chart/{made['id']}")[0] == 200
-
-
-def test_a_chart_without_a_file_is_gone_after_the_next_deployment(site: Site, assets: Path) -> None:
-    before = exports(site)
-    more = (assets / "charts/top_products.yaml").read_text()
-    more = more.replace("uuid: a3d124e6", "uuid: ffffffff").replace("slice_name: ", "slice_name: More ")
-    (assets / "charts/more.yaml").write_text(more)
-    assert site.deploy(assets).returncode == 0
-    assert len(exports(site)) == len(before) + 1
-    assert site.deploy().returncode == 0
-    assert exports(site) == before
-
-
 def replaced(name: str, old: str, new: str) -> Callable[[Path], None]:
     def spoil(assets: Path) -> None:
         text = (assets / name).read_text()
@@ -129,6 +90,193 @@ def replaced(name: str, old: str, new: str) -> Callable[[Path], None]:
         (assets / name).write_text(text.replace(old, new))
 
     return spoil
+
+
+@dataclass(frozen=True)
+class Again:
+    """What the command said that deployed for a second time, and what there was before and after it."""
+
+    said: str
+    secrets: tuple[Settings, Settings]
+    rows: tuple[dict[str, int], dict[str, int]]
+    exports: tuple[dict[str, bytes], dict[str, bytes]]
+
+
+@pytest.fixture(scope="module")
+def again(site: Site) -> Again:
+    """The same files deployed for a second time, once the file with the secrets was lost."""
+    kept = site.home / "superset.json"
+    old, rows, before = Settings.read(kept), row_counts(site), exports(site)
+    kept.unlink()
+    done = site.command("dashboards")
+    assert done.returncode == 0, done.stderr
+    new = Settings.read(kept)
+    return Again(done.stdout + done.stderr, (old, new), (rows, row_counts(site)), (before, exports(site)))
+
+
+def test_a_second_deployment_changes_nothing(site: Site, again: Again) -> None:
+    (rows, rows_after), (before, after) = again.rows, again.exports
+    assert rows["slices"] == len(list(ASSETS.glob("charts/*.yaml")))
+    assert "not in the warehouse" not in (site.home / "log/superset-deploy.log").read_text()
+    assert rows_after == rows
+    assert [name for name in before | after if before.get(name) != after.get(name)] == []
+
+
+def test_no_secret_is_ever_shown_but_the_file_that_holds_the_passwords_is(site: Site, again: Again) -> None:
+    kept = site.home / "superset.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert f"passwords in {kept}" in site.output
+    assert f"{site.url}/superset/dashboard/ocean-records/" in site.output
+    shown = site.output + again.said + "".join(log.read_text() for log in (site.home / "log").iterdir())
+    shown += " ".join(site.server().cmdline())
+    own = [(known.admin_password, known.viewer_password, known.secret_key) for known in again.secrets]
+    for secret in (*own[0], *own[1], *secrets_of(site.home)):
+        assert len(secret) >= 20
+        assert secret not in shown
+
+
+def test_a_lost_secrets_file_gets_new_passwords_for_the_old_dashboards(site: Site, again: Again) -> None:
+    old, new = again.secrets
+    assert new.admin_password not in again.said
+    assert not {new.admin_password, new.viewer_password, new.secret_key} & {old.admin_password, old.viewer_password}
+    assert again.exports[1] == again.exports[0]
+    assert site.client("viewer").get(COMPANY)[0] == 200
+
+
+@contextmanager
+def german_admin(site: Site) -> Iterator[Client]:
+    """A session of somebody with the rule of Germany's viewers who may ask for any column of any dataset."""
+    admin = site.client("admin")
+    roles = {role["name"]: role["id"] for role in admin.get("/api/v1/security/roles/")[1]["result"]}
+    user = {
+        "username": "german",
+        "password": "of-the-test-alone",
+        "first_name": "German",
+        "last_name": "Viewer",
+        "email": "german@oceanrecords.invalid",
+        "active": True,
+        "roles": [roles["KPI Viewer Germany"], roles["Admin"]],
+    }
+    status, made = admin.post("/api/v1/security/users/", user)
+    assert status == 201, made
+    yield Client(site.url, "german", "of-the-test-alone")
+    remove_user(admin, made["id"])
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen at a moment."""
+
+    exports: dict[str, bytes]
+    rules: int
+    anybody: dict[str, int]  # without a login: the statuses of answers
+    everyone: tuple[int, set[Any]]  # the countries that an admin finds in a dataset
+    german: tuple[int, set[Any]]  # those that somebody with the rule of Germany finds there
+
+
+def look(site: Site, german: Client, chart: dict[str, Any], column: str = "country") -> Look:
+    """Looks by a chart whose dataset has countries in that column."""
+    company, client = dashboard_id(site, "ocean-records"), site.client(None)
+    spying = asked(chart, company)
+    hidden = "max(ts_rewrite('a'::tsquery, 'select ''a''::tsquery, ''b''::tsquery')::text)"
+    spying["queries"][0]["metrics"] = [{"expressionType": "SQL", "sqlExpression": hidden, "label": "own"}]
+    anybody = {
+        "dashboard": client.get(COMPANY)[0],
+        "its chart": client.post(CHART_DATA, asked(chart, company))[0],
+        "a column": query(client, chart, company)[0],
+        "a metric of its own": client.post(CHART_DATA, spying)[0],
+        "another dashboard": client.get("/api/v1/dashboard/pipeline-health")[0],
+        "datasets": client.get("/api/v1/dataset/")[0],
+    }
+    [(rules,)] = site.metadata("select count(*) from rls_filter_tables")
+    admin = query(site.client("admin"), chart, company, column)
+    return Look(exports(site), rules, anybody, admin, query(german, chart, company, column))
+
+
+def change_by_hand(site: Site, chart: dict[str, Any]) -> int:
+    """Changes what is ours in several ways, and makes a chart as users do; returns its number."""
+    admin = site.client("admin")
+    assert admin.put(f"/api/v1/chart/{chart['slice_id']}", {"slice_name": "By hand"})[0] == 200
+    viewers = next(
+        role["id"] for role in admin.get("/api/v1/security/roles/")[1]["result"] if role["name"] == "KPI Viewer"
+    )
+    assert admin.post(f"/api/v1/security/roles/{viewers}/permissions", {"permission_view_menu_ids": [1, 2]})[0] == 200
+    for table in ("rls_filter_roles", "rls_filter_tables", "row_level_security_filters"):
+        site.metadata(f"delete from {table}")
+    dataset = int(chart["datasource"].partition("__")[0])
+    own = {"slice_name": "A user's own", "viz_type": "table", "datasource_id": dataset, "datasource_type": "table"}
+    status, made = admin.post("/api/v1/chart/", own)
+    assert status == 201
+    number: int = made["id"]
+    return number
+
+
+@pytest.fixture(scope="module")
+def looks(site: Site, tmp_path_factory: pytest.TempPathFactory) -> tuple[Look, Look, Look]:
+    """Before other files were deployed for everybody to see, while they were, and once ours were deployed again.
+
+    The others have one chart more and no country in a dataset. What is ours was changed by hand meanwhile.
+    """
+    assets = Path(shutil.copytree(ASSETS, tmp_path_factory.mktemp("others") / "assets"))
+    more = (assets / "charts/top_products.yaml").read_text()
+    more = more.replace("uuid: a3d124e6", "uuid: ffffffff").replace("slice_name: ", "slice_name: More ")
+    (assets / "charts/more.yaml").write_text(more)
+    renamed = "expression: country\n  column_name: land"
+    replaced("datasets/sales_by_product.yaml", "column_name: country", renamed)(assets)
+    chart = chart_by_country(site)
+    with german_admin(site) as german:
+        before = look(site, german, chart)
+        assert site.deploy(assets, SUPERSET_ANONYMOUS="1").returncode == 0
+        meanwhile = look(site, german, chart, "land")
+        own = change_by_hand(site, chart)
+        assert site.deploy().returncode == 0
+        after = look(site, german, chart)
+    assert site.client("admin").delete(f"/api/v1/chart/{own}")[0] == 200
+    return before, meanwhile, after
+
+
+def test_what_was_changed_by_hand_is_undone_and_what_users_made_is_left(
+    site: Site, looks: tuple[Look, Look, Look]
+) -> None:
+    before, _, after = looks
+    [own] = after.exports.keys() - before.exports.keys()
+    assert own.startswith("charts/A_users_own")
+    assert {name: after.exports[name] for name in before.exports} == before.exports
+    assert after.rules == before.rules > 0
+    assert site.client("viewer").get("/api/v1/dataset/")[0] == 403
+
+
+def test_a_chart_without_a_file_is_gone_after_the_next_deployment(looks: tuple[Look, Look, Look]) -> None:
+    before, meanwhile, after = looks
+    [more] = meanwhile.exports.keys() - before.exports.keys()
+    assert more not in after.exports
+
+
+def test_a_rule_shows_one_country_alone_and_nothing_that_has_no_country(
+    site: Site, looks: tuple[Look, Look, Look]
+) -> None:
+    with german_admin(site) as german:
+        for chart in charts_of(german, "ocean-records"):
+            assert query(german, chart, dashboard_id(site, "ocean-records")) == (200, {"Germany"})
+    _, meanwhile, _ = looks
+    assert meanwhile.everyone[1] > {"Germany"}
+    assert meanwhile.german == (200, set())
+
+
+def test_without_a_login_nothing_is_shown_but_where_it_is_allowed(looks: tuple[Look, Look, Look]) -> None:
+    before, meanwhile, after = looks
+    assert meanwhile.anybody == {
+        "dashboard": 200,
+        "its chart": 200,
+        "a column": 403,
+        "a metric of its own": 403,
+        "another dashboard": 404,
+        "datasets": meanwhile.anybody["datasets"],
+    }
+    assert meanwhile.anybody["datasets"] in (401, 403)
+    for closed in (before.anybody, after.anybody):
+        assert closed["dashboard"] in (401, 403, 404)
+        assert closed["its chart"] in (401, 403)
 
 
 @pytest.mark.parametrize(
@@ -259,83 +407,6 @@ def test_the_viewer_changes_nothing(site: Site) -> None:
     assert viewer.post("/api/v1/dashboard/", {"dashboard_title": "Mine"})[0] == 403
 
 
-def test_a_rule_shows_one_country_alone_and_nothing_that_has_no_country(site: Site, assets: Path) -> None:
-    admin = site.client("admin")
-    roles = {role["name"]: role["id"] for role in admin.get("/api/v1/security/roles/")[1]["result"]}
-    user = {
-        "username": "german",
-        "password": "of-the-test-alone",
-        "first_name": "German",
-        "last_name": "Viewer",
-        "email": "german@oceanrecords.invalid",
-        "active": True,
-        "roles": [roles["KPI Viewer Germany"], roles["Admin"]],  # who may ask for any column of any dataset
-    }
-    status, made = admin.post("/api/v1/security/users/", user)
-    assert status == 201, made
-    german, company = Client(site.url, "german", "of-the-test-alone"), dashboard_id(site, "ocean-records")
-    for chart in charts_of(german, "ocean-records"):
-        assert query(german, chart, company) == (200, {"Germany"})
-    chart = chart_by_country(site)
-    renamed = "expression: country\n  column_name: land"
-    replaced("datasets/sales_by_product.yaml", "column_name: country", renamed)(assets)
-    assert site.deploy(assets).returncode == 0
-    assert query(admin, chart, company, "land")[1] > {"Germany"}
-    assert query(german, chart, company, "land") == (200, set())
-    assert site.deploy().returncode == 0
-    assert admin.delete(f"/api/v1/security/users/{made['id']}")[0] == 200
-
-
-def test_without_a_login_nothing_is_shown_but_where_it_is_allowed(site: Site) -> None:
-    company = dashboard_id(site, "ocean-records")
-    chart = chart_by_country(site)
-    assert site.client(None).get(COMPANY)[0] in (401, 403, 404)
-    assert site.deploy(SUPERSET_ANONYMOUS="1").returncode == 0
-    anybody = site.client(None)
-    assert anybody.get(COMPANY)[0] == 200
-    assert anybody.post(CHART_DATA, asked(chart, company))[0] == 200
-    assert query(anybody, chart, company)[0] == 403
-    spying = asked(chart, company)
-    hidden = "max(ts_rewrite('a'::tsquery, 'select ''a''::tsquery, ''b''::tsquery')::text)"
-    spying["queries"][0]["metrics"] = [{"expressionType": "SQL", "sqlExpression": hidden, "label": "own"}]
-    assert anybody.post(CHART_DATA, spying)[0] == 403
-    assert anybody.get("/api/v1/dashboard/pipeline-health")[0] == 404
-    assert anybody.get("/api/v1/dataset/")[0] in (401, 403)
-    assert site.deploy().returncode == 0
-    assert site.client(None).get(COMPANY)[0] in (401, 403, 404)
-    assert site.client(None).post(CHART_DATA, asked(chart, company))[0] in (401, 403)
-
-
-def test_no_secret_is_ever_shown_but_the_file_that_holds_the_passwords_is(site: Site) -> None:
-    kept = site.home / "superset.json"
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    settings = Settings.read(kept)
-    assert f"passwords in {kept}" in site.output
-    assert f"{site.url}/superset/dashboard/ocean-records/" in site.output
-    again = site.command("dashboards")
-    assert again.returncode == 0, again.stderr
-    shown = (
-        site.output + again.stdout + again.stderr + "".join(log.read_text() for log in (site.home / "log").iterdir())
-    )
-    shown += " ".join(site.server().cmdline())
-    for secret in (settings.admin_password, settings.viewer_password, settings.secret_key, *secrets_of(site.home)):
-        assert len(secret) >= 20
-        assert secret not in shown
-
-
-def test_a_lost_secrets_file_gets_new_passwords_for_the_old_dashboards(site: Site) -> None:
-    kept, before = site.home / "superset.json", exports(site)
-    old = Settings.read(kept)
-    kept.unlink()
-    again = site.command("dashboards")
-    assert again.returncode == 0, again.stderr
-    new = Settings.read(kept)
-    assert new.admin_password not in again.stdout
-    assert not {new.admin_password, new.viewer_password, new.secret_key} & {old.admin_password, old.viewer_password}
-    assert exports(site) == before
-    assert site.client("viewer").get(COMPANY)[0] == 200
-
-
 def test_no_foreign_setting_reaches_the_server(site: Site) -> None:
     environment = site.server().environ()
     assert not {value for name, value in environment.items() if value in FOREIGN.values() and value != "1"}
@@ -401,3 +472,16 @@ def test_a_server_on_this_machine_alone_and_its_pages_ask_nobody_else(site: Site
     headers = urllib3.request("GET", f"{site.url}/login/").headers
     assert "http" not in headers["Content-Security-Policy"]
     assert {"HttpOnly", "SameSite=Lax"} <= set(headers["Set-Cookie"].split("; "))
+
+
+def test_no_two_processes_of_the_server_share_a_connection_to_its_database(site: Site) -> None:
+    site.client("viewer")
+    database = urlsplit(json.loads((site.home / "services.json").read_text())["superset_metadata_url"]).port
+    ends = [
+        socket.laddr.port
+        for process in (site.server(), *site.server().children(recursive=True))
+        for socket in process.net_connections("tcp")
+        if socket.raddr and socket.raddr.port == database
+    ]
+    assert ends
+    assert len(ends) == len(set(ends))
