@@ -41,6 +41,9 @@ collect_ignore += ["superset/changed_roles.py", "superset/kept_answers.py"]  # t
 for variable in (*(setting.environment for setting in every_setting()), *config.OTHER_S3):
     os.environ.pop(variable, None)
 
+# With it each process of Python compiles all our modules again, for a sixth of a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A JVM that runs for a few seconds spends half of them on compiling for a long life.
 os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
