@@ -82,7 +82,7 @@ def old(world: World) -> World:
 def test_a_warehouse_of_an_earlier_version_goes_on_as_if_this_one_had_loaded_it_all(
     services_home: Path, dump: str, migrates: bool
 ) -> None:
-    worlds = Worlds(services_home, "upgrade")
+    worlds = Worlds(services_home, "upgrade_of_the_first" if migrates else "upgrade_of_the_second")
     fresh = worlds.new()
     trade_of_the_first_day(fresh)
     fresh.load(shop.date(1))

@@ -259,6 +259,7 @@ def test_a_rule_shows_one_country_alone_and_nothing_that_has_no_country(
         for chart in charts_of(german, "ocean-records"):
             assert query(german, chart, dashboard_id(site, "ocean-records")) == (200, {"Germany"})
     _, meanwhile, _ = looks
+    assert meanwhile.everyone[0] == 200
     assert meanwhile.everyone[1] > {"Germany"}
     assert meanwhile.german == (200, set())
 
