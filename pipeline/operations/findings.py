@@ -196,10 +196,8 @@ def _unread(unread: Iterable[Unread]) -> list[Finding]:
 def _differing(differing: list[Compared]) -> list[Finding]:
     if not differing:
         return []
-    date, tables = (
-        max(each.date for each in differing),
-        ", ".join(f"{each.rows:,} rows of {each.table}" for each in differing),
-    )
+    date = max(each.date for each in differing)
+    tables = ", ".join(f"{each.rows:,} rows of {each.table}" for each in differing)
     return [
         Finding(
             ERROR,

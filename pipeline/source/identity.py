@@ -48,7 +48,7 @@ def require_known(source: Cursor, warehouse: Cursor, new_source: str) -> None:
         remember(warehouse, found)
 
 
-# The sources of open connections. Each table of a load asks by the same one.
+# The sources of open connections. All tables of a load share one connection.
 _found: WeakKeyDictionary[Connection, Source] = WeakKeyDictionary()
 
 

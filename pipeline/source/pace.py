@@ -10,8 +10,8 @@ MEGABYTE = 1_000_000
 class Paced:
     """Passes bytes on, at most so many megabytes a second on average; 0 is no limit.
 
-    It waits after each block. COPY then finds its connection full, and the source stops reading until there is room.
-    So the source works in short bursts with pauses between them.
+    It waits before it passes a block on. COPY then finds its connection full, and the source stops reading until there
+    is room. So the source works in short bursts with pauses between them.
     """
 
     def __init__(self, target: Writable, megabytes_per_second: float) -> None:
@@ -20,7 +20,7 @@ class Paced:
         self.bytes, self.start = 0, time.monotonic()
 
     def write(self, data: bytes, /) -> int:
-        """Passes a block on and waits until the next one may come."""
+        """Waits until the rate allows the block, and passes it on."""
         self.bytes += len(data)
         if self.rate:
             time.sleep(max(0.0, self.start + self.bytes / self.rate - time.monotonic()))
