@@ -1,7 +1,6 @@
 """Real services for the tests: one embedded set per test process, a pair of new databases and a lake for each test."""
 
 import itertools
-import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from support.databases import (
 )
 from support.distribution import pytest_collection_modifyitems as pytest_collection_modifyitems  # a hook
 from support.distribution import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler  # another
+from support.environment import changed
 from support.feeds_world import open_warehouse, settings_of
 from support.loads import create_warehouse
 from support.shop import open_shop
@@ -27,7 +27,6 @@ from support.warm_spark import running_session, train_model, warm_engine
 from support.world import World, Worlds, running_services
 
 from pipeline.kernel import config
-from pipeline.kernel.settings import every_setting
 from pipeline.lake.objects import Lake
 from pipeline.spark.job import Engine
 
@@ -37,20 +36,17 @@ if TYPE_CHECKING:
 collect_ignore = ["compose_names"]  # it would give the tests' own processes other hosts
 collect_ignore += ["superset/changed_roles.py", "superset/kept_answers.py"]  # they run in Superset's environment
 
-# Settings of a developer must not reach the tests.
-for variable in (*(setting.environment for setting in every_setting()), *config.OTHER_S3):
-    os.environ.pop(variable, None)
-
-# With it each process of Python compiles all our modules again, for a sixth of a second.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
-# A JVM that runs for a few seconds spends half of them on compiling for a long life.
-os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-
 # A shell makes its background processes ignore Ctrl-C, and their children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Tells which test leaves variables to the next ones."""
+    yield
+    assert not changed()
 
 
 @pytest.fixture(scope="session")

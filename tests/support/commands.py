@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.kernel.settings import every_setting
+from support.environment import ENVIRONMENT, changed
 
 ROOT = Path(__file__).parents[2]
 LUIGI = str(Path(sys.executable).parent / "luigi")
-READ_LATE = {"OCEAN_LUIGID_PASSWORD", "PYTEST_CURRENT_TEST", *(setting.environment for setting in every_setting())}
+READ_LATE = {"OCEAN_LUIGID_PASSWORD", *(setting.environment for setting in every_setting())}
 NUMBER = struct.Struct("i")
 
 
@@ -99,9 +100,9 @@ def start(
     `now` is what the source's clock says. A `fresh` one has a Python of its own.
     """
     wanted = {**os.environ, **(environment or {})}
-    if not fresh and READ_LATE.issuperset(template().differs(wanted)):
+    if not fresh and READ_LATE.issuperset(changed(wanted)):
         return template().fork(words, wanted, now, errors_apart)
-    assert now is None, "only a forked command can have another clock"
+    assert now is None, f"only a forked command can have another clock, and it cannot have other {changed(wanted)}"
     return subprocess.Popen(
         [sys.executable, *words],
         cwd=ROOT,
@@ -117,7 +118,6 @@ class Template:
     """The process of support.template, which runs until the tests end."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
         self._requests, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -133,10 +133,6 @@ class Template:
         """Ends it."""
         self._requests.close()
         self._process.wait()
-
-    def differs(self, environment: Mapping[str, str]) -> set[str]:
-        """The variables that are other ones than when the template started."""
-        return {name for name, _ in self._environment.items() ^ environment.items()}
 
     def fork(
         self, words: Sequence[str], environment: Mapping[str, str], now: datetime | None, errors_apart: bool
@@ -162,8 +158,8 @@ class Template:
 
 @cache
 def template() -> Template:
-    """The template of this process, which starts with the environment of the first call."""
-    made = Template(dict(os.environ))
+    """The template of this process."""
+    made = Template(ENVIRONMENT)
     atexit.register(made.end)
     return made
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 
@@ -58,11 +59,10 @@ def running_session(folder: Path) -> Iterator["SparkSession"]:
         "spark.driver.bindAddress": "127.0.0.1",
     }
     options = " ".join(f"--conf {name}={value}" for name, value in settings.items())
+    submit = f"--master {SPARK.master} --driver-memory {SPARK.driver_memory} {options} pyspark-shell"
     interrupt = signal.getsignal(signal.SIGINT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAVA_HOME", str(java_home(folder)))
-        memory = f"--driver-memory {SPARK.driver_memory}"
-        patch.setenv("PYSPARK_SUBMIT_ARGS", f"--master {SPARK.master} {memory} {options} pyspark-shell")
+    # Spark sets variables of its own, which no command that a test starts has.
+    with patch.dict(os.environ, {"JAVA_HOME": str(java_home(folder)), "PYSPARK_SUBMIT_ARGS": submit}):
         found: SparkSession = review_text.session("tests")
     signal.signal(signal.SIGINT, interrupt)  # Spark has put a handler of its own there
     yield found
@@ -84,8 +84,8 @@ class _WarmEngine(LocalEngine):
     def _submit(self, job: Job, scratch: Path, say: Say) -> None:
         command = self._command(job, scratch)
         script = command.index(str(scratch / "files" / job.script.name))
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as said:
-            patch.setattr(sys, "argv", command[script:])
+        with pytest.MonkeyPatch.context() as changed, redirect_stdout(io.StringIO()) as said:
+            changed.setattr(sys, "argv", command[script:])
             try:
                 runpy.run_path(command[script], run_name="__main__")
             except SystemExit as error:
