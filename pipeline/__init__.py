@@ -4,7 +4,7 @@ import sys
 
 from luigi.tools.range import RangeDaily
 
-from pipeline.tasks.check_warehouse import CheckWarehouse
+from pipeline.tasks.check_warehouse import CheckMart, CheckWarehouse
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
 from pipeline.tasks.extract_table import ChooseBound, ExtractTable
@@ -25,6 +25,7 @@ if "luigi.cmdline" in sys.modules:
     seam.install()
 
 __all__ = [
+    "CheckMart",
     "CheckWarehouse",
     "ChooseBound",
     "ClassifyReviews",

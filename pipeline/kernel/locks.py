@@ -25,14 +25,15 @@ def lock_session(cursor: Cursor, name: str) -> None:
     _lock_advisory(cursor, name, "lock")
 
 
-def lock_tables(cursor: Cursor, *tables: str) -> None:
+def lock_tables(cursor: Cursor, *tables: str, shared: bool = False) -> None:
     """Waits for other loads of these tables and keeps them out until the transaction ends; readers go on.
 
     Who locks several does so in one order, or two would wait for each other: dim_product, then facts as in the
-    catalogue.
+    catalogue. `shared`, for who only reads them: others who do the same are not kept out.
     """
+    mode = sql.SQL("share" if shared else "share row exclusive")
     for table in tables:
-        statement = sql.SQL("lock table {} in share row exclusive mode").format(qualified(table))
+        statement = sql.SQL("lock table {} in {} mode").format(qualified(table), mode)
         try:
             cursor.execute(sql.SQL("savepoint free; {} nowait; release savepoint free").format(statement))
         except postgres.errors.LockNotAvailable:

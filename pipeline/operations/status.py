@@ -34,7 +34,7 @@ from pipeline.star import schema
 COLUMNS = {
     **{layer: {task for task, moves in TASKS.items() if moves.layer == layer} for layer in LAYERS},
     "mart": {"LoadMart"},
-    "checks": {"CheckWarehouse"},
+    "checks": {"CheckWarehouse", "CheckMart"},
     "load": {DAILY},
 }
 # The tasks of every date, by family and table. A feed's are not among them: without a delivery they do not run.

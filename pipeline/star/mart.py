@@ -63,7 +63,8 @@ def keep(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
     rerun finds nothing to do. Waits for loads of the facts, and of the dimensions that move them, and keeps them out
     until the transaction ends.
     """
-    locks.lock_tables(cursor, *(f"dwh.{target.name}" for target in LOOKED_AT))
+    locks.lock(cursor, "mart")
+    locks.lock_tables(cursor, *(f"dwh.{target.name}" for target in LOOKED_AT), shared=True)
     cursor.execute("delete from mart.refill")
     counted = _fill(cursor, progress) if cursor.rowcount else _add_difference(cursor)
     for table in BEFORE:

@@ -14,7 +14,7 @@ from pipeline.kernel.errors import LoadIncomplete
 from pipeline.lake.objects import lake
 from pipeline.operations import summary
 from pipeline.tasks.base import DatedTask, MarkedTask, retried
-from pipeline.tasks.check_warehouse import CheckWarehouse
+from pipeline.tasks.check_warehouse import CheckMart, CheckWarehouse
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.load_feed import DeliveredTask, unread_files
 from pipeline.tasks.load_mart import LoadMart
@@ -58,6 +58,7 @@ class DailyWarehouseLoad(MarkedTask):
             *self._others(),
             *LoadMart.wanted(self.date),
             CheckWarehouse(self.date),
+            *CheckMart.due(self.date),
             *([] if self.brief else ReconcileSource.due(self.date)),
         ]
 

@@ -44,6 +44,11 @@ class Check:
         return self.whole or any(f":{name}" in self.reads for name in WRITTEN)
 
     @property
+    def layer(self) -> str:
+        """The last layer of the warehouse that it reads: mart or dwh."""
+        return "mart" if any(table.startswith("mart.") for table in self.reads) else "dwh"
+
+    @property
     def place(self) -> int:
         """The place in the catalogue of the largest fact that it reads; facts are there by their size."""
         tables = {table.removeprefix(":").removeprefix("dwh.") for table in self.reads}
@@ -75,6 +80,11 @@ def by_weight() -> tuple[str, ...]:
     return tuple(check.name for check in sorted(checks(), key=lambda check: check.place) if check.takes_turns)
 
 
+def of(*layers: str) -> tuple[str, ...]:
+    """The names of the checks of these layers."""
+    return tuple(check.name for check in checks() if check.layer in layers)
+
+
 def due(cursor: Cursor, date: dt.date, days: int) -> list[str]:
     """The checks whose turn it is on a date to look at the whole warehouse, each once within so many days."""
     return turns.due(by_weight(), date, days, turns.passes(cursor, turns.CHECK))
@@ -96,23 +106,22 @@ def is_whole_owed(cursor: Cursor, date: dt.date) -> bool:
     return owed
 
 
-def run(cursor: Cursor, date: dt.date, *, whole: Collection[str]) -> list[Result]:
-    """Runs the checks for a date's load. Replaces the earlier results of the date in etl.check_result.
+def run(cursor: Cursor, date: dt.date, *, names: Collection[str], whole: Collection[str]) -> list[Result]:
+    """Runs the named checks for a date's load. Replaces their earlier results of the date in etl.check_result.
 
     Looks at the rows that the newest loads wrote. Checks named in `whole` look at all rows, and etl.whole_pass keeps
     whether they passed; one of severity warn always passes.
     """
     everything: dict[str, sql.Composable] = {name: qualified(f"dwh.{name}") for name in WRITTEN}
     everything["members"] = _unknown_members()
+    chosen = [check for check in checks() if check.name in names and (check.name in whole or not check.whole)]
     written = dict(everything)
-    if not set(by_weight()) <= set(whole):
+    if any(check.takes_turns and check.name not in whole for check in chosen):
         written |= {name: _written(cursor, name) for name in WRITTEN}
-    cursor.execute("delete from etl.check_result where load_date = %s", (date,))
+    cursor.execute("delete from etl.check_result where load_date = %s and check_name = any(%s)", (date, list(names)))
     results = []
-    for check in checks():
+    for check in chosen:
         is_whole = check.name in whole or not check.takes_turns
-        if check.whole and not is_whole:
-            continue
         select = files.statement(f"checks/{check.name}", date=date, **(everything if is_whole else written))
         failures = postgres.value(cursor, sql.SQL("select count(*) from ({}) as failing").format(select))
         query = files.statement(f"checks/{check.name}", date=date, **everything).as_string(cursor)

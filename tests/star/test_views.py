@@ -134,7 +134,7 @@ def test_rows_that_moved_are_added_up_by_the_layer_that_received_them(shop: Worl
         "1 extract": ("ExtractTable", "ExtractPurchases", "ExtractRiskScores", "ClassifyReviews"),
         "2 stage": ("LoadStage", "LoadFeed", "LoadReviews", "LoadPartnerOrders", "LoadRiskScores"),
         "3 dwh": ("LoadDimension", "LoadFact", "LoadUserBehavior"),
-        "": ("LoadMart", "CheckWarehouse", "DailyWarehouseLoad"),
+        "": ("LoadMart", "CheckWarehouse", "CheckMart", "DailyWarehouseLoad"),
     }
     tasks = [(task, 2**number) for number, task in enumerate(task for found in layers.values() for task in found)]
     for task, rows in tasks:

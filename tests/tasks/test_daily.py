@@ -282,7 +282,7 @@ def test_every_task_leaves_a_row_with_what_it_moved(single: World) -> None:
         "LoadFact": len(FACTS),
         # Of feeds that bring nothing: on the first day nobody knows that yet.
         **dict.fromkeys(("ClassifyReviews", "LoadReviews", "LoadPartnerOrders"), 1),
-        **dict.fromkeys(("ExtractPurchases", "LoadUserBehavior", "LoadMart", "CheckWarehouse"), 1),
+        **dict.fromkeys(("ExtractPurchases", "LoadUserBehavior", "LoadMart", "CheckWarehouse", "CheckMart"), 1),
         "DailyWarehouseLoad": 1,
     }
     assert {date for task, date, *_ in runs if task != "CreateWarehouse"} == {str(LAST)}

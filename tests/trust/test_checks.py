@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 from support.loads import extract_date, load_day, load_stages
@@ -10,9 +10,14 @@ from support.shop import add_order, at, date, open_shop, update
 from support.world import World
 
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.kernel import postgres
+from pipeline.kernel import locks, postgres
+from pipeline.kernel.errors import ChecksFailed
+from pipeline.kernel.postgres import Cursor
 from pipeline.operations.state import ERROR, WARN
+from pipeline.star import mart
+from pipeline.tasks.check_warehouse import CheckMart
 from pipeline.trust import checks
+from pipeline.trust.checks import Result
 
 DAY = date(3)
 TASK_FAILED = 30
@@ -109,10 +114,14 @@ def load(world: World, day: int) -> None:
     load_day(world, date(day))
 
 
+def run_checks(cursor: Cursor, day: dt.date, whole: Collection[str]) -> list[Result]:
+    return checks.run(cursor, day, names=checks.of("dwh", "mart"), whole=whole)
+
+
 def run(world: World, day: dt.date = DAY, *, whole: bool = False) -> dict[str, int]:
     """Checks, and returns how many rows each check found that found any."""
     with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-        found = checks.run(cursor, day, whole=checks.by_weight() if whole else ())
+        found = run_checks(cursor, day, checks.by_weight() if whole else ())
     return {each.check.name: each.failures for each in found if each.failures}
 
 
@@ -132,7 +141,7 @@ def test_each_planted_error_is_found_and_its_query_shows_the_rows(shop: World) -
             with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
                 cursor.execute(statement)
                 whole = [check.name] if check.whole else []
-                [found] = [each for each in checks.run(cursor, DAY, whole=whole) if each.check == check]
+                [found] = [each for each in run_checks(cursor, DAY, whole) if each.check == check]
                 assert len(postgres.rows(cursor, found.query)) == found.failures > 0, f"{check.name}: {statement}"
                 cursor.connection.rollback()
 
@@ -142,7 +151,7 @@ def test_rows_without_an_error_are_not_found(shop: World) -> None:
         cursor.execute(f"{ITEM}; {REVIEW}")
         cursor.execute(of_order("fact_order", "is_deleted = true"))
         cursor.execute(of_order("fact_order_line", "is_deleted = true"))
-        assert [found for found in checks.run(cursor, DAY, whole=()) if found.failures] == []
+        assert [found for found in run_checks(cursor, DAY, ()) if found.failures] == []
         cursor.connection.rollback()
 
 
@@ -192,13 +201,42 @@ def test_a_mart_that_is_behind_or_not_kept_is_no_error(shop: World) -> None:
     assert run(shop, whole=True) == {}
 
 
+def test_rows_are_checked_while_the_mart_is_kept_and_loads_wait_for_both(shop: World) -> None:
+    tables = ("dim_product", "fact_order", "fact_order_line")
+    with postgres.transaction(shop.warehouse_url, "warehouse") as keeping:
+        mart.keep(keeping, lambda *_: None)
+        with postgres.transaction(shop.warehouse_url, "warehouse") as other:
+            locks.lock_tables(other, *(f"dwh.{table}" for table in tables), shared=True)
+            assert run_checks(other, DAY, checks.by_weight())
+            for table in tables:
+                other.execute("set local lock_timeout = '10ms'")
+                with pytest.raises(postgres.errors.LockNotAvailable):
+                    locks.lock_tables(other, f"dwh.{table}")
+                other.connection.rollback()
+
+
+def test_a_mart_that_is_behind_is_compared_by_the_next_load(shop: World) -> None:
+    run(shop, whole=True)
+    shop.warehouse("insert into mart.refill (reason) values ('a load is under way')")
+    CheckMart(DAY).run()
+    with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
+        assert checks.due(cursor, DAY, 0) == list(checks.of("mart"))
+    assert CheckMart.due(DAY)
+    shop.warehouse("delete from mart.refill; update mart.agg_order_month set orders = orders + 1")
+    with pytest.raises(ChecksFailed, match="totals_of_the_mart found 1 month"):
+        CheckMart(DAY).run()
+    shop.warehouse("update mart.agg_order_month set orders = orders - 1")
+    CheckMart(DAY).run()
+    assert not CheckMart.due(DAY)
+
+
 def test_each_check_looks_at_everything_again_within_some_days_and_then_once(shop: World) -> None:
     run(shop, whole=True)
     seen = []
     for day in range(1, 8):
         with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
             due = checks.due(cursor, DAY + dt.timedelta(days=day), 7)
-            checks.run(cursor, DAY + dt.timedelta(days=day), whole=due)
+            run_checks(cursor, DAY + dt.timedelta(days=day), due)
             assert not checks.due(cursor, DAY + dt.timedelta(days=day), 7)
         seen += due
     assert sorted(seen) == sorted(checks.by_weight())
@@ -333,11 +371,11 @@ def test_an_error_of_a_date_is_found_again_after_a_later_load_until_its_row_is_f
 def test_a_date_that_was_not_checked_before_a_later_one_was_is_checked_as_a_whole(shop: World) -> None:
     with postgres.transaction(shop.warehouse_url, "warehouse") as cursor:
         assert not checks.is_whole_owed(cursor, date(3))
-        checks.run(cursor, date(3), whole=())
+        run_checks(cursor, date(3), ())
         assert not checks.is_whole_owed(cursor, date(3))
         assert not checks.is_whole_owed(cursor, date(4))
         assert checks.is_whole_owed(cursor, date(2))
-        checks.run(cursor, date(2), whole=checks.by_weight())
+        run_checks(cursor, date(2), checks.by_weight())
         assert not checks.is_whole_owed(cursor, date(2))
 
 
