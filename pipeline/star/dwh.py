@@ -7,7 +7,7 @@ warehouse/work/.
 from dataclasses import dataclass, replace
 
 from pipeline.catalog import Dimension, Fact
-from pipeline.kernel import locks, postgres, writes
+from pipeline.kernel import locks, plans, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.star import indexes, moves, queue, watermarks
@@ -94,11 +94,9 @@ def _instants(dimension: Dimension, after: dict[str, int]) -> sql.Composed:
 
 def _first_load(cursor: Cursor, fact: Fact) -> Written:
     """Fills an empty fact table straight from stage."""
-    # With millions of groups sorting beats hashing, all the more as stage lies in the order of its key.
-    cursor.execute("set local enable_hashagg = off")
+    plans.prefer_merging(cursor)
     select = statement(f"work/fact/{fact.name}", **{name: qualified(f"stage.{name}") for name in fact.sources})
     written = _insert_all(cursor, fact, select)
-    cursor.execute("set local enable_hashagg = on")
     if fact.before:
         moves.ask_for_refill(cursor, f"{fact.name} was filled")
     queue.settle(cursor, fact, qualified(f"dwh.{fact.name}"), queue.every_row(fact))

@@ -1,7 +1,7 @@
-"""Indexes by which loads find the facts of a member. A first load of facts is faster without them.
+"""Indexes by which loads find the order lines of a member. The first load of lines, the longest, is faster without.
 
-So they are built by whoever needs them first, and dropped again where a fact table is filled. Keys, and what costs a
-first load next to nothing, are in warehouse/ddl.
+So they are built by whoever needs them first, and dropped again where the fact table is filled. Keys, and what costs a
+first load next to nothing, are in warehouse/ddl: the load of fact_order ends before that of the lines.
 """
 
 from pipeline.kernel import postgres
@@ -10,8 +10,6 @@ from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 # By their names: table and columns. Lines come by the day: that first, each day writes one end of the index, and the
 # few days are skipped through to find the lines of a product.
 INDEXES = {
-    "fact_order_customer_key": ("fact_order", ("customer_key",)),
-    "fact_order_address_key": ("fact_order", ("address_key",)),
     "fact_order_line_ordered_product": ("fact_order_line", ("ordered_date_key", "product_key")),
 }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pipeline.catalog import DIMENSIONS, FACTS
-from pipeline.kernel import postgres
+from pipeline.kernel import plans, postgres
 from pipeline.kernel import sql_files as files
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.operations.state import ERROR
@@ -112,6 +112,9 @@ def run(cursor: Cursor, date: dt.date, *, names: Collection[str], whole: Collect
     Looks at the rows that the newest loads wrote. Checks named in `whole` look at all rows, and etl.whole_pass keeps
     whether they passed; one of severity warn always passes.
     """
+    plans.prefer_merging(cursor)
+    # The mart is kept at the same time, and takes longer: it gets the other cores.
+    cursor.execute("set local max_parallel_workers_per_gather = 0")
     everything: dict[str, sql.Composable] = {name: qualified(f"dwh.{name}") for name in WRITTEN}
     everything["members"] = _unknown_members()
     chosen = [check for check in checks() if check.name in names and (check.name in whole or not check.whole)]

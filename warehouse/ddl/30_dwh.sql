@@ -109,6 +109,10 @@ create table if not exists dwh.fact_order (
     constraint fact_order_pkey primary key (order_id)
 );
 create index if not exists fact_order_ordered_ts on dwh.fact_order using brin (ordered_ts);
+-- An earlier version had one without the instant.
+drop index if exists dwh.fact_order_customer_key;
+create index if not exists fact_order_customer_ordered on dwh.fact_order (customer_key, ordered_ts);
+create index if not exists fact_order_address_key on dwh.fact_order (address_key);
 comment on table dwh.fact_order is 'One row per order, updated in place; delivered_date_key -1: not delivered.';
 
 create table if not exists dwh.fact_order_line (

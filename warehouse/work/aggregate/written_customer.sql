@@ -30,7 +30,9 @@ others as (
     inner join dwh.fact_order
         on
             moved.customer_key = fact_order.customer_key
-            and moved.quarter = date_trunc('quarter', fact_order.ordered_ts at time zone 'UTC')::date
+            -- As a range, which an index finds: customers have more orders with each year.
+            and fact_order.ordered_ts >= moved.quarter::timestamp at time zone 'UTC'
+            and fact_order.ordered_ts < (moved.quarter + interval '3 months') at time zone 'UTC'
     inner join dwh.dim_address as address on fact_order.address_key = address.address_key
     left join counted_order on fact_order.order_id = counted_order.order_id and counted_order.sign = 1
     where counted_order.order_id is null and not fact_order.is_deleted
