@@ -141,6 +141,9 @@ def _insert_all(cursor: Cursor, target: Dimension | Fact, select: sql.Composable
     name = f"dwh.{target.name}"
     table = qualified(name)
     rebuild = indexes.drop(cursor, target.name)
+    if isinstance(target, Fact):
+        # It is empty. But into new files PostgreSQL writes without its log, where wal_level is minimal.
+        cursor.execute(sql.SQL("truncate {}").format(table))
     inserted = writes.insert(cursor, name, writes.columns_of(cursor, name), select)
     for create in rebuild:
         cursor.execute(create)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact
-from pipeline.kernel import locks, postgres, writes
+from pipeline.kernel import locks, plans, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.star import indexes
@@ -91,6 +91,7 @@ def _add_difference(cursor: Cursor) -> int:
 def _fill(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
     """Counts quarter by quarter, because a quarter fits in memory. Builds the keys once at the end."""
     _sample_little(cursor)
+    plans.prefer_merging(cursor)
     for aggregate in AGGREGATES:
         cursor.execute(sql.SQL("truncate {}").format(qualified(f"mart.{aggregate.name}")))
         _alter_key(cursor, aggregate, "drop constraint if exists {name}")

@@ -42,8 +42,9 @@ class _Checks(MarkedTask):
     @retried
     def run(self) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-            # All checks see the instant from which on nobody writes these tables.
+            # All checks see the instant from which on nobody writes these tables, nor results.
             cursor.execute("set transaction isolation level repeatable read")
+            locks.lock_tables(cursor, f"{self.layer}.{self.table}")
             locks.lock_tables(cursor, *(f"dwh.{target.name}" for target in CHECKED), shared=True)
             if because := self.hindrance(cursor):
                 # The rows of this load are left to the next check of any date: the load itself counts as done.
