@@ -125,7 +125,7 @@ class CheckMart(_Checks):
         return [cls(date)] if wanted else []
 
     def requires(self) -> Iterable[luigi.Task]:
-        return LoadMart.wanted(self.date)
+        return LoadMart.wanted(self.date) or LoadMart(self.date).requires()
 
     def complete(self) -> bool:
         """Never: it is asked for when it is due."""
