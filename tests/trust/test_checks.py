@@ -233,7 +233,7 @@ def test_a_mart_that_is_behind_is_compared_by_the_next_load(shop: World) -> None
 def test_the_first_load_without_a_mart_passes(world: World) -> None:
     open_shop(world)
     add_order(world, 1, at(2), 1)
-    world.where(RISK_API_URL="", OCEAN_MART="0").load(date(2))
+    world.where(RISK_API_URL="", OCEAN_MART="0").load(date(2), "--workers", "2")
     assert world.warehouse("select count(*) from etl.check_result where check_name = 'totals_of_the_mart'") == [(1,)]
 
 
