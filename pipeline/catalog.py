@@ -238,6 +238,9 @@ FACTS = {
     )
 }
 
+# All tables of the star schema that are made from stage, in the order in which loads lock them.
+STAR: tuple[Dimension | Fact, ...] = (*DIMENSIONS.values(), *FACTS.values())
+
 LAYERS = ("extract", "stage", "dwh")
 
 

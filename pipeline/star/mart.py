@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact
+from pipeline.catalog import STAR, Fact
 from pipeline.kernel import locks, plans, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
@@ -41,8 +41,7 @@ CUSTOMERS = Aggregate("agg_customer_quarter", ("quarter", "country"), ("customer
 AGGREGATES = (*BY_MONTH, CUSTOMERS)
 
 # What the aggregates count, and by what. The load of each keeps the old state of the rows that it writes.
-TARGETS: tuple[Dimension | Fact, ...] = (*DIMENSIONS.values(), *FACTS.values())
-LOOKED_AT = tuple(target for target in TARGETS if target.before)
+LOOKED_AT = tuple(target for target in STAR if target.before)
 COUNTED = tuple(target.name for target in LOOKED_AT if isinstance(target, Fact))
 BEFORE = tuple(f"mart.{target.before}" for target in LOOKED_AT)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import luigi
 
-from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact
+from pipeline.catalog import DIMENSIONS, FACTS, STAR, Fact
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import ChecksFailed
@@ -18,8 +18,8 @@ from pipeline.tasks.load_table import LoadDimension, LoadFact
 from pipeline.trust import checks, turns
 from pipeline.trust.checks import Result
 
-# The tables that checks read: facts, and the versions that they are keyed to. In the order of locks.
-CHECKED: list[Dimension | Fact] = [*(each for each in DIMENSIONS.values() if each.versions_of), *FACTS.values()]
+# The tables that checks read: facts, and the versions that they are keyed to.
+CHECKED = [target for target in STAR if isinstance(target, Fact) or target.versions_of]
 
 
 class _Checks(MarkedTask):

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact, SourceTable
+from pipeline.catalog import STAR, Dimension, Fact, SourceTable
 from pipeline.kernel import clock, postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
@@ -32,7 +32,6 @@ from pipeline.trust import turns
 BUCKETS = 4096  # a power of two
 IN_MEMORY = 1 << 25  # bytes of keys and hashes on their way, before they go by way of a file
 # The table of dwh that holds the rows of a stage table, if both have columns in common.
-STAR: list[Dimension | Fact] = [*FACTS.values(), *DIMENSIONS.values()]
 IN_DWH = {target.sources[0]: target for target in STAR if target.compared}
 Key = tuple[Any, ...]
 
