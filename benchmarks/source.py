@@ -99,7 +99,6 @@ def _measure(source_home: Path, home: Path, scale: float, rate: float, workers: 
     source_url, simulator_url = config.settings().operational_url, config.settings().simulator_url
     simulate(simulator_url, LAST, seed=42, scale=scale, opened_on=OPENED, progress=None)
     _execute(simulator_url, "simulator", "vacuum analyze")
-    _execute(simulator_url, "simulator", "checkpoint")
     first, others = _pin(source_home, home)
 
     _use(home)
@@ -108,9 +107,9 @@ def _measure(source_home: Path, home: Path, scale: float, rate: float, workers: 
         f"as fast as it gives ({workers} tables at once)": lambda: _load("0", scale, workers),
         f"{rate:g} MB a second for each table": lambda: _load(str(rate), scale, workers),
     }
-    found = {name: _with_probe(simulator_url, way) for name, way in ways.items()}
+    found = {name: _with_probe(simulator_url, source_url, way) for name, way in ways.items()}
     longest = max(seen.seconds for seen in found.values())
-    alone = _with_probe(simulator_url, lambda: time.sleep(longest))
+    alone = _with_probe(simulator_url, source_url, lambda: time.sleep(longest))
     print(f"source on core {first}, loads and probe on {others}")
     header = ["extraction", "seconds", "transactions/s", "p50 ms", "p99 ms", "longest ms"]
     header += ["our longest statement s", "transaction s", "temporary bytes", "our locks"]
@@ -140,10 +139,11 @@ def _load(rate: str, scale: float, workers: int) -> None:
     load(LAST, scale, workers)
 
 
-def _with_probe(url: str, work: Callable[[], None]) -> Seen:
-    """Runs something while the probe works and our sessions in the source are looked at."""
+def _with_probe(url: str, extract_url: str, work: Callable[[], None]) -> Seen:
+    """Runs something while the probe works and our sessions in the source are looked at, which only their role may."""
     seen, done = Seen(), threading.Event()
-    threads = [threading.Thread(target=each, args=(url, seen, done)) for each in (_probe, _look)]
+    looks = ((_probe, url), (_look, extract_url))
+    threads = [threading.Thread(target=look, args=(where, seen, done)) for look, where in looks]
     before = _value(url, TEMPORARY)
     start = time.perf_counter()
     for thread in threads:
