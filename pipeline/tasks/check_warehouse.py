@@ -109,9 +109,8 @@ class CheckWarehouse(_Checks):
 class CheckMart(_Checks):
     """Compares the mart with the facts, if it is the turn of a check of the mart.
 
-    The mart is kept at the same time as the rows of dwh are checked, so its own checks come after both. Results and
-    failures are as those of CheckWarehouse. Nothing is checked while the mart is behind the facts; the next load then
-    makes up for it.
+    The mart is kept while the rows of dwh are checked, so its own checks come later. Results and failures are as those
+    of CheckWarehouse. Nothing is checked while the mart is behind the facts; the next load then makes up for it.
 
     luigi --module pipeline CheckMart --date 2026-11-19 --local-scheduler
     """
