@@ -58,7 +58,10 @@ def test_a_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
 def test_an_installed_wheel_loads_a_day_without_a_checkout(world: World, python: Path, tmp_path: Path) -> None:
     open_shop(world)
     add_order(world, 1, at(1), 1)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | world.environment
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = kept | world.environment | {"TMPDIR": str(temporary)}
     command = [str(python), "-m", "luigi", "--module", "pipeline", "DailyWarehouseLoad", "--date", str(date(1))]
     where = subprocess.run(
         [str(python), "-c", "import pipeline, warehouse; print(pipeline.__file__, *warehouse.__path__)"],
@@ -70,3 +73,5 @@ def test_an_installed_wheel_loads_a_day_without_a_checkout(world: World, python:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.warehouse("select sum(order_amount) from dwh.fact_order") == [(20,)]
+    # There it would lock other accounts out.
+    assert not (temporary / "luigi").exists()

@@ -91,9 +91,9 @@ class Client:
 
 
 def remove_user(admin: Client, number: int) -> None:
-    """Deletes a user. An event of his that is logged in this moment refuses that; no second one comes."""
+    """Deletes a user. An event of his that is logged in this moment refuses that, and a page leaves several."""
     path = f"/api/v1/security/users/{number}"
-    assert 200 in (admin.delete(path)[0], admin.delete(path)[0])
+    assert any(admin.delete(path)[0] == 200 for _ in range(10))
 
 
 def asked(chart: dict[str, Any], dashboard: int | None) -> dict[str, Any]:

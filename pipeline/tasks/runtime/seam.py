@@ -3,6 +3,7 @@
 import luigi
 from luigi import interface
 from luigi.cmdline_parser import CmdlineParser
+from luigi.configuration import get_config
 from luigi.interface import core
 
 from pipeline.kernel.errors import ConfigError
@@ -13,7 +14,7 @@ SEAM = "_WorkerSchedulerFactory"
 
 
 def install() -> None:
-    """Makes every later command of this process use them, and find the embedded luigid.
+    """Makes every later command of this process use them, and find the embedded luigid, without Luigi's own lock.
 
     If Luigi no longer has the seam, a command runs with Luigi's own worker and scheduler. It ends without our last
     lines, and `require` refuses luigid.
@@ -23,6 +24,9 @@ def install() -> None:
     if hasattr(interface, SEAM) and getattr(interface, SEAM) is not Factory:
         setattr(interface, SEAM, Factory)
         scheduler.use_embedded()
+        # The loads have locks of their own. Luigi's lies in a folder of whoever ran Luigi first on this machine.
+        if not get_config().get("core", "no_lock", ""):
+            get_config().set("core", "no_lock", "true")
 
 
 def require() -> None:
