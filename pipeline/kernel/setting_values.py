@@ -80,6 +80,13 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def slot_name(text: str) -> str:
+    """The name of a replication slot, by PostgreSQL's rules. Raises ValueError."""
+    if not re.fullmatch(r"[a-z0-9_]{1,63}", text, re.ASCII):
+        raise ValueError("it is not made of up to 63 letters a-z, digits and underscores")
+    return text
+
+
 def time_zone(text: str) -> str:
     """The name of a zone of the IANA's database, or nothing. Raises ValueError for any other text."""
     if text not in ("", "UTC"):

@@ -18,6 +18,7 @@ from pipeline.kernel.setting_values import (
     one_of,
     optional_date,
     seconds,
+    slot_name,
     time_zone,
 )
 
@@ -151,12 +152,23 @@ class Settings:
     shop_opened_on: dt.date | None = setting(
         "", optional_date, "The day the shop opens, YYYY-MM-DD. Empty: the first day that is simulated."
     )
+    extraction: str = setting(
+        "watermark",
+        one_of("watermark", "log"),
+        "How changes of the source are found. watermark: rows whose updated_ts is new. log: every change and every "
+        "delete, from PostgreSQL's own log by logical decoding; docs/log-extraction.md says what the source must have.",
+        heading="Loads",
+    )
+    log_slot: str = setting(
+        "oceanrecords",
+        slot_name,
+        "With extraction = log: the replication slot in the source. Each warehouse needs its own.",
+    )
     watermark_lag: dt.timedelta = setting(
         "1",
         seconds,
         "Seconds by which an extract stays behind the start of the oldest open transaction of the source. Raise it if "
         "the clocks that write updated_ts differ from the database server's.",
-        heading="Loads",
     )
     source_zone: str = setting(
         "",
