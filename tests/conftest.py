@@ -63,6 +63,13 @@ def preparing_home() -> Iterator[Path]:
         yield home
 
 
+@pytest.fixture(scope="session")
+def log_home() -> Iterator[Path]:
+    """Running services with a server of its own for the source, whose log can be extracted."""
+    with running_services(extraction="log") as home:
+        yield home
+
+
 @pytest.fixture
 def operational_url(services_home: Path) -> Iterator[str]:
     """A new, empty database of a real server, for the role that extracts."""

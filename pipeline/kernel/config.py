@@ -63,6 +63,15 @@ def alert_url() -> str:
     return found
 
 
+def embedded_source_has_log() -> bool:
+    """Whether the embedded source has to have a log that changes are extracted from. Raises ConfigError.
+
+    Not of `settings` alone: the embedded services are started before these can be had.
+    """
+    found = declared(Settings)
+    return bool(_value(found["extraction"]) == "log" and not _text(found["operational_url"]))
+
+
 def _s3() -> S3:
     if any(os.environ.get(name) for name in OTHER_S3):
         return S3()

@@ -6,6 +6,12 @@ The embedded server and deploy/databases.py share them. Their sessions commit ea
 from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor, sql
 
+LOG_FUNCTIONS = (
+    "pg_create_logical_replication_slot(name, name, boolean, boolean, boolean)",
+    "pg_logical_slot_peek_binary_changes(name, pg_lsn, integer, text[])",
+    "pg_replication_slot_advance(name, pg_lsn)",
+    "pg_drop_replication_slot(name)",
+)
 SERVERS_OWN = ("postgres", "template1")  # databases of every server
 
 
@@ -56,6 +62,18 @@ def close_to_public(cursor: Cursor, *databases: str) -> list[str]:
 def let_see_transactions(cursor: Cursor, role: str) -> None:
     """Lets extraction see when the transactions of other roles began."""
     cursor.execute(sql.SQL("grant pg_read_all_stats to {}").format(sql.Identifier(role)))
+
+
+def let_read_log(cursor: Cursor, role: str) -> None:
+    """Lets extraction read the log of the cursor's database through a slot. Takes a superuser's cursor.
+
+    `limits.limit_functions` takes these functions from everybody. Without a slot's rights, which the attribute gives,
+    none of them does anything.
+    """
+    cursor.execute(sql.SQL("alter role {} replication").format(sql.Identifier(role)))
+    for function in LOG_FUNCTIONS:
+        grant = sql.SQL("grant execute on function {} to {}")
+        cursor.execute(grant.format(sql.SQL(function), sql.Identifier(role)))
 
 
 def prefer_masked_views(cursor: Cursor, analyst: str, database: str) -> None:

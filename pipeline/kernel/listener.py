@@ -20,6 +20,8 @@ from pipeline.kernel.errors import OceanError
 
 ADDRESS = "127.0.0.1"  # of all embedded services
 LOOPBACK = (ADDRESS, "localhost", "::1")
+# The embedded services that are servers of PostgreSQL: the main one, and the one that some homes have for the source.
+MAIN, SOURCE = DATABASE_SERVERS = ("postgresql", "source")
 # sock_diag(7): a request for the TCP sockets that listen at a port, and where address and user are in an answer.
 SOCK_DIAG, BY_FAMILY, DUMP, LISTENING = 4, 20, 0x301, 1 << 10
 ERROR, DONE = 2, 3
@@ -61,7 +63,7 @@ def users(service: str, home: Path) -> frozenset[int]:
     for path in (home, home / "services.json"):
         with suppress(OSError):
             own.add(path.stat().st_uid)
-    return frozenset(own | {server_user()} if 0 in own and service == "postgresql" else own)
+    return frozenset(own | {server_user()} if 0 in own and service in DATABASE_SERVERS else own)
 
 
 def server_user() -> int:
@@ -76,8 +78,11 @@ def _embedded() -> dict[int, str]:
     """The ports of the embedded services, with their names."""
     found = config.services_file()
     names = {"s3_endpoint": "s3", "luigid_url": "luigid", "risk_api_url": "risk", "superset_url": "superset"}
-    urls = {name: urlsplit(text) for name, text in found.items() if name.endswith(("_url", "_endpoint"))}
-    return {url.port: names.get(name, "postgresql") for name, url in urls.items() if url.port}
+    of_source = dict.fromkeys(("operational_url", "simulator_url"), SOURCE)
+    ports = {name: urlsplit(text).port for name, text in found.items() if name.endswith(("_url", "_endpoint"))}
+    services = {port: service for name, service in of_source.items() if (port := ports.pop(name, None))}
+    # The source is in the main server if both have one port.
+    return services | {port: names.get(name, MAIN) for name, port in ports.items() if port}
 
 
 @cache

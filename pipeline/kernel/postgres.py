@@ -257,7 +257,9 @@ class _Raw(io.RawIOBase):
 def _is_embedded(url: str, name: str) -> bool:
     """Whether the server is an embedded one, as those are that are called so before services.json knows their port."""
     host, port = address(url, name)
-    return name == "embedded" or (port.isdecimal() and listener.service_at(host, int(port)) == "postgresql")
+    return name == "embedded" or (
+        port.isdecimal() and listener.service_at(host, int(port)) in listener.DATABASE_SERVERS
+    )
 
 
 def _require_ours(url: str, name: str) -> None:

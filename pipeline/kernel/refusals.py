@@ -103,7 +103,8 @@ def _variable(name: str) -> str:
 
 def _last_words(host: str, port: str) -> str:
     """Why an embedded server that listens no more went down, as its log says, to be added to an error."""
-    if not port.isdecimal() or listener.service_at(host, int(port)) != "postgresql":
+    service = listener.service_at(host, int(port)) if port.isdecimal() else None
+    if service not in listener.DATABASE_SERVERS or listener.problem(host, int(port)) != listener.NOTHING:
         return ""
-    found = server_log.last_words(config.home()) if listener.problem(host, int(port)) == listener.NOTHING else None
+    found = server_log.last_words(config.home() / f"log/{service}.log")
     return f"; the server's log ends with: {found}" if found else ""

@@ -1,4 +1,4 @@
-"""How the log of the embedded PostgreSQL ends, for errors that say no more than that it is gone."""
+"""How the log of an embedded PostgreSQL ends, for errors that say no more than that it is gone."""
 
 import os
 import re
@@ -14,10 +14,10 @@ OF_CLIENTS = re.compile(
 STOPPED = re.compile("received (smart|fast|immediate) shutdown request")
 
 
-def last_words(home: Path) -> str | None:
-    """Says why the server went down by itself: the last FATAL or PANIC line of its log; None if it was stopped."""
+def last_words(log: Path) -> str | None:
+    """Says why a server went down by itself: the last FATAL or PANIC line of its log; None if it was stopped."""
     try:
-        with (home / "log/postgresql.log").open("rb") as file:
+        with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - END))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:

@@ -1,5 +1,7 @@
 """The embedded services on 127.0.0.1, with their state in one folder: PostgreSQL, S3, luigid, risk scores, Superset.
 
+A home whose source is extracted from PostgreSQL's log has a second PostgreSQL, for the source alone.
+
 No pid file is believed. A process is ours if its command line names our data, and it runs if it answers our login.
 So any command and any service may be killed at any instant; the next `up` fixes it.
 """
@@ -11,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.kernel import config
 from pipeline.kernel.errors import ServiceFailed
 from pipeline.services.access import Access
 from pipeline.services.luigid_service import Luigid
@@ -19,12 +22,13 @@ from pipeline.services.postgresql_programs import require_passage
 from pipeline.services.risk_service import Risk
 from pipeline.services.s3 import S3
 from pipeline.services.service import Service
+from pipeline.services.source_postgresql import SourcePostgreSQL
 from pipeline.services.state_folder import make_folder, tighten
 from pipeline.services.superset import COMPANY, Superset
 
 __all__ = ["Dashboards", "State", "dashboards", "down", "rotate", "status", "up"]
 
-# The services of every home. A home with deployed dashboards has Superset too.
+# The services of every home. Some have a server for the source too, and one with deployed dashboards has Superset.
 SERVICES: tuple[type[Service], ...] = (PostgreSQL, S3, Luigid, Risk)
 
 
@@ -54,11 +58,13 @@ def up(home: Path) -> list[State]:
 
     A rerun starts only services that do not answer. Two runs at once start each service once: the second waits for the
     first. Services of an earlier version, with fewer roles in the database, are all started again and keep their data.
-    Raises ServiceFailed.
+    If the source is extracted from the log, a new home gets a server for it, and keeps that. Raises ServiceFailed.
     """
     home = home.expanduser().resolve()
     require_passage(home)
     with _locked(home):
+        if config.embedded_source_has_log() and not SourcePostgreSQL.is_in(home):
+            _add_source(home)
         found = _services(home)
         if found[0].access.is_outdated:  # a service with the earlier version's code may log in as the wrong role
             for service in reversed(found):
@@ -94,11 +100,11 @@ def dashboards(home: Path, *, again: bool = True) -> Dashboards:
     up(home)
     home = home.expanduser().resolve()
     with _locked(home):
-        superset = Superset(home, _access(home, Superset))
+        superset = Superset(home, _access(home, *_classes(home), Superset))
         if again or not superset.is_current():
             superset.deploy()
     up(home)
-    address = _access(home, Superset).superset_url
+    address = _access(home, *_classes(home)).superset_url
     return Dashboards(f"{address}/{COMPANY}", superset.secrets_file)
 
 
@@ -123,9 +129,31 @@ def status(home: Path) -> list[State]:
 
 
 def _services(home: Path) -> list[Service]:
-    classes: tuple[type[Service], ...] = (*SERVICES, Superset) if Superset.is_deployed(home) else SERVICES
+    classes = _classes(home)
     access = _access(home, *classes)
     return [service(home, access) for service in classes]
+
+
+def _classes(home: Path) -> list[type[Service]]:
+    """The services of a home, in the order of their starts."""
+    main, *others = SERVICES
+    source = [SourcePostgreSQL] * SourcePostgreSQL.is_in(home)
+    return [main, *source, *others, *[Superset] * Superset.is_deployed(home)]
+
+
+def _add_source(home: Path) -> None:
+    """Gives a home a server for the source. Raises ServiceFailed if the main one has a shop already."""
+    main = PostgreSQL(home, _access(home, *_classes(home)))
+    if main.data.exists():
+        main.up()
+        if main.has_shop():
+            raise ServiceFailed(
+                "extract the embedded shop from its log",
+                "it lies in the warehouse's server, whose log it shares",
+                "set OCEAN_HOME to a new folder, or extraction to watermark",
+            )
+        main.down()  # the next start takes away the roles of the source
+    make_folder(home / SourcePostgreSQL.name, passage=True)
 
 
 def _access(home: Path, *classes: type[Service]) -> Access:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.kernel.errors import ServiceFailed
+from pipeline.kernel.listener import DATABASE_SERVERS, MAIN, SOURCE
 from pipeline.services.state_folder import write_secret
 
 # Databases and roles. No role may do more than its work needs. SIMULATOR is the shop's own application, EXTRACT reads
@@ -51,6 +52,7 @@ class Access:
     def read(cls, home: Path, preferred_ports: dict[str, int]) -> "Access":
         """Reads `home`/services.json; without the file, takes the preferred ports and new secrets.
 
+        The source has a server of its own if `preferred_ports` has a port for it.
         A file of an earlier version may lack a role, the risk-score service or dashboards. The next `save` adds them.
         Raises ServiceFailed for a file that cannot be understood.
         """
@@ -58,7 +60,7 @@ class Access:
         try:
             kept = json.loads(path.read_text())
             urls = {
-                "postgresql": urlsplit(kept["operational_url"]),
+                MAIN: urlsplit(kept["warehouse_url"]),
                 "s3": urlsplit(kept["s3_endpoint"]),
                 "luigid": urlsplit(kept["luigid_url"]),
             }
@@ -73,6 +75,8 @@ class Access:
             is_complete = len(logins) == len(LOGINS) and "luigid_password" in kept
             access.is_outdated = not is_complete or any(login.query != REQUIRE_SCRAM for login in logins)
             access.luigid_password = kept.get("luigid_password", access.luigid_password)
+            if SOURCE in preferred_ports and urlsplit(kept["operational_url"]).port != urls[MAIN].port:
+                urls[SOURCE] = urlsplit(kept["operational_url"])
             if "risk_api_url" in kept:
                 urls["risk"] = urlsplit(kept["risk_api_url"])
                 access.risk_password = urls["risk"].password
@@ -92,8 +96,8 @@ class Access:
     def renew(self, service: str) -> None:
         """Makes new secrets for a service, which takes them at its next start."""
         new = Access(self.path, {})
-        if service == "postgresql":
-            self.passwords = new.passwords
+        if service in DATABASE_SERVERS:
+            self.passwords |= {role: new.passwords[role] for role, _ in self.logins(service).values()}
         elif service == "s3":
             self.s3_access_key, self.s3_secret_key = new.s3_access_key, new.s3_secret_key
         elif service == "risk":
@@ -101,10 +105,17 @@ class Access:
         elif service == "luigid":
             self.luigid_password = new.luigid_password
 
+    def logins(self, server: str) -> dict[str, tuple[str, str]]:
+        """Role and database of each login to one of the servers, by its name in services.json."""
+        return {name: login for name, login in LOGINS.items() if self._server(login[1]) == server}
+
+    def _server(self, database: str) -> str:
+        return SOURCE if database == OPERATIONAL and SOURCE in self.ports else MAIN
+
     def url(self, name: str) -> str:
         """The URL of a database with role and password, by its name in services.json."""
         role, database = LOGINS[name]
-        server = f"127.0.0.1:{self.ports['postgresql']}"
+        server = f"127.0.0.1:{self.ports[self._server(database)]}"
         return f"postgresql://{role}:{self.passwords[role]}@{server}/{database}?{REQUIRE_SCRAM}"
 
     @property

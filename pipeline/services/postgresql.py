@@ -21,7 +21,7 @@ from pipeline.kernel.errors import DatabaseError, ServiceDown, ServiceFailed
 from pipeline.kernel.postgres import Cursor, sql
 from pipeline.kernel.refusals import WILL_PASS, refusals
 from pipeline.services import roles
-from pipeline.services.access import LOGINS, REQUIRE_SCRAM, Access
+from pipeline.services.access import REQUIRE_SCRAM, Access
 from pipeline.services.postgresql_programs import ASIDE, as_user, aside, environment, give, programs
 from pipeline.services.service import HOST, POLL_SECONDS, SECONDS_TO_START, Service
 from pipeline.services.state_folder import make_folder, write_secret
@@ -36,19 +36,20 @@ SERIOUS = re.compile(r"(?:FATAL|PANIC):  .*")
 class PostgreSQL(Service):
     """Listens on 127.0.0.1 alone and asks everyone for a password. As root the server runs as another user."""
 
-    name = "postgresql"
+    name = listener.MAIN
     preferred_port = 15432
     # A prepared transaction keeps its locks after its session and after a restart. So nobody may prepare one.
     prepared_transactions = 0
-    most_buffers = 2048  # MB
+    share_of_memory, most_buffers = 8, 2048  # its buffers are an eighth of the machine's memory, or so many MB
     # A fast shutdown, then an immediate one (the next start recovers), then SIGKILL.
     stop_signals = ((signal.SIGINT, 60), (signal.SIGQUIT, 10), (signal.SIGKILL, 10))
 
     def __init__(self, home: Path, access: Access) -> None:
         super().__init__(home, access)
         self.data = self.folder / "data"
-        self.owner_password = home / "postgresql.password"
-        self.next_password = home / "postgresql.password.next"  # written before the server gets it
+        self.owner_password = home / f"{self.name}.password"
+        self.next_password = home / f"{self.name}.password.next"  # written before the server gets it
+        self.who_may_connect = self.data / "pg_hba.conf"
         # In the title of every server process, the only thing that a process without its postmaster still shows.
         self.cluster = f"oceanrecords-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:8]}"
 
@@ -66,7 +67,7 @@ class PostgreSQL(Service):
         deadline = time.monotonic() + SECONDS_TO_START
         while self.processes() and time.monotonic() < deadline:
             is_ours = listener.foreign(self.port, self.users) is None
-            if not (is_ours and WILL_PASS.search(_refusal(self.access.url("warehouse_url")) or "")):
+            if not (is_ours and WILL_PASS.search(_refusal(self.access.url(next(iter(self._logins)))) or "")):
                 break
             time.sleep(POLL_SECONDS)
         return super().up()
@@ -91,19 +92,19 @@ class PostgreSQL(Service):
         super().start()
         try:
             self._settle_owner()
-            roles.create(self.access, self._owner_url)
+            roles.create(self.access, self.name, self._owner_url)
             self._require_logins()
         except DatabaseError as error:
             _, because, _ = error.args
-            raise ServiceFailed("create the databases of postgresql", because, f"see {self.log}") from None
+            raise ServiceFailed(f"create the databases of {self.name}", because, f"see {self.log}") from None
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts the postmaster, with settings that fit this machine."""
         # Not in the data folder: as root, we write no file where another user could put a link.
         settings = self.folder / "postgresql.conf"
-        settings.write_text("".join(f"{name} = '{value}'\n" for name, value in self._settings().items()))
+        settings.write_text("".join(f"{name} = {_quoted(value)}\n" for name, value in self._settings().items()))
         settings.chmod(0o644)
-        program = str(programs(self.folder) / "postgres")
+        program = str(self._programs / "postgres")
         command = [program, "-D", str(self.data), "-p", str(self.port), f"--config-file={settings}"]
         return self.spawn(command, env=environment(), **as_user())
 
@@ -126,26 +127,31 @@ class PostgreSQL(Service):
         shutil.copy2(self.log, kept)
         reasons = [line for line in SERIOUS.findall(log) if not WILL_PASS.search(line)]
         reason = " ".join(reasons[-1].split()) if reasons else "it does not say why"
-        logger.warning("postgresql did not recover (%s), its log is kept as %s; it is started again", reason, kept)
+        logger.warning("%s did not recover (%s), its log is kept as %s; it is started again", self.name, reason, kept)
         return True
 
     def lets_in(self) -> bool:
         """Whether each role can log in to its databases, and the owner has no next password."""
-        return not self.next_password.exists() and all(_refusal(self.access.url(name)) is None for name in LOGINS)
+        return not self.next_password.exists() and all(_refusal(self.access.url(name)) is None for name in self._logins)
 
     def renew(self) -> None:
         """Makes new secrets, and a new password for the owner."""
         super().renew()
         write_secret(self.next_password, secrets.token_urlsafe(24))
 
+    def has_shop(self) -> bool:
+        """Whether the running server has the simulated shop."""
+        with postgres.session(self.access.url("simulator_url"), "embedded") as cursor:
+            return bool(postgres.value(cursor, "select to_regnamespace('simulator') is not null"))
+
     def _require_logins(self) -> None:
         """Checks that the server accepts each role. Raises ServiceFailed."""
-        for name in LOGINS:
+        for name in self._logins:
             if refusal := _refusal_for_good(self.access.url(name)):
                 raise ServiceFailed(
-                    f"log in to postgresql as {name} of services.json says",
+                    f"log in to {self.name} as {name} of services.json says",
                     refusal,
-                    f"correct {self.data / 'pg_hba.conf'} or any other cause of the refusal, and run `make up` again",
+                    f"correct {self.who_may_connect} or any other cause of the refusal, and run `make up` again",
                 )
 
     def _known_password(self) -> Path | None:
@@ -164,7 +170,7 @@ class PostgreSQL(Service):
 
     def _allowed_prepared_transactions(self) -> int:
         """The number of prepared transactions that the last server may have left."""
-        command = [str(programs(self.folder) / "pg_controldata"), "-D", str(self.data)]
+        command = [str(self._programs / "pg_controldata"), "-D", str(self.data)]
         done = subprocess.run(command, check=False, capture_output=True, env=environment(), cwd="/", **as_user())
         found = re.search(rb"^max_prepared_xacts setting: *(\d+)$", done.stdout, re.MULTILINE)
         # Without an answer the data is damaged. The server's own message says that best.
@@ -191,6 +197,14 @@ class PostgreSQL(Service):
         with refusals("embedded"), connecting as connection, connection.cursor() as cursor:
             yield cursor
 
+    @property
+    def _logins(self) -> dict[str, tuple[str, str]]:
+        return self.access.logins(self.name)
+
+    @property
+    def _programs(self) -> Path:
+        return programs(self.home / PostgreSQL.name)
+
     def _is_postmaster(self, arguments: list[str]) -> bool:
         return Path(arguments[0]).name == "postgres" and arguments[1:3] == ["-D", str(self.data)]
 
@@ -199,7 +213,7 @@ class PostgreSQL(Service):
             password = (file or self.owner_password).read_text()
         except FileNotFoundError:
             raise ServiceFailed(
-                "start postgresql",
+                f"start {self.name}",
                 f"{self.owner_password}, the password of its owner, is lost",
                 f"restore that file, or give up the data and remove {self.data}",
             ) from None
@@ -217,7 +231,7 @@ class PostgreSQL(Service):
             # Without DETAIL and CONTEXT, which quote rows.
             "log_error_verbosity": "terse",
             "reserved_connections": limits.RESERVED,
-            "shared_buffers": f"{min(memory // 8, self.most_buffers)}MB",
+            "shared_buffers": f"{min(memory // self.share_of_memory, self.most_buffers)}MB",
             "effective_cache_size": f"{memory // 2}MB",
             "work_mem": "64MB",
             "maintenance_work_mem": "256MB",
@@ -240,7 +254,7 @@ class PostgreSQL(Service):
             write_secret(password_file, password)
             for path in (password_file, unfinished):
                 give(path)
-            command = [str(programs(self.folder) / "initdb"), "-D", str(unfinished / "data"), "-U", "postgres"]
+            command = [str(self._programs / "initdb"), "-D", str(unfinished / "data"), "-U", "postgres"]
             command += ["-A", "scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8"]
             command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
             done = subprocess.run(command, check=False, capture_output=True, env=environment(), cwd="/", **as_user())
@@ -249,6 +263,12 @@ class PostgreSQL(Service):
                 raise ServiceFailed(f"create {self.data}", because, "fix that and run `make up` again")
             write_secret(self.owner_password, password)
             (unfinished / "data").rename(self.data)
+
+
+def _quoted(value: object) -> str:
+    """A value as postgresql.conf has it."""
+    escaped = str(value).replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
 
 
 def _refusal(url: str) -> str | None:

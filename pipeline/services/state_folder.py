@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
+from pipeline.kernel.listener import DATABASE_SERVERS
+
 # Everything that the services keep in their home; .config belongs to rclone.
 OURS = {
-    *("lock", "log", ".config", ".cache", "postgresql", "s3", "luigid", "risk", "superset"),
-    *("services.json", "postgresql.password", "superset.json"),
-    *("services.json.new", "postgresql.password.new", "superset.json.new"),
-    *("postgresql.password.next", "superset.json.next"),
+    *("lock", "log", ".config", ".cache", "postgresql", "source", "s3", "luigid", "risk", "superset"),
+    *("services.json", "postgresql.password", "source.password", "superset.json"),
+    *("services.json.new", "postgresql.password.new", "source.password.new", "superset.json.new"),
+    *("postgresql.password.next", "source.password.next", "superset.json.next"),
 }
 
 
@@ -39,7 +41,7 @@ def tighten(home: Path) -> None:
     logs = [path for path in (home / "log").glob("*") if not path.is_symlink()]
     for path in [*([home] if len(ours) == len(found) else []), *ours, *logs]:
         known = path.stat()
-        kept = 0o711 if path in (home, home / "postgresql") and os.geteuid() == 0 else 0o700
+        kept = 0o711 if path in (home, *(home / server for server in DATABASE_SERVERS)) and os.geteuid() == 0 else 0o700
         if known.st_uid == os.geteuid() and known.st_mode & 0o777 & ~kept:
             path.chmod(known.st_mode & 0o777 & kept)
 

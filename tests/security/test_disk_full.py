@@ -44,10 +44,10 @@ STOPPED = "2026-11-29 14:00:03.000 UTC [7] LOG:  received fast shutdown request\
     ],
 )
 def test_the_last_words_are_those_of_the_server_itself(tmp_path: Path, log: str | None, words: str | None) -> None:
+    path = tmp_path / "server.log"
     if log is not None:
-        (tmp_path / "log").mkdir()
-        (tmp_path / "log/postgresql.log").write_text(log)
-    assert last_words(tmp_path) == words
+        path.write_text(log)
+    assert last_words(path) == words
 
 
 @pytest.fixture

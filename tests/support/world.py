@@ -19,6 +19,7 @@ from pipeline.kernel.config import LUIGID_USER, S3
 from pipeline.lake.objects import Lake
 from pipeline.services.access import LOGINS
 from pipeline.services.postgresql import PostgreSQL
+from pipeline.services.source_postgresql import SourcePostgreSQL
 from pipeline.tasks.runtime.scheduler import Luigid
 from support import commands
 from support.checksum import CHECKSUM, CONTENTS
@@ -32,6 +33,7 @@ from support.databases import (
     drop_database,
     login,
     run,
+    source_admin_url,
 )
 
 # A small simulated shop. Between the two later dates prices change, each once.
@@ -203,8 +205,11 @@ def embedded(home: Path, **environment: str) -> World:
 
 
 @contextmanager
-def running_services(prepared_transactions: int = 0) -> Iterator[Path]:
-    """The state folder of embedded services that run until the block ends."""
+def running_services(prepared_transactions: int = 0, extraction: str = "watermark") -> Iterator[Path]:
+    """The state folder of embedded services that run until the block ends.
+
+    With `extraction` "log" the source has a server of its own.
+    """
     commands.template()  # before a test changes the environment
     home = Path(tempfile.mkdtemp(prefix="ocean-tests-"))
     home.chmod(0o711)  # PostgreSQL runs as another user when the tests run as root
@@ -212,7 +217,11 @@ def running_services(prepared_transactions: int = 0) -> Iterator[Path]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(PostgreSQL, "prepared_transactions", prepared_transactions)
             # The server looks through all of them whenever a table is emptied, or a database comes or goes.
-            patch.setattr(PostgreSQL, "most_buffers", 64)
+            for server in (PostgreSQL, SourcePostgreSQL):
+                patch.setattr(server, "most_buffers", 64)
+            patch.setattr(SourcePostgreSQL, "most_slots", 100)  # those of all tests
+            patch.setenv("OCEAN_EXTRACTION", extraction)
+            patch.delenv("OPERATIONAL_URL", raising=False)
             services.up(home)
         _write_without_waiting(home)
         yield home
@@ -227,9 +236,10 @@ def _write_without_waiting(home: Path) -> None:
     Waiting for the disk protects only from a crash of the machine, which ends the tests too. A killed server loses
     nothing. The wait is most of the time that it takes to drop a database, and each test has two.
     """
-    for setting in ("fsync", "full_page_writes"):
-        run(admin_url(home), f"alter system set {setting} = off")
-    run(admin_url(home), "select pg_reload_conf()")
+    for admin in {admin_url(home), source_admin_url(home)}:
+        for setting in ("fsync", "full_page_writes"):
+            run(admin, f"alter system set {setting} = off")
+        run(admin, "select pg_reload_conf()")
 
 
 def luigid(home: Path) -> Luigid:
@@ -248,8 +258,8 @@ def secrets_of(home: Path) -> set[str]:
     """Every password and key of the embedded services."""
     found = json.loads((home / "services.json").read_text())
     passwords = {urlsplit(value).password for name, value in found.items() if name.endswith("_url")}
-    owner = (home / "postgresql.password").read_text()
+    owners = {path.read_text() for path in home.glob("*.password")}  # one of each server
     keys = (found["s3_access_key"], found["s3_secret_key"], found["luigid_password"])
-    secrets = {owner, *keys, *(each for each in passwords if each)}
-    assert len(secrets) == len(LOGINS) + 5  # with the owner's and the risk-score service's
+    secrets = {*owners, *keys, *(each for each in passwords if each)}
+    assert len(secrets) == len(LOGINS) + 4 + len(owners)  # with the risk-score service's
     return secrets
