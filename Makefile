@@ -12,7 +12,7 @@ MAKEFLAGS += --jobs=2
 .PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards screenshots bench audit-dependencies
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
-	@$(VENV)/bin/python -m pipeline.services up
+	@env -u OPERATIONAL_URL $(VENV)/bin/python -m pipeline.services up
 	@$(VENV)/bin/python -m pipeline.demo
 
 env: $(STAMP)  ## the environment alone

@@ -67,8 +67,8 @@ def let_see_transactions(cursor: Cursor, role: str) -> None:
 def let_read_log(cursor: Cursor, role: str) -> None:
     """Lets extraction read the log of the cursor's database through a slot. Takes a superuser's cursor.
 
-    `limits.limit_functions` takes these functions from everybody. Without a slot's rights, which the attribute gives,
-    none of them does anything.
+    The attribute REPLICATION lets the role copy all databases of the server too. `limits.limit_functions` takes the
+    functions from everybody.
     """
     cursor.execute(sql.SQL("alter role {} replication").format(sql.Identifier(role)))
     for function in LOG_FUNCTIONS:

@@ -8,7 +8,9 @@ from pipeline.services.access import Access
 from pipeline.services.postgresql import PostgreSQL
 from pipeline.services.state_folder import write_secret
 
-# Not `replication`, which a copy of the whole server would need. `all` includes a connection with replication=database.
+# Without the keyword `replication`: no standby and no pg_basebackup. `all` includes connections with
+# replication=database, which export a snapshot. Who has the attribute REPLICATION may read the whole server through
+# these, whatever this list says: so nothing but the source may be in it.
 WHO_MAY_CONNECT = "host all all 127.0.0.1/32 scram-sha-256\n"
 
 
