@@ -23,6 +23,7 @@ from support.world import LAST, ROOT, SIMULATED, World, embedded, running_servic
 
 from pipeline import services
 from pipeline.kernel.errors import OceanError
+from pipeline.kernel.listener import DATABASE_SERVERS, MAIN
 from pipeline.services.access import LOGINS
 
 # Says which of the paths it is given it may read, list or write.
@@ -58,19 +59,20 @@ def opened_by_another(paths: list[Path]) -> set[str]:
 
 
 @as_root
-def test_another_account_finds_nothing_in_the_home_whatever_names_it_guesses(services_home: Path) -> None:
+@pytest.mark.parametrize(("name", "servers"), [("services_home", (MAIN,)), ("log_home", DATABASE_SERVERS)])
+def test_another_account_finds_nothing_in_the_home_whatever_names_it_guesses(
+    request: pytest.FixtureRequest, name: str, servers: tuple[str, ...]
+) -> None:
     """But PostgreSQL's settings and programs, in which no secret is."""
-    paths = [services_home, *services_home.rglob("*")]
-    assert services_home / "postgresql/data/PG_VERSION" in paths
-    public = services_home / "postgresql"
-    found = {
-        line
-        for line in opened_by_another(paths)
-        if not line.startswith(f"r {public}/server-") and line != f"r {public}/postgresql.conf"
-    }
-    assert found == set()
-    settings = (public / "postgresql.conf").read_text()
-    assert not [secret for secret in secrets_of(services_home) if secret in settings]
+    home: Path = request.getfixturevalue(name)
+    paths = [home, *home.rglob("*")]
+    assert {home / server / "data/PG_VERSION" for server in servers} <= set(paths)
+    settings = [path for path in paths if path.suffix == ".conf" and path.parent.parent == home]
+    public = {f"r {path}" for path in settings}
+    programs = f"r {home}/postgresql/server-"
+    found = {line for line in opened_by_another(paths) if not line.startswith(programs)}
+    assert found == public
+    assert not [secret for secret in secrets_of(home) if any(secret in path.read_text() for path in settings)]
 
 
 @as_root

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -216,6 +217,38 @@ def test_a_rotation_renews_the_secrets_of_both_servers(home: Path) -> None:
     new = [login(home, name, database) for name, (_, database) in LOGINS.items()]
     assert all(may_log_in(url) for url in [*new, admin_url(home), source_admin_url(home)])
     assert not list(home.glob("*.next"))
+
+
+def test_a_rotation_killed_in_the_server_is_brought_to_an_end(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, rename = secrets_of(home), Path.replace
+
+    def die(path: Path, to: Path) -> Path:
+        if path.name == "source.password.next":
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            services.rotate(home)
+    services.up(home)
+    assert not before & secrets_of(home)
+    assert all(may_log_in(login(home, name, database)) for name, (_, database) in LOGINS.items())
+    assert not list(home.glob("*.next"))
+
+
+def test_a_port_that_was_taken_is_given_up_with_the_passwords_of_this_server_alone(home: Path) -> None:
+    at, old = ports(home), json.loads((home / "services.json").read_text())
+    services.down(home)
+    with socket.create_server(("127.0.0.1", at["operational_url"] or 0)):
+        services.up(home)
+        changed = {name for name, port in ports(home).items() if port != at[name]}
+        new = json.loads((home / "services.json").read_text())
+        assert changed == {name for name in LOGINS if old[name] != new[name]} == OF_SOURCE
+        assert not {urlsplit(old[name]).password for name in OF_SOURCE} & {
+            urlsplit(new[name]).password for name in LOGINS
+        }
+        assert all(may_log_in(new[name]) for name in LOGINS)
 
 
 @pytest.fixture(scope="module")
