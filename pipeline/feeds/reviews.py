@@ -74,12 +74,9 @@ def classified(lake: Lake) -> dict[dt.date, Classified]:
 
 
 def unclassified(
-    lake: Lake, deliveries: Sequence[Delivery], date: dt.date, classifier: str | None = None
+    done: Mapping[dt.date, Classified], deliveries: Sequence[Delivery], date: dt.date, classifier: str | None = None
 ) -> list[Delivery]:
     """The deliveries whose files are not classified as they are now, and that of `date` if by another classifier."""
-    if not deliveries:
-        return []
-    done = classified(lake)
     missing = []
     for delivery in deliveries:
         found = done.get(delivery.date, Classified())

@@ -1,15 +1,17 @@
 """Vendors' files -> stage."""
 
 import datetime as dt
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 import luigi
 
 from pipeline.catalog import VENDOR_FEEDS
-from pipeline.feeds import landing, staging, unread
+from pipeline.feeds import landing, reviews, staging, unread
 from pipeline.feeds.clean_csv import CleanCsv
 from pipeline.feeds.landing import Delivery, Landed
+from pipeline.feeds.reviews import Classified
 from pipeline.feeds.staging import Part
 from pipeline.feeds.unread import Unread, UnreadFiles
 from pipeline.feeds.vendor_csv import accepted
@@ -49,9 +51,20 @@ def _listed(feed: Feed) -> Landed:
     return landing.landed(lake(), feed)
 
 
+def classified() -> dict[dt.date, Classified]:
+    """The dates whose reviews are classified, by the last listing of this process."""
+    return _listed_as_classified(os.getpid())
+
+
+@cache
+def _listed_as_classified(_pid: int) -> dict[dt.date, Classified]:
+    return reviews.classified(lake())
+
+
 def list_again() -> None:
-    """Forgets the listing, for a task that begins to read. Other tasks go on with the new one."""
+    """Forgets the listings, for a task that begins to read. Other tasks go on with the new ones."""
     _listed.cache_clear()
+    _listed_as_classified.cache_clear()
 
 
 class DeliveredTask(DatedTask):

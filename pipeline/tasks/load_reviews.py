@@ -19,7 +19,7 @@ from pipeline.lake.objects import Lake, lake
 from pipeline.lake.parquet import ParquetCsv
 from pipeline.tasks.base import OceanTask, WaitingTask, held_back, retried, show
 from pipeline.tasks.create_warehouse import CreateWarehouse
-from pipeline.tasks.load_feed import DeliveredTask, deliveries, list_again
+from pipeline.tasks.load_feed import DeliveredTask, classified, deliveries, list_again
 from pipeline.tasks.runtime.day_parameter import day_parameter
 from pipeline.tasks.simulate import simulated_feeds
 from pipeline.vendors.movie_review import FEED as REVIEWS
@@ -63,10 +63,12 @@ class ClassifyReviews(WaitingTask):
                 parts = reviews.classify_deliveries(lake(), settings(), missing, self._chosen, models, self.say)
                 self.rows = sum(part.rows for part in parts)
                 self.say(f"{self.rows:,} reviews of {len(parts)} dates classified", 100)
+        list_again()
         landing.refuse_others(lake(), deliveries(REVIEWS, self.date))
 
     def _missing(self) -> list[Delivery]:
-        return reviews.unclassified(lake(), deliveries(REVIEWS, self.date), self.date, self._chosen)
+        delivered = deliveries(REVIEWS, self.date)
+        return reviews.unclassified(classified(), delivered, self.date, self._chosen) if delivered else []
 
     @property
     def _chosen(self) -> str | None:
@@ -97,7 +99,7 @@ class LoadReviews(DeliveredTask):
     def _unloaded(self, loaded: dict[dt.date, str]) -> dict[dt.date, reviews.Classified]:
         return {
             date: found
-            for date, found in sorted(reviews.classified(lake()).items())
+            for date, found in sorted(classified().items())
             if found.version and date <= self.date and loaded.get(date) != found.version
         }
 

@@ -60,7 +60,7 @@ def classify(world: World, day: int, classifier: str | None = "keyword") -> None
     with settings_of(world) as found, pytest.MonkeyPatch.context() as patch:
         patch.setattr(reviews, "engine", lambda _, lake: _Engine(lake))
         deliveries = landing.deliveries(world.lake, REVIEWS, shop.date(day))
-        missing = reviews.unclassified(world.lake, deliveries, shop.date(day), classifier)
+        missing = reviews.unclassified(reviews.classified(world.lake), deliveries, shop.date(day), classifier)
         reviews.classify_deliveries(world.lake, found, missing, classifier, {}, lambda _: None)
 
 
