@@ -5,9 +5,10 @@ import sys
 from luigi.tools.range import RangeDaily
 
 from pipeline.tasks.check_warehouse import CheckMart, CheckWarehouse
+from pipeline.tasks.copy_source import CopySource
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
-from pipeline.tasks.extract_table import ChooseBound, ExtractTable
+from pipeline.tasks.extract_table import ChooseBound, ExtractLog, ExtractTable
 from pipeline.tasks.load_feed import LoadFeed, LoadPartnerOrders
 from pipeline.tasks.load_mart import LoadMart
 from pipeline.tasks.load_reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
@@ -30,8 +31,10 @@ __all__ = [
     "ChooseBound",
     "ClassifyReviews",
     "ClearDate",
+    "CopySource",
     "CreateWarehouse",
     "DailyWarehouseLoad",
+    "ExtractLog",
     "ExtractPurchases",
     "ExtractRiskScores",
     "ExtractTable",

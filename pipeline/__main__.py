@@ -4,12 +4,13 @@ import argparse
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 
-from pipeline import services
+from pipeline import services, source_log
 from pipeline.kernel import clock, config, postgres
 from pipeline.kernel.errors import OceanError, printable
-from pipeline.operations import findings, status, status_text
+from pipeline.operations import findings, slots, status, status_text
 from pipeline.operations.state import ERROR, WARN, Finding, Status
 
 # The exit codes of monitoring tools: good, a warning, an error.
@@ -17,12 +18,26 @@ EXIT_CODES = {None: 0, WARN: 1, ERROR: 2}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Shows the state of the warehouse and the services; returns the exit code."""
+    """Runs a command; returns the exit code."""
     asked = _parser().parse_args(arguments)
+    try:
+        if asked.command == "follow":
+            from pipeline.follow import follow  # imports Luigi's tasks
+
+            return follow(asked.every, asked.rounds)
+        if asked.command == "source":
+            return source_log.COMMANDS[asked.what]()
+    except OceanError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return _status(asked)
+
+
+def _status(asked: argparse.Namespace) -> int:
     with ThreadPoolExecutor(1) as beside:
         asking = beside.submit(_services)
         found = _warehouse(asked.days)
-        found.findings += _source()
+        _add_source(found)
         running, stopped = asking.result()
         # A stopped service causes other findings. So it comes first.
     found.findings[:0] = stopped
@@ -47,15 +62,19 @@ def _warehouse(days: int) -> Status:
         return Status(findings=[Finding(ERROR, str(error), "then ask again")])
 
 
-def _source() -> list[Finding]:
-    """The prepared transactions of the source, which block loads; empty if it does not answer, as loads report that."""
-    try:
-        if not (url := config.settings().operational_url):
-            return []
-        with postgres.session(url, "operational", purpose="status") as cursor:
-            return findings.prepared(cursor, "operational")
-    except OceanError:
-        return []
+def _add_source(found: Status) -> None:
+    """Adds what the source says: its slot, and prepared transactions, which block loads.
+
+    Nothing if it does not answer, as loads report that.
+    """
+    with suppress(OceanError):
+        settings = config.settings()
+        if not settings.operational_url:
+            return
+        with postgres.session(settings.operational_url, "operational", purpose="status") as cursor:
+            found.findings += findings.prepared(cursor, "operational")
+            found.slot = slots.read(cursor, settings)
+            found.findings += slots.findings(found.slot, settings)
 
 
 def _services() -> tuple[list[services.State], list[Finding]]:
@@ -98,7 +117,35 @@ def _parser() -> argparse.ArgumentParser:
     )
     shown.add_argument("--json", action="store_true", help="the same for machines")
     shown.add_argument("--days", type=_days, default=7, help="how many dates (default: 7)")
+    following = commands.add_parser(
+        "follow",
+        help="load the date under way again and again",
+        description="Loads what is new every so many seconds until it is stopped (Ctrl-C, SIGTERM). With extraction = "
+        "log each round takes about a second. A round that fails says so, and the next one tries again.",
+        epilog="Exit code: that of the last round, 0 or 1. example: .venv/bin/python -m pipeline follow --every 60",
+    )
+    following.add_argument(
+        "--every", type=_seconds, default=60, help="seconds from one round to the next (default: 60)"
+    )
+    following.add_argument("--rounds", type=int, help="how many rounds (default: until it is stopped)")
+    source = commands.add_parser(
+        "source",
+        help="prepare a source for extraction from its log",
+        description="check: lists what the source lacks for extraction = log, with the statements to run. prepare: "
+        "makes the publication and the replication slot. drop: removes the slot, so that the source keeps its log for "
+        "it no longer, and the publication.",
+        epilog="Exit code: 0 when nothing is lacking, 1 when something is, 2 for an error. "
+        "example: .venv/bin/python -m pipeline source check",
+    )
+    source.add_argument("what", choices=list(source_log.COMMANDS))
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds >= 1:
+        raise argparse.ArgumentTypeError("at least one second")
+    return seconds
 
 
 def _days(text: str) -> int:

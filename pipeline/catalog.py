@@ -255,6 +255,8 @@ class Moves:
 # By the family of the task, as the run log has it.
 TASKS = {
     "ExtractTable": Moves("extract"),
+    "ExtractLog": Moves("extract", "log"),
+    "CopySource": Moves("extract", "copies"),
     "ExtractPurchases": Moves("extract", USER_PURCHASE.short),
     "ExtractRiskScores": Moves("extract", "risk_score"),
     "ClassifyReviews": Moves("extract", "movie_review"),

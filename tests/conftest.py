@@ -26,8 +26,9 @@ from support.superset_site import Site, running_site
 from support.warm_spark import running_session, train_model, warm_engine
 from support.world import World, Worlds, running_services
 
-from pipeline.kernel import config
+from pipeline.kernel import config, postgres
 from pipeline.lake.objects import Lake
+from pipeline.source.log import publication
 from pipeline.spark.job import Engine
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def preparing_home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def log_home() -> Iterator[Path]:
-    """Running services with a server of its own for the source, whose log can be extracted."""
-    with running_services(extraction="log") as home:
+    """Running services with a server of its own for the source, whose log can be extracted, and which prepares."""
+    with running_services(prepared_transactions=20, extraction="log") as home:
         yield home
 
 
@@ -130,6 +131,34 @@ def shop_template(templates: Worlds) -> World:
         open_shop(found)
         create_warehouse(found)
     return found
+
+
+@pytest.fixture(scope="session")
+def log_templates(log_home: Path) -> Iterator[Worlds]:
+    """The same, of sources whose log is extracted."""
+    made = Worlds(log_home, "log_like")
+    yield made
+    made.drop()
+
+
+@pytest.fixture(scope="session")
+def log_template(log_templates: Worlds) -> World:
+    found = log_templates.new()
+    with settings_of(found):
+        open_shop(found)
+        create_warehouse(found)
+    with postgres.session(found.simulator_url, "tests") as owner:
+        publication.create(owner)
+    return found
+
+
+@pytest.fixture
+def log_shop(log_home: Path, log_template: World, enter: Callable[[World], World]) -> Iterator[World]:
+    """A world of the test's own after `open_shop` and `create_warehouse`, which is loaded from the source's log."""
+    made = Worlds(log_home, f"logged_{next(_numbers)}")
+    world = made.copy_all(log_template)
+    yield enter(world.where(OCEAN_EXTRACTION="log", OCEAN_LOG_SLOT=database_of(world.operational_url)))
+    made.drop()
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,22 @@ class SourceUnsafe(OceanError):
     """No upper bound can be chosen below which every row of the source is certain to be visible."""
 
 
+class LogUnreadable(OceanError):
+    """The source's log cannot be read on from where the lake ends without losing changes."""
+
+
+class Unpublished(LogUnreadable):
+    """Changes of the source are left out of its log, or have no key there: no window has them, now or later."""
+
+
+class TransactionOpen(LogUnreadable):
+    """A slot cannot begin where a transaction of the source is open."""
+
+
+class SlotTaken(TransactionOpen, Transient):
+    """Another session is creating the slot."""
+
+
 class NotBegun(OceanError):
     """A date cannot be loaded before it has begun."""
 

@@ -110,6 +110,35 @@ def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool
     return connection
 
 
+@contextmanager
+def replication(url: str, name: str, *, purpose: str, seconds: int) -> Iterator[Cursor]:
+    """A cursor for commands of the replication protocol, on a connection that ends with the block.
+
+    A command that waits, as for the end of open transactions, is ended after `seconds`. Raises as `session` does.
+    """
+    from psycopg2.extras import LogicalReplicationConnection  # what it imports costs time, in each command
+
+    _require_ours(url, name)
+    # The connection waits, in a transaction, while others use the snapshot that it exported.
+    wanted = f"lock_timeout={seconds}s", f"statement_timeout={seconds}s", "idle_in_transaction_session_timeout=0"
+    try:
+        with shell.for_libpq(is_embedded=_is_embedded(url, name)):
+            connection = psycopg2.connect(
+                url,
+                connection_factory=LogicalReplicationConnection,
+                connect_timeout=SECONDS_TO_CONNECT,
+                application_name=f"oceanrecords {purpose}",
+                options=" ".join([parameters(url, name).get("options", ""), *(f"-c {each}" for each in wanted)]),
+            )
+    except psycopg2.Error as error:
+        raise unreachable(url, name, error, was_reached=url in _reached) from None
+    try:
+        with refusals(name), connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
 def connect_beside(connection: Connection, name: str, *, purpose: str) -> Connection:
     """A second connection, to the database of a first one and with its login."""
     info = connection.info
@@ -257,9 +286,8 @@ class _Raw(io.RawIOBase):
 def _is_embedded(url: str, name: str) -> bool:
     """Whether the server is an embedded one, as those are that are called so before services.json knows their port."""
     host, port = address(url, name)
-    return name == "embedded" or (
-        port.isdecimal() and listener.service_at(host, int(port)) in listener.DATABASE_SERVERS
-    )
+    at = listener.service_at(host, int(port)) if port.isdecimal() else None
+    return name == "embedded" or at in listener.DATABASE_SERVERS
 
 
 def _require_ours(url: str, name: str) -> None:

@@ -15,8 +15,9 @@ from pipeline.kernel.declaration import declared
 from pipeline.kernel.errors import ConfigError, DatabaseError, RowsHidden, ServiceDown, ServiceLost, StatementLost
 from pipeline.kernel.settings import Settings
 
-# SQLSTATEs that may pass by themselves: class 08 is lost connections, 57P01 to 57P03 a server that is restarted.
-MAY_PASS = re.compile("08...|40001|40P01|55P03|57P0[123]|53300")
+# SQLSTATEs that may pass by themselves: class 08 is lost connections, 57P01 to 57P03 a server that is restarted, 55006
+# a replication slot that a killed reader still holds.
+MAY_PASS = re.compile("08...|40001|40P01|55P03|55006|57P0[123]|53300")
 # The server's words for the same when a client connects. psycopg2 gives no SQLSTATE then.
 WILL_PASS = re.compile(
     "starting up|shutting down|not yet accepting|in recovery mode|too many (clients|connections)|connection slots"

@@ -129,8 +129,8 @@ class Settings:
     lake_lock_days: int = setting(
         "0",
         int,
-        "For how many days objects below extract/ and repair/ are locked (S3 Object Lock, governance mode). Until "
-        "then a writer of the lake can add versions, and remove none. The bucket must have Object Lock, as in "
+        "For how many days objects below extract/, log/ and repair/ are locked (S3 Object Lock, governance mode). "
+        "Until then a writer of the lake can add versions, and remove none. The bucket must have Object Lock, as in "
         "deploy/aws/data.yaml. 0: not at all.",
     )
     s3: S3
@@ -221,6 +221,12 @@ class Settings:
     max_lag_hours: float = setting(
         "36", float, "After how many hours a stage that is behind the clock needs attention."
     )
+    max_slot_gb: float = setting(
+        "10",
+        float,
+        "With extraction = log: how many gigabytes of its log the source may keep for the slot before that needs "
+        "attention. It keeps what the loads have not read yet.",
+    )
     alert_url: str = setting(
         "",
         http_url,
@@ -269,6 +275,11 @@ class Settings:
         "The classifier of reviews: keyword, lexicon, trained, or auto (trained if a model exists, else lexicon).",
     )
     spark: Spark
+
+    @property
+    def reads_log(self) -> bool:
+        """Whether changes of the source come from its log."""
+        return self.extraction == "log" and not self.from_lake
 
     @property
     def allowance(self) -> Allowance:

@@ -189,8 +189,15 @@ table_name = like("[a-z_]+[.][a-z_]+")
 file_name = like(r"[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*")
 scalar = either(whole, text)
 
-# The bound of a date, and _SUCCESS of an extract or a repair; earlier versions wrote fewer fields.
-BOUND = fields({"to_watermark": instant}, date=date)
+position = like("[0-9A-F]{1,8}/[0-9A-F]{1,8}")  # in PostgreSQL's log, as it writes one
+_of_log = {"system": like(r"\d{1,20}"), "timeline": whole}
+
+# The bound of a date, and _SUCCESS of an extract or a repair; earlier versions wrote fewer fields. The bound of a date
+# that is extracted from the log is a position too.
+BOUND = either(
+    fields({"to_watermark": instant}, date=date),
+    fields({"to_watermark": instant, "to_lsn": position, "clock": instant, **_of_log}, date=date),
+)
 # _SUCCESS of an answer of the risk-score service.
 ANSWERED = fields({}, status=text, answered_at=instant)
 SUCCESS = fields(
@@ -214,12 +221,37 @@ def _metadata(begin: Form, end: Form) -> Form:
         "sha256": sha256,
         "extracted_at": instant,
     }
-    return fields(needed, condition=either(nothing, like(r"quantity > -?\d{1,10}")))
+    return fields(needed, condition=either(nothing, like(r"quantity > -?\d{1,10}")), to_lsn=position)
 
 
 # metadata.json of an extract; purchases are read by day, and their times have no zone.
 METADATA = _metadata(instant, instant)
 METADATA_OF_PURCHASES = _metadata(either(date, local_instant), local_instant)
+
+# metadata.json of a window of the log.
+WINDOW = fields(
+    {
+        "date": date,
+        "from_lsn": either(nothing, position),
+        "to_lsn": position,
+        "to_watermark": instant,
+        **_of_log,
+        "zone": text,
+        "read_at": instant,
+        "files": list_of(
+            fields(
+                {
+                    "table": table_name,
+                    "data": like(r"[a-z_]+\.[a-z_]+\.\d{1,6}\.csv\.(zst|gz)"),
+                    "columns": list_of(COLUMN),
+                    "rows": whole,
+                    "bytes": whole,
+                    "sha256": sha256,
+                }
+            )
+        ),
+    }
+)
 
 # _SUCCESS-<version> of a date of reviews.
 REJECTED = fields({"file": text, "line": whole, "reason": text, "row": text})

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import _ClientErrorResponseTypeDef as ClientErrorResponse
     from mypy_boto3_s3 import S3Client
 
-LOCKED = ("extract/", "repair/")  # objects that are written once and never looked at again
+LOCKED = ("extract/", "repair/", "log/")  # objects that are written once and never looked at again
 UNTIL = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 MOST_DELETED = 1000  # objects in one request, by S3's own limit
 MOST_SKEW = dt.timedelta(minutes=10)  # of the clocks; S3 wants no more than 15
@@ -54,6 +54,12 @@ class Lake:
         parts = urlsplit(url)
         self.url, self.bucket, self.prefix = url, parts.netloc, parts.path.strip("/")
         self.s3, self.lock_days = s3, lock_days
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lake) and (self.url, self.s3) == (other.url, other.s3)
+
+    def __hash__(self) -> int:
+        return hash(self.url)
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
@@ -128,15 +134,18 @@ class Lake:
                 names += [name.removesuffix("/") for name in found]
         return names
 
-    def objects(self, folder: str) -> list[Object]:
-        """All objects below a folder, however deep, ordered by key: one listing.
+    def objects(self, folder: str, after: str = "") -> list[Object]:
+        """All objects below a folder, however deep, ordered by key: one listing; only those whose keys are `after`.
 
         Not the empty ones by which some tools mark a folder.
         """
         prefix = self._key(folder) + "/"
         found = []
         with self.errors():
-            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix, StartAfter=self._key(after) if after else ""
+            )
+            for page in pages:
                 found += [
                     Object(
                         f"{folder}/{entry['Key'].removeprefix(prefix)}",

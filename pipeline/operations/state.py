@@ -137,6 +137,33 @@ class WholePass:
     passed_ts: dt.datetime | None
 
 
+@dataclass(frozen=True)
+class Slot:
+    """The replication slot through which changes come from the source's log.
+
+    The source keeps `kept_bytes` of its log for it; nobody has read for `idle_minutes`, where the server says so.
+    """
+
+    name: str
+    exists: bool
+    wal_status: str | None
+    kept_bytes: int
+    idle_minutes: float | None
+
+
+@dataclass(frozen=True)
+class Following:
+    """The last round of `follow`, and how many rounds of its date there were, and how many of them failed."""
+
+    every: float
+    date: dt.date
+    begun: dt.datetime
+    ended: dt.datetime
+    is_done: bool
+    rounds: int
+    failed: int
+
+
 @dataclass
 class Status:
     """The state of a warehouse. Without days it is empty: nothing was ever loaded.
@@ -154,6 +181,8 @@ class Status:
     deletions: list[Deletion] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     passes: list[WholePass] = field(default_factory=list)
+    following: Following | None = None
+    slot: Slot | None = None
     findings: list[Finding] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, LAYERS, SOURCE_TABLES, TA
 from pipeline.kernel import postgres, sql_files
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor
-from pipeline.operations import findings
+from pipeline.operations import findings, following
 from pipeline.operations.outcome import DAILY
 from pipeline.operations.state import (
     DONE,
@@ -38,8 +38,8 @@ COLUMNS = {
     "load": {DAILY},
 }
 # The tasks of every date, by family and table. A feed's are not among them: without a delivery they do not run.
+EXTRACTS = {("ExtractTable", name) for name in SOURCE_TABLES}
 EXPECTED = {
-    *(("ExtractTable", name) for name in SOURCE_TABLES),
     *(("LoadStage", name) for name in SOURCE_TABLES),
     *(("LoadDimension", name) for name in DIMENSIONS),
     *(("LoadFact", fact.name) for fact in FACTS.values() if not set(fact.sources) <= set(FEEDS)),
@@ -75,8 +75,10 @@ def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Sta
         deletions=_deletions(cursor, min(dates, default=now.date())),
         checks=_checks(cursor),
         passes=_passes(cursor),
+        following=following.read(cursor),
     )
     status.findings = findings.of(status, under_way | loads, now, settings)
+    status.findings += following.findings(status.following, now)
     return status
 
 
@@ -118,7 +120,8 @@ def _day(
     # That a load was done is for its marker to say: it may have been cleared since.
     done |= {key for key, run in ran.items() if run.status == DONE and run.task != DAILY}
     failed = [run for run in own if run.status == FAILED]
-    expected = EXPECTED | ({("LoadMart", "")} if settings.mart else set())
+    extracts = {("ExtractLog", "")} if settings.reads_log else EXTRACTS
+    expected = EXPECTED | extracts | ({("LoadMart", "")} if settings.mart else set())
     # A date that is done did not need the tasks that it did not run.
     missing = set() if date in loads else expected - done - {(run.task, run.table) for run in failed}
     layers, opened = {}, {}

@@ -2,7 +2,19 @@
 
 import datetime as dt
 
-from pipeline.operations.state import FAILED, MISSING, Check, Day, Queue, Rejected, Status, Watermark, WholePass
+from pipeline.operations.state import (
+    FAILED,
+    MISSING,
+    Check,
+    Day,
+    Following,
+    Queue,
+    Rejected,
+    Slot,
+    Status,
+    Watermark,
+    WholePass,
+)
 from pipeline.operations.summary import table
 
 
@@ -12,6 +24,7 @@ def of(status: Status) -> str:
         return "The warehouse is empty."
     parts = [_days(status.days), *_missing(status.missing), ""]
     parts.append(_watermarks(status.watermarks))
+    parts += [*_following(status.following), *_slot(status.slot)]
     if status.checks:
         parts += ["", *_checks(status.checks)]
     parts += _passes(status.passes)
@@ -47,6 +60,24 @@ def _watermarks(watermarks: list[Watermark]) -> str:
         for (to, lag), names in groups.items()
     ]
     return table(["stage", "loaded to (UTC)", "lag"], lines)
+
+
+def _following(found: Following | None) -> list[str]:
+    if found is None:
+        return []
+    ended = "done" if found.is_done else "failed"
+    seconds = (found.ended - found.begun).total_seconds()
+    return [
+        f"follow, every {found.every:g} s: last round {found.ended:%Y-%m-%d %H:%M:%S}, {ended} in {seconds:.1f} s; "
+        f"{found.rounds:,} rounds of {found.date}, {found.failed:,} failed"
+    ]
+
+
+def _slot(found: Slot | None) -> list[str]:
+    if found is None or not found.exists:
+        return []
+    idle = "" if found.idle_minutes is None else f", last read {found.idle_minutes:,.0f} minutes ago"
+    return [f"slot {found.name}: the source keeps {found.kept_bytes:,} bytes of its log ({found.wal_status}){idle}"]
 
 
 def _checks(checks: list[Check]) -> list[str]:

@@ -11,6 +11,7 @@ from pipeline.kernel.postgres import Cursor
 from pipeline.operations.outcome import Outcome, Task
 
 MONTHS = 6
+OF_SOURCE = ("ExtractTable", "CopySource", "ExtractLog")  # the tasks that bring rows of the source
 MOST_NAMED = 8  # tasks in one line
 
 RUNS = """
@@ -117,7 +118,7 @@ def _names(tasks: Sequence[Task]) -> str:
 def line(cursor: Cursor, date: dt.date) -> str:
     """The same in one line: rows extracted and written to dwh, seconds of all tasks, waiting rows."""
     runs = postgres.rows(cursor, RUNS, {"date": str(date)})
-    extracted = sum(rows for task, *_, rows, _ in runs if task == "ExtractTable")
+    extracted = sum(rows for task, *_, rows, _ in runs if task in OF_SOURCE)
     written = sum(rows for task, *_, rows, _ in runs if layer_of(task) == "dwh")
     seconds = sum(took for *_, took in runs)
     waiting = sum(count for *_, count in postgres.rows(cursor, QUEUE))

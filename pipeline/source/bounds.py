@@ -28,10 +28,16 @@ def choose(
     """
     known = _read(lake, date, until)
     if known is None:
-        floor = _latest(lake, date, until) or BEGINNING
-        known = _safe(cursor, min(end, end_of(date)), lag, floor)
+        known = safe(cursor, lake, date, end, lag, until)
         lake.write(key_of(date, until), seals.seal({"date": str(date), "to_watermark": known}))
     return known
+
+
+def safe(
+    cursor: Cursor, lake: Lake, date: dt.date, end: dt.datetime, lag: dt.timedelta, until: str | None = None
+) -> str:
+    """The instant that `choose` fixes, which is not written anywhere."""
+    return _safe(cursor, min(end, end_of(date)), lag, _latest(lake, date, until) or BEGINNING)
 
 
 def key_of(date: dt.date, until: str | None = None) -> str:

@@ -35,7 +35,8 @@ class NothingNew(Exception):
 class Window:
     """What changed from `begin` until `end`; of that only what `condition` takes, and only rows with one of `keys`.
 
-    Of one that may not be empty nothing is written where there is no row.
+    Of one that may not be empty nothing is written where there is no row. With a position `to_lsn` in the source's log
+    it is all rows, whatever their watermarks, as they were at that position or later.
     """
 
     begin: str
@@ -43,6 +44,7 @@ class Window:
     condition: sql.Composable | None = None
     keys: sql.Composable | None = None
     may_be_empty: bool = True
+    to_lsn: str | None = None
 
 
 def extract(
@@ -114,6 +116,7 @@ def write(
         sha256=sink.digest,
         extracted_at=clock.now().isoformat(),
         condition=window.condition.as_string(cursor) if window.condition else None,
+        to_lsn=window.to_lsn,
         folder=where,
     )
     ddl = {schema: create_table(schema, table, columns).as_string(cursor).encode() for schema in ("delta", "stage")}
@@ -139,21 +142,24 @@ def _copy_out(cursor: Cursor, table: SourceTable, query: sql.Composable, sink: W
 def _query(table: SourceTable, columns: list[Column], window: Window, zone: str) -> sql.Composable:
     """The query of an extract. Rows whose watermark no window ever covers come along, to be rejected by name."""
     unknown = any(column.name == table.watermark and column.nullable for column in columns)
-    return sql.SQL(
-        "select {columns} from {table} where (({watermark} >= {begin} and ({watermark} < {to} or {watermark} >= {end}))"
-        " or {watermark} < {earliest}{unknown}){condition}{keys}"
+    in_window = sql.SQL(
+        "(({watermark} >= {begin} and ({watermark} < {to} or {watermark} >= {end}))"
+        " or {watermark} < {earliest}{unknown})"
     ).format(
-        columns=sql.SQL(", ").join(
-            sql.SQL("{} as {}").format(zones.in_utc(table, column, zone), sql.Identifier(column.name))
-            for column in columns
-        ),
-        table=qualified(table.name),
         watermark=sql.Identifier(table.watermark),
         begin=zones.end(table, columns, window.begin, zone),
         to=zones.end(table, columns, window.end, zone),
         earliest=sql.Literal(EARLIEST),
         end=sql.Literal(END),
         unknown=sql.SQL(" or {} is null").format(sql.Identifier(table.watermark)) if unknown else sql.SQL(""),
+    )
+    return sql.SQL("select {columns} from {table} where {window}{condition}{keys}").format(
+        columns=sql.SQL(", ").join(
+            sql.SQL("{} as {}").format(zones.in_utc(table, column, zone), sql.Identifier(column.name))
+            for column in columns
+        ),
+        table=qualified(table.name),
+        window=sql.SQL("true") if window.to_lsn else in_window,
         condition=sql.SQL(" and ({})").format(window.condition) if window.condition else sql.SQL(""),
         keys=sql.SQL(" and ({}) in ({})").format(identifiers(table.key), window.keys) if window.keys else sql.SQL(""),
     )

@@ -24,6 +24,7 @@ SUCCESS = "_SUCCESS"
 METADATA = "metadata.json"
 FOLDER = "extract"
 REPAIRS = "repair"
+LOG = "log"
 TABLES = {**SOURCE_TABLES, USER_PURCHASE.name: USER_PURCHASE}
 
 
@@ -31,7 +32,9 @@ TABLES = {**SOURCE_TABLES, USER_PURCHASE.name: USER_PURCHASE}
 class Metadata:
     """What `metadata.json` says of an extract. Instants are ISO 8601 in UTC, or -infinity.
 
-    `folder`, where it lies on the lake, is not in the file.
+    `to_lsn` is the position of the log from which on changes follow, of a first copy or a repair where changes are read
+    from the log. `zone` is that of times without one, of changes in the log; `folder` is where the extract lies on the
+    lake. Both are not in the file.
     """
 
     table: str
@@ -47,7 +50,14 @@ class Metadata:
     sha256: str
     extracted_at: str
     condition: str | None = None
+    to_lsn: str | None = None
+    zone: str = ""
     folder: str = ""
+
+    @property
+    def is_of_log(self) -> bool:
+        """Whether its rows are changes from the log, not rows of the source."""
+        return self.folder.startswith(f"{LOG}/")
 
     @property
     def day(self) -> dt.date:
@@ -56,7 +66,8 @@ class Metadata:
 
     def to_json(self) -> str:
         """The content of the file."""
-        return json.dumps({name: value for name, value in asdict(self).items() if name != "folder"}, indent=1)
+        left_out = {"folder", "zone", *(["to_lsn"] if self.to_lsn is None else [])}
+        return json.dumps({name: value for name, value in asdict(self).items() if name not in left_out}, indent=1)
 
     @classmethod
     def form(cls, found: Any) -> "Metadata":

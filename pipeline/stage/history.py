@@ -57,6 +57,19 @@ class History:
         )
         return self._merge(repaired, later)
 
+    def keep_changes(self, delta: sql.Composable, stage: sql.Composable, batch: int, later: list[int]) -> int:
+        """As `keep`, of changes from the log that stage has not taken in yet: each from the instant of its change."""
+        values = statement(
+            "work/stage/logged_values",
+            key=identifiers(self.table.key),
+            watermark=sql.Identifier(self.table.watermark),
+            value=sql.Identifier(cast(str, self.table.history)),
+            batch=batch,
+            delta=delta,
+            stage=stage,
+        )
+        return self._merge(values, later)
+
     def _merge(self, values: sql.Composable, later: list[int]) -> int:
         key, value = (*self.table.key, self.table.watermark), cast(str, self.table.history)
         name, guard = f"stage.{self.table.short}_version", writes.not_of("old", later)

@@ -19,6 +19,7 @@ from pipeline.lake.compressed import CANNOT_UNPACK, Source
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import Fault
 from pipeline.source.layout import Metadata
+from pipeline.source.log import pgoutput
 
 REPAIR = ".venv/bin/luigi --module pipeline ReconcileSource --date {} --repair"
 CSV = "format csv, header match, encoding 'UTF8'"
@@ -91,11 +92,10 @@ def copy(
     body = lake.open(key)
     if body is None:
         raise _bad(lake, found, "the file is not there")
-    columns = [column.name for column in found.columns]
     with closing(body):
         source = Source(body, progress)
         try:
-            rows = postgres.copy_in(cursor, target, columns, source.decompressor(key), options)
+            rows = postgres.copy_in(cursor, target, header(found), source.decompressor(key), options)
         except postgres.Error as error:
             if source.failure is not None:  # psycopg2 says no more than that reading failed
                 raise source.failure from None
@@ -110,6 +110,11 @@ def copy(
         source.drain()
     if (rows, source.bytes, source.digest) != (found.rows, found.bytes, found.sha256):
         raise _bad(lake, found, f"its {rows} rows in {source.bytes} bytes are not those of its metadata")
+
+
+def header(found: Metadata) -> list[str]:
+    """The columns that an extract's data has."""
+    return [*(pgoutput.COLUMNS if found.is_of_log else ()), *(column.name for column in found.columns)]
 
 
 def data_of(found: Metadata) -> str:
@@ -128,11 +133,11 @@ def check(lake: Lake, found: Metadata, size: int | None) -> None:
         raise _bad(lake, found, because)
     with closing(body):
         source = Source(body, lambda _: None)
-        header = _header(source, found)
+        first_line = _header(source, found)
         source.drain()
     if source.digest != found.sha256:
         raise _bad(lake, found, OTHER_BYTES)
-    if header != [column.name for column in found.columns]:
+    if first_line != header(found):
         raise _bad(lake, found, "its first line does not name the columns of its metadata")
 
 

@@ -1,4 +1,4 @@
-"""What stage lacks of the lake, in the one order, and its load."""
+"""What stage lacks of the extracts on the lake, in the one order, and the load of each; log_loads.py has the log's."""
 
 import datetime as dt
 import itertools
@@ -13,6 +13,7 @@ from pipeline.lake.objects import Lake
 from pipeline.source.instants import BEGINNING, before, instant
 from pipeline.source.layout import Metadata, finished, folder, folders, metadata, metadata_in, missing, until_of
 from pipeline.stage import merge, order, repairs
+from pipeline.stage.changes import Changes
 from pipeline.stage.drift import held_as
 
 
@@ -26,7 +27,9 @@ def unloaded(
     those up to the same bound from the first one on that was never loaded. Raises BadExtract when what lies between
     stage and `found` is not on the lake.
     """
-    wanted = _repairs(cursor, lake, table, found, made)
+    wanted = lacking_repairs(
+        cursor, lake, table, made, lambda each: instant(each.to_watermark) <= instant(found.to_watermark)
+    )
     if is_new or not _is_in_stage(cursor, table, found.to_watermark):
         wanted += _extracts(cursor, lake, table, found)
     return sorted(wanted, key=order.place)
@@ -46,7 +49,8 @@ def load(
     """
     if order.is_repair(found):
         return repairs.load(cursor, lake, table, found)
-    return merge.Load(cursor, lake, table, found, allowance, progress).run()
+    one = Changes if found.is_of_log else merge.Load
+    return one(cursor, lake, table, found, allowance, progress).run()
 
 
 def all_of(lake: Lake, table: SourceTable) -> list[Metadata]:
@@ -117,13 +121,15 @@ def _is_in_stage(cursor: Cursor, table: SourceTable, watermark: str) -> bool:
     return found
 
 
-def _repairs(cursor: Cursor, lake: Lake, table: SourceTable, found: Metadata, made: Sequence[str]) -> list[Metadata]:
+def lacking_repairs(
+    cursor: Cursor, lake: Lake, table: SourceTable, made: Sequence[str], is_wanted: Callable[[Metadata], bool]
+) -> list[Metadata]:
+    """Of the repairs in the folders `made` those that are wanted, from the first one on that was never loaded."""
     if not made:
         return []
     known = order.loaded_repairs(cursor, table, made)
     if known.issuperset(made):
         return []
-    found_in_order = sorted((repairs.metadata(lake, folder) for folder in made), key=order.place)
-    up_to = [each for each in found_in_order if instant(each.to_watermark) <= instant(found.to_watermark)]
+    wanted = filter(is_wanted, sorted((repairs.metadata(lake, folder) for folder in made), key=order.place))
     # From the first missing one on: those after it looked at a history of values that it was not part of.
-    return list(itertools.dropwhile(lambda each: each.folder in known, up_to))
+    return list(itertools.dropwhile(lambda each: each.folder in known, wanted))

@@ -1,5 +1,6 @@
 """One extract or repair from the lake into its stage table: delta first, then the newest row of each key wins."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,12 +31,16 @@ from pipeline.stage.history import History
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load did: rows that the extract brought, rows that were new or newer, rows rejected, bytes read."""
+    """What a load did: rows that the extract brought, rows that were new or newer, rows rejected, bytes read.
+
+    `has_other_columns`: the source's table was changed, and its log does not tell what became of the rows.
+    """
 
     rows: int
     changed: int
     rejected: int
     bytes: int
+    has_other_columns: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,19 +73,14 @@ class Load:
             loaded = self._through_delta()
         else:
             loaded = self._first()
-        self.cursor.execute(
-            NOTE,
-            {
-                "table": self.table.short,
-                "batch": self.batch,
-                "changed": loaded.changed > 0,
-                "from": self.found.from_watermark,
-                # A repair is of what stage has already.
-                "to": BEGINNING if order.is_repair(self.found) else self.found.to_watermark,
-            },
-        )
+        self._note(loaded)
         order.note(self.cursor, self.table, self.found, self.batch)
         return loaded
+
+    @property
+    def _columns(self) -> list[Column]:
+        """The columns of the extract that stage takes."""
+        return self.found.columns
 
     @cached_property
     def batch(self) -> int:
@@ -103,15 +103,36 @@ class Load:
         """The delta table, quoted."""
         return qualified(f"delta.{self.table.short}")
 
+    def _note(self, loaded: Loaded) -> None:
+        """Notes how far stage is now."""
+        self.cursor.execute(
+            NOTE,
+            {
+                "table": self.table.short,
+                "batch": self.batch,
+                "changed": loaded.changed > 0,
+                "from": self.found.from_watermark,
+                # A repair is of what stage has already.
+                "to": BEGINNING if order.is_repair(self.found) else self.found.to_watermark,
+                "lsn": None if order.is_repair(self.found) else self.found.to_lsn,
+                "columns": self._source_columns,
+            },
+        )
+
+    @property
+    def _source_columns(self) -> str:
+        """The source's columns and their types, to be compared with those of the next changes from the log."""
+        return json.dumps([[column.name, column.type] for column in self.found.columns])
+
     def _follow_source(self, existing: Sequence[Column]) -> None:
         name = f"stage.{self.table.short}"
-        statements = follow(self.table, name, existing, self.found.columns, add=True)
+        statements = follow(self.table, name, existing, self._columns, add=True)
         if self._history:
-            statements += self._history.follow(self.found.columns)
+            statements += self._history.follow(self._columns)
         for change in statements:
             self.cursor.execute(change)
         found = existing_columns(self.cursor, name) if statements else existing
-        note_texts(self.cursor, self.table, found, self.found.columns)
+        note_texts(self.cursor, self.table, found, self._columns)
 
     def _first(self) -> Loaded:
         """Makes the stage table and fills it, without a detour where that is possible."""
@@ -189,7 +210,9 @@ class Load:
         table, columns = f"stage.{self.table.short}", [*names, BATCH, DELETED]
         if order.is_repair(self.found):
             # What came after its bound is newer than that. Later repairs are loaded again after it.
-            before = sql.SQL("old.{} < {}").format(watermark, sql.Literal(self.found.to_watermark))
+            before: sql.Composable = sql.SQL("old.{} < {}").format(watermark, sql.Literal(self.found.to_watermark))
+            if self.found.to_lsn:  # of a source whose watermarks say nothing: the batches after it are known
+                before = writes.not_of("old", self.later)
             return writes.merge(self.cursor, table, self.table.key, columns, newest, ignored=(BATCH,), guard=before)
         wins = sql.SQL("old.{} < excluded.{}").format(watermark, watermark)
         guard = writes.not_of("old", self.later)
@@ -239,15 +262,17 @@ class Load:
 
 # Where an extract begins after the end of stage, there is a gap, and stage ends where it did.
 NOTE = """
-insert into etl.stage_batch as known (table_name, first_batch, last_batch, loaded_to)
+insert into etl.stage_batch as known (table_name, first_batch, last_batch, loaded_to, loaded_lsn, source_columns)
 values (
     %(table)s, %(batch)s, %(batch)s,
-    case when %(from)s::timestamptz = '-infinity' then %(to)s::timestamptz else '-infinity' end
+    case when %(from)s::timestamptz = '-infinity' then %(to)s::timestamptz else '-infinity' end,
+    %(lsn)s::pg_lsn, %(columns)s
 )
 on conflict (table_name) do update set
     last_batch = case when %(changed)s then excluded.last_batch else known.last_batch end,
     loaded_to = case
         when %(from)s::timestamptz <= known.loaded_to then greatest(known.loaded_to, %(to)s::timestamptz)
         else known.loaded_to
-    end
+    end,
+    loaded_lsn = coalesce(known.loaded_lsn, excluded.loaded_lsn)
 """

@@ -86,7 +86,9 @@ def mark_deleted(load: merge.Load, keys: list[list[Any]]) -> int:
             stage_key=identifiers(table.key, "stage"),
             gone_key=identifiers(table.key, "gone"),
             watermark=sql.Identifier("stage", table.watermark),
-            until=found.to_watermark,
+            # Of a source whose watermarks say nothing the batches after the repair are known.
+            until="infinity" if found.to_lsn else found.to_watermark,
+            later=load.later if found.to_lsn else [],
         )
     )
     marked = cursor.rowcount

@@ -83,7 +83,10 @@ class DailyWarehouseLoad(MarkedTask):
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             if not failed:
                 self.marker.touch(cursor)
-            if not failed and self.marker is self.closing:
+            until = under_way.until(self.date)
+            if not failed and until:
+                under_way.supersede(cursor, self.date, until)
+            elif not failed:
                 under_way.complete(cursor, self.date)
             unread.note(cursor, left)
             show = summary.line if self.brief else summary.of_date

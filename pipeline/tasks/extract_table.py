@@ -2,21 +2,25 @@
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
 import luigi
 
 from pipeline.catalog import SOURCE_TABLES
-from pipeline.kernel import clock, locks, postgres
+from pipeline.kernel import clock, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import bounds, extract, identity, instants, layout, zones
+from pipeline.source import bounds, extract, instants, layout, zones
+from pipeline.source.log import positions, reader, windows
+from pipeline.source.log.positions import Bound
+from pipeline.source.log.windows import Window
 from pipeline.tasks.base import DatedTask, marker_of, retried
+from pipeline.tasks.copy_source import CopySource
 from pipeline.tasks.create_warehouse import CreateWarehouse
+from pipeline.tasks.locked_source import LOG, locked_source, require_log
 from pipeline.tasks.runtime import under_way
 from pipeline.tasks.runtime.targets import LakeObject, Marker
 from pipeline.tasks.simulate import simulated_business
@@ -35,17 +39,19 @@ class ChooseBound(DatedTask):
     def requires(self) -> Iterable[luigi.Task]:
         """The warehouse too, which remembers from the first extract on which database the source is."""
         left = [] if settings().from_lake else under_way.left_before(self.date)
-        return [
-            CreateWarehouse(),
-            *simulated_business(self.date),
-            *(ExtractTable(date, table) for date in left for table in SOURCE_TABLES),
-        ]
+        first = [CreateWarehouse(), *simulated_business(self.date)]
+        if settings().reads_log:
+            return [*first, CopySource(self.date), *map(ExtractLog, left)]
+        return [*first, *(ExtractTable(date, table) for date in left for table in SOURCE_TABLES)]
 
     def output(self) -> LakeObject:
         return LakeObject(bounds.key_of(self.date, under_way.until(self.date)))
 
     @retried
     def run(self) -> None:
+        if settings().reads_log:
+            self._choose_position()
+            return
         with locked_source(f"bound {self.date}") as source:
             end, until = self._end(), under_way.until(self.date)
             bound = bounds.choose(source, lake(), self.date, end, settings().watermark_lag, until)
@@ -57,6 +63,19 @@ class ChooseBound(DatedTask):
                 self.date,
                 bound,
             )
+
+    def _choose_position(self) -> None:
+        with locked_source(LOG) as source:
+            log = require_log(source)
+            last = positions.last_window(lake(), log, settings().operational_url)
+            end = instants.end_of(self.date)
+            # Where the date ended is looked for window by window: of a long backlog these are read at once.
+            while not settings().simulate and log.clock >= end and last.end + positions.MOST_BYTES < log.flush:
+                to = last.end + positions.MOST_BYTES
+                if positions.first_commit_after(source, settings().log_slot, last.end, to, end):
+                    break
+                last = read_log(source, self, positions.bound(log, to, end))[-1]
+            positions.choose(source, lake(), self.date, under_way.until(self.date), log, last.end, settings())
 
     def _end(self) -> dt.datetime:
         """The end of the date. If business is simulated, at most the end of the last day that is over."""
@@ -145,6 +164,57 @@ class ExtractTable(DatedTask):
         self.say(f"{sent:,} bytes so far", every=1)
 
 
+class ExtractLog(DatedTask):
+    """Extracts what the source's log has up to the bound of a date and was not extracted yet, of all tables.
+
+    luigi --module pipeline ExtractLog --date 2026-11-19 --local-scheduler
+
+    Raises LogUnreadable.
+    """
+
+    layer, table = "extract", "log"
+
+    @property
+    def is_long(self) -> bool:
+        return True
+
+    def requires(self) -> luigi.Task:
+        return ChooseBound(self.date)
+
+    def complete(self) -> bool:
+        """Whether the windows on the lake go as far as the bound."""
+        if settings().from_lake:
+            return True
+        if not ChooseBound(self.date).complete():
+            return False
+        bound = self._bound()
+        return bound is None or bool(windows.ends(lake(), bound.end - 1))
+
+    @retried
+    def run(self) -> None:
+        bound = self._bound()
+        assert bound
+        with locked_source(LOG) as source:
+            found = read_log(source, self, bound)
+        files = [file for window in found for file in window.files]
+        self.rows, self.bytes = sum(file.rows for file in files), sum(file.bytes for file in files)
+        self.say(f"{self.rows:,} changes, {self.bytes:,} bytes", 100)
+
+    def _bound(self) -> Bound | None:
+        return positions.chosen(lake(), self.date, under_way.until(self.date))
+
+
+def read_log(source: Cursor, task: DatedTask, bound: Bound) -> list[Window]:
+    """Brings the log up to a bound to the lake, for a task of a date that holds the lock of the log."""
+
+    def progress(sent: int) -> None:
+        task.say(f"{sent:,} bytes of a table so far", every=1)
+
+    log = require_log(source)
+    last = positions.last_window(lake(), log, settings().operational_url)
+    return reader.read(source, lake(), task.date, last, bound, settings(), progress)
+
+
 def bound_of(date: dt.date) -> str:
     """The bound up to which this command extracts a date, once it is chosen."""
     return bounds.chosen(lake(), date, under_way.until(date))
@@ -154,18 +224,3 @@ def bound_of(date: dt.date) -> str:
 def window_of(date: dt.date, until: str | None) -> WindowOfDate:
     """The window of all tables of a date, once its bound was chosen; read once by a process."""
     return WindowOfDate(bounds.chosen(lake(), date, until), bounds.untils(lake(), date, until))
-
-
-@contextmanager
-def locked_source(name: str) -> Iterator[Cursor]:
-    """A session in the source while the lock called `name` is held in the warehouse: the source is never locked.
-
-    Raises WrongSource.
-    """
-    with (
-        postgres.session(settings().warehouse_url, "warehouse") as warehouse,
-        postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source,
-    ):
-        identity.require_known(source, warehouse, settings().new_source)
-        locks.lock_session(warehouse, name)
-        yield source

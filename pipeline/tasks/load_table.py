@@ -11,16 +11,18 @@ from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import layout
-from pipeline.stage import loads, order, repairs
+from pipeline.source import bounds, layout
+from pipeline.source.log import lsn, positions, windows
+from pipeline.stage import loads, log_loads, merge, order, repairs
 from pipeline.star import dwh, queue
 from pipeline.tasks.base import MarkedTask, held_back, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
-from pipeline.tasks.extract_table import ExtractTable, window_of
+from pipeline.tasks.extract_table import ExtractLog, ExtractTable, window_of
 from pipeline.tasks.load_feed import DeliveredTask, LoadFeed, LoadPartnerOrders
 from pipeline.tasks.load_reviews import LoadReviews
 from pipeline.tasks.load_risk_scores import LoadRiskScores
 from pipeline.tasks.runtime import under_way
+from pipeline.trust import turns
 
 # Feeds that are loaded by a task of their own: one that needs more, and one that had it before there was LoadFeed.
 OWN_TASKS: dict[str, type[DeliveredTask]] = {task.feed: task for task in (LoadReviews, LoadPartnerOrders)}
@@ -49,7 +51,8 @@ class LoadStage(MarkedTask):
         return [self.table]
 
     def requires(self) -> Iterable[luigi.Task]:
-        return [CreateWarehouse(), ExtractTable(self.date, self.table)]
+        extract = ExtractLog(self.date) if _has_log() else ExtractTable(self.date, self.table)
+        return [CreateWarehouse(), extract]
 
     def _found(self) -> tuple[layout.Metadata, bool]:
         """The extract to load, and whether it is new. A date under way without new rows has the extract before."""
@@ -64,31 +67,68 @@ class LoadStage(MarkedTask):
 
     @retried
     def run(self) -> None:
-        table = SOURCE_TABLES[self.table]
-        found, is_new = self._found()
         with self.transaction() as cursor:
             # By name, not by table: at the first load there is no table yet.
-            locks.lock(cursor, f"stage.{table.short}")
+            locks.lock(cursor, f"stage.{SOURCE_TABLES[self.table].short}")
             if self.marker.exists_in(cursor):
                 return
-            loaded = []
-            made = _repairs().get(table.name, [])
-            for each in loads.unloaded(cursor, lake(), table, found, made, is_new=is_new):
-
-                def progress(received: int, each: layout.Metadata = each) -> None:
-                    self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
-
-                loaded.append(loads.load(cursor, lake(), table, each, settings().allowance, progress))
-                is_own = is_new and each is found  # its marker comes last
-                if not is_own and not order.is_repair(each):
-                    LoadStage(each.day, self.table).marker_at(layout.until_of(each.folder)).touch(cursor)
-            rows = sum(load.rows for load in loaded)
-            if not is_new and not settings().from_lake:
-                loads.note_nothing_new(cursor, table, window_of(self.date, under_way.until(self.date)).bound)
+            loaded = self._load_changes(cursor) if _has_log() else self._load_extracts(cursor)
             self.marker.touch(cursor)
         self.rows, self.bytes = sum(load.changed for load in loaded), sum(load.bytes for load in loaded)
-        rejected = sum(load.rejected for load in loaded)
+        rows, rejected = sum(load.rows for load in loaded), sum(load.rejected for load in loaded)
         self.say(f"{self.rows:,} of {rows:,} rows newer, {rejected:,} rejected", 100)
+
+    def _load_extracts(self, cursor: Cursor) -> list[merge.Loaded]:
+        """Loads extracts by watermark, and repairs."""
+        table, (found, is_new) = SOURCE_TABLES[self.table], self._found()
+        loaded = []
+        made = _repairs().get(table.name, [])
+        for each in loads.unloaded(cursor, lake(), table, found, made, is_new=is_new):
+            loaded.append(self._load(cursor, each))
+            is_own = is_new and each is found  # its marker comes last
+            if not is_own and not order.is_repair(each):
+                LoadStage(each.day, self.table).marker_at(layout.until_of(each.folder)).touch(cursor)
+        if not is_new and not settings().from_lake:
+            loads.note_nothing_new(cursor, table, window_of(self.date, under_way.until(self.date)).bound)
+        return loaded
+
+    def _load_changes(self, cursor: Cursor) -> list[merge.Loaded]:
+        """Loads first copies, windows of the log and repairs."""
+        bound = positions.chosen(lake(), self.date, under_way.until(self.date))
+        # Without one it is a rebuild whose newest date was extracted by watermark.
+        return self.load_up_to(cursor, bound.end if bound else lsn.LAST, bound.clock if bound else None)
+
+    def load_up_to(self, cursor: Cursor, position: int, clock: str | None = None) -> list[merge.Loaded]:
+        """Loads first copies, windows and repairs up to a position of the log, at which the source's clock was `clock`.
+
+        The caller holds the lock of stage.
+        """
+        table, made = SOURCE_TABLES[self.table], _repairs().get(self.table, [])
+        found = log_loads.unloaded(cursor, lake(), table, position, self._newest_extract, made)
+        loaded = [self._load(cursor, each) for each in found.extracts]
+        log_loads.note(cursor, table, found.end, clock or found.clock)
+        # Of a rejected row stage keeps what was before, and later changes may rest on it.
+        if found.is_owed or any(each.has_other_columns or each.rejected for each in loaded):
+            turns.owe(cursor, turns.COMPARISON, [table.name])
+        return loaded
+
+    def _newest_extract(self) -> layout.Metadata:
+        table, until = SOURCE_TABLES[self.table], under_way.until(self.date)
+        return layout.metadata(lake(), self.table, self.date, until) or loads.newest(
+            lake(), table, self.date, bounds.untils(lake(), self.date, until)
+        )
+
+    def _load(self, cursor: Cursor, each: layout.Metadata) -> merge.Loaded:
+        def progress(received: int) -> None:
+            self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
+
+        return loads.load(cursor, lake(), SOURCE_TABLES[self.table], each, settings().allowance, progress)
+
+
+@cache
+def _has_log() -> bool:
+    """Whether changes are loaded from windows of the log; a rebuild loads what the lake has."""
+    return settings().reads_log or (settings().from_lake and bool(windows.ends(lake())))
 
 
 @cache

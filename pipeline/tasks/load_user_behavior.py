@@ -14,8 +14,9 @@ from pipeline.lake.objects import lake
 from pipeline.source import layout
 from pipeline.tasks.base import DatedTask, held_back
 from pipeline.tasks.create_warehouse import CreateWarehouse
-from pipeline.tasks.extract_table import ChooseBound, bound_of, locked_source
+from pipeline.tasks.extract_table import ChooseBound, bound_of
 from pipeline.tasks.load_reviews import LoadReviews
+from pipeline.tasks.locked_source import locked_source
 from pipeline.tasks.runtime import under_way
 from pipeline.tasks.runtime.targets import LakeObject
 

@@ -14,7 +14,8 @@ from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.source import bounds, identity, layout
-from pipeline.stage import loads, order
+from pipeline.source.log import positions, windows
+from pipeline.stage import loads, log_loads, order
 from pipeline.star import dwh, mart, moves, schema, watermarks
 from pipeline.tasks import rebuild_check
 from pipeline.tasks.base import OceanTask, logger, retried, show
@@ -175,7 +176,7 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
 
     An extract that was loaded once is loaded again with all its rejected rows: max_rejected has let it pass before.
     """
-    found = loads.all_of(lake(), table)
+    found, changes = loads.all_of(lake(), table), log_loads.all_of(lake(), table)
     if not found:
         raise BadExtract(
             f"rebuild stage.{table.short}",
@@ -192,22 +193,31 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
     cursor.execute("delete from etl.rejected_row where source = %s", (table.name,))
     for name in (table.short, f"{table.short}_version"):
         cursor.execute(postgres.sql.SQL("drop table if exists {}").format(postgres.qualified(f"stage.{name}")))
-    return sum(
+    rows = sum(
         loads.load(cursor, lake(), table, each, None if each.folder in known else settings().allowance).rows
-        for each in found
+        for each in sorted(found + changes.extracts, key=order.place)
     )
+    log_loads.note(cursor, table, changes.end, changes.clock)
+    return rows
 
 
 def _dates() -> list[dt.date]:
-    """The dates of which the lake has the extracts of all tables, in order, and after them one that is under way."""
+    """The dates of which the lake has the extracts of all tables, in order, and after them one that is under way.
+
+    A date that was extracted from the log has them if the windows go as far as its bound.
+    """
     finished = {found.key for found in lake().objects(layout.FOLDER)}  # one listing, however many dates there are
     dates = [
         date
         for date in lake().dates(layout.folders(next(iter(SOURCE_TABLES))))
         if all(f"{layout.folder(table, date)}/{layout.SUCCESS}" in finished for table in SOURCE_TABLES)
     ]
+    known, end = lake().dates(bounds.BOUNDS), max(windows.ends(lake()), default=0)
+    if end:
+        of_log = {date: positions.chosen(lake(), date, under_way.until(date)) for date in known}
+        dates = sorted({*dates, *(date for date, bound in of_log.items() if bound and bound.end <= end)})
     newest = dates[-1] if dates else dt.date.min
-    dates += [date for date in lake().dates(bounds.BOUNDS) if date > newest and under_way.until(date)]
+    dates += [date for date in known if date > newest and under_way.until(date)]
     if not dates:
         raise BadExtract(
             "rebuild the warehouse",

@@ -22,7 +22,9 @@ from pipeline.lake.parquet import ParquetCsv
 from pipeline.source import bounds, layout
 from pipeline.source.instants import BEGINNING, instant
 from pipeline.source.layout import Metadata
-from pipeline.stage import intake, loads, order, repairs
+from pipeline.source.log import windows
+from pipeline.source.log.windows import Window
+from pipeline.stage import intake, loads, log_loads, order, repairs
 from pipeline.tasks.load_reviews import COLUMNS, SCHEMA
 from pipeline.tasks.load_risk_scores import SOURCE as RISK_SCORES
 from pipeline.tasks.load_risk_scores import LoadRiskScores
@@ -41,9 +43,11 @@ WRONG = (BadExtract, BadAnswer, TooManyRejected, SchemaDrift)
 def check(dates: Sequence[dt.date], say: Callable[[str], None]) -> None:
     """Returns where all that a rebuild of these dates reads can be loaded. Raises BadExtract, which names the rest."""
     newest, found = dates[-1], _Inspection()
+    [ends] = found.each(windows.ends, [lake()]) or [[]]
+    log = found.each(partial(windows.read, lake()), ends)
     for table in SOURCE_TABLES.values():
         say(f"looking at {table.name} on the lake, before anything is dropped")
-        _table(found, table, newest)
+        _table(found, table, newest, log)
     say("looking at the feeds on the lake, before anything is dropped")
     _purchases(found, newest)
     # One by one: an answer is read as a whole.
@@ -85,21 +89,24 @@ class _Inspection:
         )
 
 
-def _table(found: _Inspection, table: SourceTable, newest: dt.date) -> None:
-    """The extracts of a table up to a date, and the repairs that are loaded with them."""
+def _table(found: _Inspection, table: SourceTable, newest: dt.date, log: Sequence[Window]) -> None:
+    """The extracts of a table up to a date, its changes in the windows of a log, and the repairs loaded with them."""
     known = len(found.wrong)
     extracts = _metadata(found, _finished(table.name, newest, partial(layout.folder, table.name)))
     # A name that is no repair's stops every load.
     folders = [each for made in found.each(lambda each: repairs.folders(lake(), each), [table]) for each in made]
     made = found.each(lambda folder: repairs.metadata(lake(), folder), folders)
-    ends = [instant(each.to_watermark) for each in extracts]
+    ends = [instant(each.to_watermark) for each in extracts] + [instant(each.to_watermark) for each in log]
     wanted = [
         *extracts,
         *(each for each in made if instant(each.to_watermark) <= max(ends, default=instant(BEGINNING))),
     ]
     if len(found.wrong) == known:  # else what is missing has been named
         found.each(lambda each: loads.check_order(lake(), table, each), [sorted(wanted, key=order.place)])
+        found.each(lambda each: log_loads.check_chain(lake(), table, each), [log])
     _data(found, wanted, layout.folders(table.name), f"{layout.REPAIRS}/{table.name}")
+    changes = [change for window in log for change in window.of(table.name)]
+    _data(found, changes, *{change.folder for change in changes})
     found.each(lambda each: repairs.deleted_keys(lake(), table, each), filter(order.is_repair, wanted))
 
 

@@ -2,24 +2,28 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
-from pipeline.kernel.errors import SourceDiffers
+from pipeline.kernel.errors import SourceDiffers, StatementLost, TransactionOpen
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.operations import summary
-from pipeline.source import bounds, identity
-from pipeline.stage import repairs
+from pipeline.source import bounds, identity, instants
+from pipeline.source.log import lsn, positions, snapshot
+from pipeline.source.log.snapshot import Snapshot
+from pipeline.stage import log_loads, repairs
 from pipeline.star import dwh, mart, moves, watermarks
 from pipeline.tasks.base import DatedTask, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
+from pipeline.tasks.extract_table import read_log
 from pipeline.tasks.load_table import LoadDimension, LoadFact, LoadStage
-from pipeline.trust import deletions, due, reconcile
+from pipeline.tasks.locked_source import LOG, locked_source, require_log
+from pipeline.trust import deletions, due, reconcile, repairing
 from pipeline.trust.reconcile import IN_DWH, Difference
 
 LUIGI = ".venv/bin/luigi --module pipeline"
@@ -30,11 +34,12 @@ class ReconcileSource(DatedTask):
     """Compares source tables with stage, and stage with dwh, by counts and hashes, down to the keys that differ.
 
     Prints a table, keeps it in etl.reconciliation and the keys in etl.difference, and fails if anything differs. Leaves
-    out rows that changed in the source since the load of the date. With --repair it extracts missing and changed rows
-    again, keeps them on the lake, and loads them into stage and dwh. It marks rows that are gone from the source as
-    deleted. Then it compares again. If more than max_deleted of a table would be marked, it repairs nothing and fails:
-    --allow-deletes marks them all the same. Compares all tables; with --in-turn only those whose turn it is, so that
-    each is compared once within reconcile_days.
+    out rows that changed in the source since the load of the date. Where changes come from the source's log, it leaves
+    out nothing: it first loads them up to the position of a snapshot of the source. With --repair it extracts missing
+    and changed rows again, keeps them on the lake, and loads them into stage and dwh. It marks rows that are gone from
+    the source as deleted. Then it compares again. If more than max_deleted of a table would be marked, it repairs
+    nothing and fails: --allow-deletes marks them all the same. Compares all tables; with --in-turn only those whose
+    turn it is, so that each is compared once within reconcile_days.
 
     luigi --module pipeline ReconcileSource --date 2026-11-19 --repair --local-scheduler
 
@@ -48,6 +53,8 @@ class ReconcileSource(DatedTask):
     @classmethod
     def due(cls, date: dt.date) -> list[luigi.Task]:
         """The repair of a date, if it is the turn of a table."""
+        if settings().reads_log:  # which may show in this load that a table has other columns
+            return [cls(date, repair=True, in_turn=True)]
         if not settings().reconcile_days or settings().from_lake:
             return []
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
@@ -71,6 +78,21 @@ class ReconcileSource(DatedTask):
     @retried
     def run(self) -> None:
         tables = self._tables()
+        if not tables:
+            return
+        if not settings().reads_log:
+            self._reconcile(tables)
+            return
+        try:
+            with snapshot.temporary(settings(), "comparing") as self._taken:
+                self._load_up_to(self._taken, tables)
+                self._reconcile(tables)
+        except TransactionOpen as error:
+            if not self.in_turn:
+                raise
+            self.say(f"nothing is compared this time: {error}")
+
+    def _reconcile(self, tables: Sequence[str]) -> None:
         found = self._compare_all(tables)
         if self.repair and not all(difference.is_none for difference in found):
             if not self.allow_deletes:
@@ -88,6 +110,20 @@ class ReconcileSource(DatedTask):
                 f"{', '.join(each.table.name for each in differing)} differ (the keys are in etl.difference)",
                 self._advice(differing),
             )
+
+    # The source at one position of its log, where changes come from there.
+    _taken: Snapshot | None = None
+
+    def _load_up_to(self, taken: Snapshot, tables: Sequence[str]) -> None:
+        with locked_source(LOG) as source:
+            log = require_log(source)
+            # What a simulated shop does belongs to the date, whatever day it is.
+            clock = min(log.clock, instants.end_of(self.date)) if settings().simulate else log.clock
+            read_log(source, self, positions.bound(log, taken.position, clock))
+        for table in tables:
+            with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+                locks.lock(cursor, f"stage.{SOURCE_TABLES[table].short}")
+                LoadStage(self.date, table).load_up_to(cursor, taken.position)
 
     def _tables(self) -> list[str]:
         if not self.in_turn:
@@ -121,22 +157,30 @@ class ReconcileSource(DatedTask):
 
     def _compare(self, table: SourceTable) -> list[Difference]:
         """The difference of a table. In turn, nothing if another load is under way: the next turn comes soon enough."""
-        with _both(table) as (source, warehouse):
+        with self._both(table) as (source, warehouse):
             target = IN_DWH.get(table.short)
-            if self.in_turn and target and dwh.has_news(warehouse, target):
+            if self._taken and log_loads.position(warehouse, table) != self._taken.position:
+                raise StatementLost(
+                    f"compare {table.name} with the source",
+                    "another load brought it further meanwhile",
+                    "run the same command again",
+                )
+            if self.in_turn and not self._taken and target and dwh.has_news(warehouse, target):
                 self.say(f"{table.name} is not compared, because another load is under way")
                 return []
-            found = reconcile.compare(source, warehouse, table, settings().source_zone)
+            is_exact = self._taken is not None
+            found = reconcile.compare(source, warehouse, table, settings().source_zone, is_exact=is_exact)
             reconcile.keep(warehouse, self.date, found)
         return [found]
 
     def _repair(self, difference: Difference) -> None:
         table = difference.table
-        with _both(table) as (source, warehouse):
+        with self._both(table) as (source, warehouse):
             bound = reconcile.loaded_to(warehouse, table)
             if bound and (difference.to_extract or difference.vanished):
                 self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
-                made = reconcile.extract_again(source, lake(), settings(), self.date, difference, bound)
+                at = lsn.text(self._taken.position) if self._taken else None
+                made = repairing.extract_again(source, lake(), settings(), self.date, difference, bound, at)
                 repairs.load(warehouse, lake(), table, made)
                 if difference.vanished:
                     deletions.note(warehouse, self.date, difference, was_allowed=self.allow_deletes)
@@ -145,6 +189,18 @@ class ReconcileSource(DatedTask):
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
                 watermarks.forget(cursor, IN_DWH[table.short].name)
                 moves.ask_for_refill(cursor, f"{IN_DWH[table.short].name} was not as the loads left it")
+
+    @contextmanager
+    def _both(self, table: SourceTable) -> Iterator[tuple[Cursor, Cursor]]:
+        """Source and warehouse, while no load of the table runs. Raises WrongSource."""
+        with (
+            postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source,
+            postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
+        ):
+            identity.require_known(source, warehouse, settings().new_source)
+            locks.lock(warehouse, f"stage.{table.short}")
+            with snapshot.seen(source, self._taken) if self._taken else nullcontext():
+                yield source, warehouse
 
     def _load_dwh(self) -> None:
         """Dimensions, facts and mart, each in its transaction as their tasks do."""
@@ -160,18 +216,6 @@ class ReconcileSource(DatedTask):
         if settings().mart:
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
                 mart.keep(cursor, self.say)
-
-
-@contextmanager
-def _both(table: SourceTable) -> Iterator[tuple[Cursor, Cursor]]:
-    """Source and warehouse, while no load of the table runs. Raises WrongSource."""
-    with (
-        postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source,
-        postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
-    ):
-        identity.require_known(source, warehouse, settings().new_source)
-        locks.lock(warehouse, f"stage.{table.short}")
-        yield source, warehouse
 
 
 def _report(found: list[Difference]) -> str:

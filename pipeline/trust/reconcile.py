@@ -15,18 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.catalog import STAR, Dimension, Fact, SourceTable
-from pipeline.kernel import clock, postgres
-from pipeline.kernel.config import Settings
+from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.rejected import LONGEST
 from pipeline.kernel.sql_files import statement
-from pipeline.lake.objects import Lake
 from pipeline.source import zones
 from pipeline.source.columns import BATCH, DELETED, Column, existing_columns, faults, fits, kind_of, read_columns
-from pipeline.source.extract import Window, write
-from pipeline.source.instants import BEGINNING
-from pipeline.source.layout import REPAIRS, Metadata
-from pipeline.stage import order, repairs
 from pipeline.trust import turns
 
 BUCKETS = 4096  # a power of two
@@ -78,15 +72,18 @@ def loaded_to(warehouse: Cursor, table: SourceTable) -> str | None:
     return found[0][0] if found else None
 
 
-def compare(source: Cursor, warehouse: Cursor, table: SourceTable, zone: str = "") -> Difference:
+def compare(
+    source: Cursor, warehouse: Cursor, table: SourceTable, zone: str = "", *, is_exact: bool = False
+) -> Difference:
     """The difference between a source table and its stage table. Makes temporary tables in the warehouse.
 
-    `zone` is the zone of the source's times without one.
+    `zone` is the zone of the source's times without one. `is_exact`: the source is seen at the position of its log up
+    to which stage is loaded, so that all rows are compared.
 
     Runs two aggregates over the table on either side. Moves keys and hashes only of the buckets that differ.
     """
     found = Difference(table)
-    bound = loaded_to(warehouse, table)
+    bound = None if is_exact else loaded_to(warehouse, table)
     here, there = _Side(source, table, bound, zone), _Side(warehouse, table, bound, stage=True)
     here.bring_moved(warehouse)
     shared = [column for column in there.columns.values() if here.has_alike(column)]
@@ -126,7 +123,7 @@ def _against_dwh(table: SourceTable, target: Dimension | Fact) -> sql.Composed:
 
 @dataclass
 class _Side:
-    """One of the two: the source table, or its stage table."""
+    """One of the two: the source table, or its stage table. Without a bound all its rows are compared."""
 
     cursor: Cursor
     table: SourceTable
@@ -180,6 +177,8 @@ class _Side:
         key = identifiers(self.table.key)
         moved = sql.SQL("{} is null and ({}) not in (select {} from moved)").format(sql.Identifier(DELETED), key, key)
         older = sql.SQL("{} < {}").format(sql.Identifier(self.table.watermark), self._end())
+        if self.bound is None:
+            older = sql.SQL("true").format()
         select = statement(
             "reconcile/hashed",
             key=key,
@@ -219,7 +218,7 @@ class _Side:
             key=identifiers(self.table.key),
             columns=sql.SQL(", ").join(read),
             table=self.name,
-            keys=_listed(self.table, self.columns, keys),
+            keys=listed(self.table, self.columns, keys),
             faulty=sql.SQL(" or ").join(why),
         )
         return [tuple(key) for key in postgres.rows(self.cursor, query)]
@@ -232,6 +231,8 @@ class _Side:
                 "drop table if exists pg_temp.moved; create temporary table moved as select {} from {} where false"
             ).format(key, qualified(f"stage.{self.table.short}"))
         )
+        if self.bound is None:
+            return
         watermark = sql.Identifier(self.table.watermark)
         query = statement("reconcile/moved", key=key, table=self.name, watermark=watermark, bound=self._end())
         _move(self.cursor, query, warehouse, "moved", self.table.key)
@@ -267,23 +268,8 @@ def keep(warehouse: Cursor, date: dt.date, found: Difference) -> None:
         warehouse.execute("insert into etl.difference select %s, %s, %s, unnest(%s::text[])", (*where, kind, keys))
 
 
-def extract_again(
-    source: Cursor, lake: Lake, settings: Settings, date: dt.date, found: Difference, bound: str
-) -> Metadata:
-    """Writes the rows that differ, and the keys that vanished, to the lake as a repair."""
-    at = clock.now()
-    for where in repairs.folders(lake, found.table)[-1:]:
-        # After the last one, even if its machine had another clock: they are loaded in this order.
-        at = max(at, order.made_at(where) + dt.timedelta(microseconds=1))
-    where = f"{REPAIRS}/{found.table.name}/date={date}/at={at.replace(tzinfo=None):{order.AT}}"
-    keys = _listed(found.table, {each.name: each for each in read_columns(source, found.table)}, found.to_extract)
-    vanished = {repairs.DELETED_KEYS: json.dumps(found.vanished, default=str).encode()}
-    window = Window(BEGINNING, bound, keys=keys)
-    return write(source, lake, found.table, where, date, window, settings, more=vanished)
-
-
-def _listed(table: SourceTable, columns: Mapping[str, Column], keys: Sequence[Key]) -> sql.Composed:
-    """Keys as a query of the source."""
+def listed(table: SourceTable, columns: Mapping[str, Column], keys: Sequence[Key]) -> sql.Composed:
+    """Keys of a source table, of whose columns some are given by name, as a query of the source."""
     of_columns = (
         sql.SQL("{}::{}[]").format(sql.Literal([key[number] for key in keys]), sql.SQL(columns[name].type))
         for number, name in enumerate(table.key)

@@ -417,7 +417,7 @@ def test_the_roles_of_aws_may_do_what_the_pipeline_does_and_delete_no_extract() 
             allowed[action] = {found.split("/")[2] for found in _strings(statement["Resource"]) if "/lake/" in found}
     of_spark = {reviews.STAGE.split("/")[0], reviews.WORK.split("/")[0], review_models.MODELS.split("/")[0], "spark"}
     assert allowed["s3:DeleteObject"] == of_spark
-    assert allowed["s3:PutObject"] == {layout.FOLDER, layout.REPAIRS, "code"} | of_spark
+    assert allowed["s3:PutObject"] == {layout.FOLDER, layout.LOG, layout.REPAIRS, "code"} | of_spark
 
 
 def _strings(node: Any) -> set[str]:

@@ -38,7 +38,7 @@ class Watched(Lake):
         self.opened.append(io.BytesIO(self.content))
         return self.opened[-1]
 
-    def objects(self, folder: str) -> list[Object]:
+    def objects(self, folder: str, after: str = "") -> list[Object]:
         return [ENTRY]
 
 

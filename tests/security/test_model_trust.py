@@ -183,7 +183,7 @@ class Planted(Lake):
         super().__init__("s3://bucket/lake", S3())
         self.keys, self.written = keys, list[str]()
 
-    def objects(self, folder: str) -> list[Object]:
+    def objects(self, folder: str, after: str = "") -> list[Object]:
         return [Object(f"{folder}/{key}", 1, dt.datetime.now(dt.UTC)) for key in self.keys]
 
     def open(self, key: str) -> Closable | None:

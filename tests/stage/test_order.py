@@ -16,7 +16,7 @@ from pipeline.kernel import config, postgres
 from pipeline.kernel.rejected import Allowance
 from pipeline.source import layout
 from pipeline.stage import loads, repairs
-from pipeline.trust import reconcile
+from pipeline.trust import reconcile, repairing
 
 TABLE = SOURCE_TABLES["ops.products"]
 KEYS = (1, 2)
@@ -87,7 +87,7 @@ class Shop:
             assert bound
             if found.to_extract or found.vanished:
                 settings_ = config.settings()
-                made = reconcile.extract_again(source, self.world.lake, settings_, date(self.day), found, bound)
+                made = repairing.extract_again(source, self.world.lake, settings_, date(self.day), found, bound)
                 repairs.load(warehouse, self.world.lake, TABLE, made)
         now = self.rows()
         self.expected |= {key: (price, False) for key, (price, updated) in now.items() if updated < at(self.day, 0)}

@@ -102,6 +102,13 @@ class World:
         """Runs the main job for a date."""
         return self.luigi("DailyWarehouseLoad", "--date", str(date), *words, expect=expect)
 
+    def command(self, *words: str, expect: int = 0) -> str:
+        """Runs `python -m pipeline` to its end and returns what it printed."""
+        process = commands.start(("-m", "pipeline", *words), self.environment, now=self.now)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == expect, output
+        return output
+
     def status(self, *words: str) -> tuple[int | None, str, str]:
         """Runs `python -m pipeline status`; returns its exit code, what it printed, and its errors."""
         process = commands.start(("-m", "pipeline", "status", *words), self.environment, errors_apart=True)

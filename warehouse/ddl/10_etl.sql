@@ -31,10 +31,16 @@ create table if not exists etl.stage_batch (
     table_name text primary key,
     first_batch bigint not null,
     last_batch bigint not null,
-    loaded_to timestamptz not null
+    loaded_to timestamptz not null,
+    loaded_lsn pg_lsn,
+    source_columns text
 );
 comment on table etl.stage_batch is
 'First and newest batch of each stage table, and the watermark up to which it has all changes of the source.';
+comment on column etl.stage_batch.loaded_lsn is
+'The position up to which it has all changes of the source''s log; NULL: it was never loaded from the log.';
+comment on column etl.stage_batch.source_columns is
+'The columns and types of the table in the changes that were loaded last from the log, as JSON.';
 
 create table if not exists etl.stage_load (
     table_name text not null,
@@ -43,11 +49,12 @@ create table if not exists etl.stage_load (
     bound timestamptz not null,
     made_at timestamptz not null, -- of a repair; -infinity of an extract
     loaded_ts timestamptz not null default now(),
+    lsn pg_lsn not null default '0/0', -- the position at which a window of the log ends, or that a repair is of
     primary key (table_name, folder)
 );
 create index if not exists stage_load_place on etl.stage_load (table_name, bound, made_at);
 comment on table etl.stage_load is
-'The extracts and repairs that each stage table has taken in; their order is that of bound and made_at.';
+'The extracts, windows and repairs that each stage table has taken in; their order is that of bound, lsn and made_at.';
 
 create table if not exists etl.watermark (
     table_name text primary key,
@@ -296,3 +303,16 @@ create table if not exists etl.task_run (
 create index if not exists task_run_started on etl.task_run using brin (started);
 create index if not exists task_run_date on etl.task_run ((params ->> 'date'));
 comment on table etl.task_run is 'Every run of every task: how long it took, what it moved, why it failed.';
+
+create table if not exists etl.following (
+    is_known boolean primary key default true check (is_known), -- at most one row
+    every_seconds float8 not null,
+    load_date date not null,
+    begun_ts timestamptz not null,
+    ended_ts timestamptz not null,
+    is_done boolean not null,
+    rounds bigint not null,
+    failed bigint not null
+);
+comment on table etl.following is
+'The last round of `python -m pipeline follow`, and how many rounds of its date there were and failed.';

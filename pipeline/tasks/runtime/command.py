@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import luigi
 from luigi import notifications
@@ -25,7 +25,7 @@ from luigi.task_register import Register
 
 from pipeline.kernel import clock, config, errors, postgres
 from pipeline.kernel.errors import OceanError, reason, unexpected
-from pipeline.operations import summary
+from pipeline.operations import slots, summary
 from pipeline.operations.outcome import DAILY, DONE, Outcome, Task
 from pipeline.tasks.runtime import run_log
 from pipeline.tasks.runtime.stopping import told_to_stop
@@ -34,6 +34,15 @@ logger = logging.getLogger("luigi-interface")
 
 OURS = re.compile(rf"^{re.escape(errors.__name__)}\.\w+: (.+)$", re.MULTILINE)
 
+
+class Alerts(NamedTuple):
+    """Which alerts a command may send."""
+
+    failures: bool = True
+    warnings: bool = True
+
+
+alerts = Alerts()  # of this process
 _begun: list["Command"] = []  # more than one if a task runs another one
 
 
@@ -190,26 +199,38 @@ def _end(outcome: Outcome, *, tell: bool = True) -> None:
         print(summary.of_failure(outcome), file=sys.stderr, flush=True)
 
 
+def _of_slot() -> list[str]:
+    """Warnings about the slot in the source, through which changes come from its log."""
+    settings = config.settings()
+    if not settings.reads_log:
+        return []
+    with postgres.session(settings.operational_url, "operational") as source:
+        return [found.what for found in slots.findings(slots.read(source, settings), settings)]
+
+
 def _alert(outcome: Outcome, is_done: bool) -> None:
     url, receiver = config.alert_url(), notifications.email().receiver
     if not (url or receiver):
         return
     # Most commands send no alert.
-    from pipeline.operations import alerts
+    from pipeline.operations import alerts as written
 
     if outcome.failed or outcome.cut_short:
-        alert = alerts.of_failure(outcome)
-    elif is_done and any(task.family == DAILY for task in outcome.done):
+        if not alerts.failures:
+            return
+        alert = written.of_failure(outcome)
+    elif is_done and alerts.warnings and any(task.family == DAILY for task in outcome.done):
         with postgres.session(config.settings().warehouse_url, "warehouse") as cursor:
-            warnings = alerts.warnings(cursor, outcome.seconds, config.settings())
+            warnings = written.warnings(cursor, outcome.seconds, config.settings())
+        warnings += _of_slot()
         if not warnings:
             return
-        alert = alerts.of_warnings(outcome, warnings)
+        alert = written.of_warnings(outcome, warnings)
     else:
         return
     try:
         if url:
-            alerts.post(url, alert.to_json())
+            written.post(url, alert.to_json())
             logger.info("the alert was posted to alert_url")
     finally:
         notifications.send_error_email(f"OceanRecords: {alert.subject}", alert.text)

@@ -51,6 +51,12 @@ def complete(cursor: Cursor, date: dt.date) -> None:
     cursor.execute("delete from etl.marker where update_id like '%% until %%' and load_date = %s", (date,))
 
 
+def supersede(cursor: Cursor, date: dt.date, until: str) -> None:
+    """Deletes the loads of a date under way before that up to an instant, so that their number does not grow."""
+    query = "delete from etl.marker where update_id like '%% until %%' and update_id not like %s and load_date = %s"
+    cursor.execute(query, (f"% until {until})", date))
+
+
 def forget() -> None:
     """Makes the next command of this process read the clock again."""
     until.cache_clear()

@@ -1,0 +1,122 @@
+"""`python -m pipeline follow`: loads the date under way again and again, until it is stopped."""
+
+import datetime as dt
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+
+import luigi
+
+from pipeline.kernel import clock, postgres
+from pipeline.kernel.config import settings
+from pipeline.kernel.errors import OceanError
+from pipeline.lake.objects import lake
+from pipeline.operations import following
+from pipeline.source import bounds, source_clock
+from pipeline.tasks.daily import DailyWarehouseLoad
+from pipeline.tasks.runtime import command
+from pipeline.tasks.runtime.command import Alerts
+
+# An alert that is true for hours is sent once an hour, and not with each round.
+SECONDS_BETWEEN_ALERTS = 3600
+
+
+@dataclass
+class Told:
+    """When alerts were sent last, by the clock of this process, and whether the last round failed."""
+
+    failure: float = -SECONDS_BETWEEN_ALERTS
+    warning: float = -SECONDS_BETWEEN_ALERTS
+    has_failed: bool = False
+
+    def next(self, now: float) -> Alerts:
+        """The alerts that the next round may send."""
+        is_new = not self.has_failed
+        return Alerts(
+            failures=is_new or now - self.failure >= SECONDS_BETWEEN_ALERTS,
+            warnings=now - self.warning >= SECONDS_BETWEEN_ALERTS,
+        )
+
+    def note(self, now: float, may: Alerts, *, has_failed: bool) -> None:
+        """Notes how a round ended that might send these."""
+        self.has_failed = has_failed
+        if has_failed and may.failures:
+            self.failure = now
+        if not has_failed and may.warnings:
+            self.warning = now
+
+
+def follow(every: float, rounds: int | None = None) -> int:
+    """Loads what is new every so many seconds, each time as a Luigi command would; returns the exit code.
+
+    A round that takes longer than that is followed by the next one at once. One that fails says so, and the next one
+    tries again. SIGTERM and Ctrl-C end it after the round. `rounds` limits their number.
+    """
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    prepare()
+    told, code = Told(), 0
+    while not stopped.is_set():
+        begun, may = time.monotonic(), told.next(time.monotonic())
+        code = one_round(every, may)
+        told.note(time.monotonic(), may, has_failed=code != 0)
+        if rounds is not None and (rounds := rounds - 1) <= 0:
+            break
+        stopped.wait(max(0.0, begun + every - time.monotonic()))
+    return code
+
+
+def prepare() -> None:
+    """Imports all that a round needs, and reads the models of S3: each round is a copy of this process."""
+    import multiprocessing.queues  # noqa: F401  # of Luigi
+
+    from pipeline.feeds import risk_api  # noqa: F401
+    from pipeline.operations import alerts, summary  # noqa: F401
+
+    lake().client  # noqa: B018  # makes the client, and asks nobody
+    gc.freeze()
+
+
+def one_round(every: float, may: Alerts) -> int:
+    """Runs a round in a process of its own, which leaves nothing behind; returns its exit code."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        _, status = os.waitpid(pid, 0)
+        return os.waitstatus_to_exitcode(status)
+    code = 1
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to both, and the round may end
+        command.alerts = may
+        code = _load(every)
+    except OceanError as error:
+        print(error, file=sys.stderr)
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _load(every: float) -> int:
+    begun = clock.now()
+    date = _today()
+    done = luigi.build([DailyWarehouseLoad(date, brief=True)], local_scheduler=True, workers=1, log_level="WARNING")
+    with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+        following.note(cursor, every, date, begun, is_done=done)
+    return 0 if done else 1
+
+
+def _today() -> dt.date:
+    """The date under way, by the source's clock."""
+    with postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source:
+        return source_clock.now(source).astimezone(dt.UTC).date()
