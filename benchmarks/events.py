@@ -67,17 +67,17 @@ def main() -> None:
 
 
 def _measure(home: Path, arguments: argparse.Namespace) -> None:
-    generator = shlex.split(arguments.generator)
-    _generate(generator, "init", "--orders", arguments.orders, "--products", PRODUCTS)
-    _change(resources.files("pipeline").joinpath("generators/roles.sql").read_text("utf-8"))
+    generator = arguments.generator
+    generate(generator, "init", "--orders", arguments.orders, "--products", PRODUCTS)
+    change(roles())
     seconds, cpu, _ = _day(home, arguments.workers)
     print(f"the initial load of {arguments.orders:,} orders: {seconds:.1f} s, {cpu:.1f} s of CPU", flush=True)
     found: dict[str, list[tuple[float, ...]]] = {event: [] for event in EVENTS}
     for number in range(arguments.rounds + 1):
         for event, update in EVENTS.items():
-            _generate(generator, "day", "--new", NEW_ORDERS, "--repriced", NEW_PRICES)
+            generate(generator, "day", "--new", NEW_ORDERS, "--repriced", NEW_PRICES)
             if update:
-                _change(update, at=f"{_newest()} 12:00:00+00", number=PRODUCTS // 2 + number)
+                change(update, at=f"{_newest()} 12:00:00+00", number=PRODUCTS // 2 + number)
             measured = _day(home, arguments.workers)
             if number:  # the first of each kind pays for what only the first one does
                 found[event].append(measured)
@@ -123,9 +123,15 @@ def _cpu(home: Path) -> float:
     return seconds
 
 
-def _generate(generator: list[str], *words: object) -> None:
+def generate(generator: str, *words: object) -> None:
+    """Runs the generator on the source, as its owner."""
     environment = os.environ | {"OPERATIONAL_URL": config.settings().simulator_url}
-    subprocess.run([*generator, *map(str, words)], env=environment, check=True, capture_output=True)
+    subprocess.run([*shlex.split(generator), *map(str, words)], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def roles() -> str:
+    """The statements that let the extracting role read a shop."""
+    return resources.files("pipeline").joinpath("generators/roles.sql").read_text("utf-8")
 
 
 def _newest() -> dt.date:
@@ -134,7 +140,8 @@ def _newest() -> dt.date:
         return found
 
 
-def _change(query: str, **values: object) -> None:
+def change(query: str, **values: object) -> None:
+    """Runs a statement in the source, as its owner."""
     with postgres.session(config.settings().simulator_url, "simulator") as cursor:
         cursor.execute(query, values or None)
 
