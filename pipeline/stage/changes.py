@@ -96,7 +96,7 @@ class Changes(Load):
         )
         for (name,) in names:
             # What stage keeps as another type is left unknown, and compared with the source.
-            if name == NONE or in_stage.get(name) != types[name]:
+            if name not in types or in_stage.get(name) != types[name]:
                 continue
             of_column = {**self._relations, "name": name, "changed": sql.Identifier(name)}
             # The value of a changed key may come from a row that is filled itself, and be that of rows after it.

@@ -211,6 +211,7 @@ def read_log(source: Cursor, task: DatedTask, bound: Bound) -> list[Window]:
         task.say(f"{sent:,} bytes of a table so far", every=1)
 
     log = require_log(source)
+    positions.require_reached(log, bound, task.date)
     last = positions.last_window(lake(), log, settings().operational_url)
     return reader.read(source, lake(), task.date, last, bound, settings(), progress)
 

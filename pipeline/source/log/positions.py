@@ -110,8 +110,17 @@ def _require_same_past(last: Window, log: Log, url: str) -> None:
             f"the windows on the lake are of the server {last.system}, and the source is {log.system}",
             f"point OPERATIONAL_URL at that server, or {AGAIN}",
         )
+    if last.timeline == log.timeline:
+        if log.flush < last.end:
+            raise LogUnreadable(
+                "go on reading the source's log",
+                f"the lake has it up to {lsn.text(last.end)} ({last.folder}), and the source only up to "
+                f"{lsn.text(log.flush)}: it was restored, or somebody else wrote that folder",
+                f"delete the folder if it is no window of yours; or {AGAIN}",
+            )
+        return
     # A timeline branches off another one; what was written to that later is lost.
-    branch = log.flush if last.timeline == log.timeline else snapshot.branched_at(url, log.timeline, last.timeline)
+    branch = snapshot.branched_at(url, log.timeline, last.timeline)
     if branch < last.end:
         raise LogUnreadable(
             "go on reading the source's log",
@@ -137,6 +146,20 @@ class _FirstAfter(Decoder):
             if self.begin <= commit < self.end and instant(data[at + 9 : at + 17]) >= self.after:
                 self.found = commit
         return len(data)
+
+
+def require_reached(log: Log, bound: Bound, date: dt.date) -> None:
+    """Returns if the log goes as far as a bound: a window beyond its end would leave out what is yet to be written.
+
+    Raises LogUnreadable.
+    """
+    if bound.end > log.flush:
+        raise LogUnreadable(
+            f"read the source's log up to the end of {date}",
+            f"its bound on the lake is at {lsn.text(bound.end)}, and the log ends at {lsn.text(log.flush)}",
+            f"run the same command again once the log is there; if the source was not failed over, somebody else wrote "
+            f"the bound: delete it below {bounds.BOUNDS}/date={date}",
+        )
 
 
 def first_commit_after(cursor: Cursor, name: str, begin: int, end: int, after: dt.datetime) -> int | None:
