@@ -80,6 +80,7 @@ class ReconcileSource(DatedTask):
         tables = self._tables()
         if not tables:
             return
+        self._taken = None  # of an earlier run of the same object
         if not settings().reads_log:
             self._reconcile(tables)
             return

@@ -109,7 +109,7 @@ def test_a_failover_that_loses_what_the_lake_has_is_refused_and_a_comparison_rep
         )
         with pytest.raises(LogUnreadable, match=f"{words}; {re.escape(publication.AGAIN)}"):
             extract(7)
-        promoted.command("source", "drop", expect=1)
+        promoted.command("source", "drop")
         promoted.source("drop publication oceanrecords")
         assert "create publication" in promoted.command("source", "prepare", expect=1)
         with_owner(promoted)

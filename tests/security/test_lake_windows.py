@@ -45,18 +45,18 @@ def columns(world: World, **changes: Any) -> list[dict[str, Any]]:
     return [column | (changes if column["name"] == "delivered_ts" else {}) for column in of_orders["columns"]]
 
 
-@pytest.mark.parametrize("sql", [SQL, SQL_INSIDE])
-def test_types_names_paths_and_positions_of_a_window_are_data(loaded: World, sql: str) -> None:
+def test_types_names_paths_and_positions_of_a_window_are_data(loaded: World) -> None:
     whole = json.loads(loaded.lake.read(f"{newest(loaded)}/{METADATA}") or b"")
     for changes in (
-        {"files": files(loaded, columns=columns(loaded, type=sql))},
-        {"files": files(loaded, columns=columns(loaded, name=sql))},
-        {"files": files(loaded, data=f"../../{sql}")},
-        {"files": files(loaded, table=sql)},
-        {"from_lsn": sql},
-        {"to_watermark": sql},
-        {"system": sql},
-        {"zone": sql},
+        {"files": files(loaded, columns=columns(loaded, type=SQL_INSIDE))},
+        {"files": files(loaded, columns=columns(loaded, type=SQL))},
+        {"files": files(loaded, columns=columns(loaded, name=SQL))},
+        {"files": files(loaded, data=f"../../{SQL}")},
+        {"files": files(loaded, table=SQL)},
+        {"from_lsn": SQL},
+        {"to_watermark": SQL},
+        {"system": SQL},
+        {"zone": SQL},
     ):
         forge(loaded.lake, newest(loaded), **changes)
         refused = pytest.raises(BadExtract) if "zone" not in changes else nullcontext()  # no time is without a zone

@@ -12,7 +12,7 @@ from support.world import World, Worlds
 
 from pipeline.source.log import windows
 
-DAYS = 5
+DAYS = 4 if FAULTS <= 10 else 9
 
 
 def load(world: World, day: int) -> str:
@@ -134,20 +134,19 @@ def do_business(world: World, chance: random.Random, day: int) -> None:
 
 def test_a_rebuild_from_the_lake_builds_the_same(log_shop: World, log_templates: Worlds) -> None:
     chance = random.Random(1)
-    for day in range(1, 4):
+    for day in (1, 2):
         do_business(log_shop, chance, day)
         load(log_shop, day)
     log_shop.source("delete from ops.order_lines where order_id = 10")
-    load(log_shop, 4)
+    load(log_shop, 3)
     before = log_shop.checksum()
     log_shop.luigi("RebuildWarehouse", "--replace")
     assert log_shop.checksum() == before
-    for table in ("ops.products", "ops.order_lines"):
-        log_shop.luigi("RebuildTable", "--table", table)
-    add_order(log_shop, 99, at(5), 1)
-    load(log_shop, 5)
+    log_shop.luigi("RebuildTable", "--table", "ops.products")
+    add_order(log_shop, 99, at(4), 1)
+    load(log_shop, 4)
     assert log_shop.warehouse("select count(*) from dwh.fact_order where order_id = 99") == [(1,)]
-    compare(log_shop, 5)
+    compare(log_shop, 4)
 
 
 def test_a_new_column_is_filled_for_the_rows_that_the_log_does_not_tell_of(log_shop: World) -> None:

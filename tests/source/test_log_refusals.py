@@ -54,8 +54,8 @@ def refuse(words: str, day: int) -> None:
 
 def prepare_again(world: World) -> None:
     """The way on: drops slot and publication, and makes them again, with the owner's help that either asks for."""
-    for command in ("drop", "prepare"):
-        run_printed(world, world.command("source", command, expect=LACKING))
+    run_printed(world, world.command("source", "drop"))
+    run_printed(world, world.command("source", "prepare", expect=LACKING))
     assert "it begins at" in world.command("source", "prepare")
 
 

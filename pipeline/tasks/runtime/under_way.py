@@ -52,9 +52,11 @@ def complete(cursor: Cursor, date: dt.date) -> None:
 
 
 def supersede(cursor: Cursor, date: dt.date, until: str) -> None:
-    """Deletes the loads of a date under way before that up to an instant, so that their number does not grow."""
-    query = "delete from etl.marker where update_id like '%% until %%' and update_id not like %s and load_date = %s"
-    cursor.execute(query, (f"% until {until})", date))
+    """Deletes what was done for loads of a date under way that ended before that up to an instant.
+
+    So their number does not grow. One that still runs beside it keeps what it has done.
+    """
+    cursor.execute(SUPERSEDE, {"date": date, "until": f"{until})"})
 
 
 def forget() -> None:
@@ -70,6 +72,16 @@ def _now() -> dt.datetime:
         return source_clock.now(source).astimezone(dt.UTC)
 
 
+SUPERSEDE = """
+delete from etl.marker
+where
+    update_id like '%% until %%' and load_date = %(date)s
+    and split_part(update_id, ' until ', 2) in (
+        select split_part(update_id, ' until ', 2) from etl.marker
+        where update_id like 'DailyWarehouseLoad(%% until %%' and load_date = %(date)s
+    )
+    and split_part(update_id, ' until ', 2) < %(until)s
+"""
 LEFT = """
 select distinct load_date from etl.marker where update_id like '%% until %%' and load_date < %s order by load_date
 """
