@@ -14,7 +14,7 @@ from pipeline.tasks.copy_source import CopySource
 from pipeline.tasks.extract_table import ChooseBound, ExtractLog
 from pipeline.tasks.load_table import LoadStage
 from pipeline.tasks.reconcile_source import ReconcileSource
-from pipeline.tasks.runtime import under_way
+from pipeline.tasks.runtime import targets, under_way
 from support.databases import database_of, run, source_admin_url
 from support.shop import at, date
 from support.world import World
@@ -32,6 +32,7 @@ def clock(day: int) -> Iterator[dt.date]:
     load_table._has_log.cache_clear()
     load_table._repairs.cache_clear()
     under_way.forget()
+    targets.forget()  # another world's lake had the same keys
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source_clock, "now", lambda _: at(day, 20))
         yield date(day)
