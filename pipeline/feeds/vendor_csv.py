@@ -21,7 +21,8 @@ ANY_FIELD = re.compile(FIELD)
 FIELD_OF_ONE_LINE = re.compile(FIELD.replace('[^"]', r'[^"\r\n]'))
 LINE = re.compile(rf"[^\r\n]*+{END}")
 LINE_END = re.compile(END)
-BLANK_LINES = re.compile(r"(?:[ \t]*+[\r\n]++)++|[ \t]*+\Z")
+# The group is not possessive: that of Python 3.11.2 takes the spaces before the next line too.
+BLANK_LINES = re.compile(r"(?:[ \t]*+[\r\n]++)+|[ \t]*+\Z")
 
 
 def read_csv(feed: Feed, file: str, source: Readable) -> Iterator[Row | Rejected]:

@@ -166,6 +166,12 @@ def test_of_any_bytes_nothing_is_raised_but_for_the_header(data: bytes) -> None:
         assert found == []  # so few random bytes are no header
 
 
+def test_the_spaces_after_a_blank_line_belong_to_the_next_one() -> None:
+    [found] = read_csv(REVIEWS, "x.csv", io.BytesIO(REVIEWS.header.encode() + b'\n\n "\n'))
+    assert isinstance(found, Rejected)
+    assert (found.line, found.row) == (3, ' "')
+
+
 BAD = [
     # Lines below the header, and what is said of them.
     (b"1,caf\xe9\n", [(2, "not valid UTF-8")]),
