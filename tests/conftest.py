@@ -21,14 +21,14 @@ from support.distribution import pytest_xdist_make_scheduler as pytest_xdist_mak
 from support.environment import changed
 from support.feeds_world import open_warehouse, settings_of
 from support.loads import create_warehouse
+from support.log_worlds import copied_log_shop, open_log_shop
 from support.shop import open_shop
 from support.superset_site import Site, running_site
 from support.warm_spark import running_session, train_model, warm_engine
 from support.world import World, Worlds, running_services
 
-from pipeline.kernel import config, postgres
+from pipeline.kernel import config
 from pipeline.lake.objects import Lake
-from pipeline.source.log import publication
 from pipeline.spark.job import Engine
 
 if TYPE_CHECKING:
@@ -143,22 +143,14 @@ def log_templates(log_home: Path) -> Iterator[Worlds]:
 
 @pytest.fixture(scope="session")
 def log_template(log_templates: Worlds) -> World:
-    found = log_templates.new()
-    with settings_of(found):
-        open_shop(found)
-        create_warehouse(found)
-    with postgres.session(found.simulator_url, "tests") as owner:
-        publication.create(owner)
-    return found
+    return open_log_shop(log_templates)
 
 
 @pytest.fixture
 def log_shop(log_home: Path, log_template: World, enter: Callable[[World], World]) -> Iterator[World]:
     """A world of the test's own after `open_shop` and `create_warehouse`, which is loaded from the source's log."""
-    made = Worlds(log_home, f"logged_{next(_numbers)}")
-    world = made.copy_all(log_template)
-    yield enter(world.where(OCEAN_EXTRACTION="log", OCEAN_LOG_SLOT=database_of(world.operational_url)))
-    made.drop()
+    with copied_log_shop(Worlds(log_home, f"logged_{next(_numbers)}"), log_template) as world:
+        yield enter(world)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ The last change of each key wins, whatever its watermark says. So windows are lo
 """
 
 from collections import Counter
-from dataclasses import replace
 from functools import cached_property
 
 from pipeline.kernel import postgres, writes
@@ -63,8 +62,8 @@ class Changes(Load):
             intake.check_rejected(self.table, self.found, reasons, self.allowance)
         seen = self._history.keep_changes(self.delta, self.stage, self.batch, self.later) if self._history else 0
         changed = self._merge() + self._mark_gone()
-        loaded = Loaded(self.found.rows, max(changed, seen), reasons.total(), self.found.bytes)
-        return replace(loaded, has_other_columns=self._has_other_columns())
+        other = self._has_other_columns()
+        return Loaded(self.found.rows, max(changed, seen), reasons.total(), self.found.bytes, has_other_columns=other)
 
     def _fill(self) -> None:
         """Turns what the log says into rows: its times into UTC, truncates into deletions, and all values filled in."""

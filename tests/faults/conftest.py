@@ -6,16 +6,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support.databases import database_of
-from support.feeds_world import settings_of
-from support.loads import create_warehouse
-from support.shop import open_shop
+from support.log_worlds import copied_log_shop, open_log_shop
 from support.world import BEFORE, LAST, SIMULATED, World, Worlds, running_services
 
 from faults.disturbed import Case, Tally, undisturbed
-from pipeline.kernel import postgres
 from pipeline.services.source_postgresql import SourcePostgreSQL
-from pipeline.source.log import publication
 
 collect_ignore = ["wrong_clock"]  # it would set the clock of the tests
 
@@ -90,20 +85,11 @@ def log_server() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def logged_template(log_server: Path) -> World:
     """A shop and an empty warehouse."""
-    found = Worlds(log_server, "logged").new()
-    with settings_of(found):
-        open_shop(found)
-        create_warehouse(found)
-    with postgres.session(found.simulator_url, "tests") as owner:
-        publication.create(owner)
-    return found
+    return open_log_shop(Worlds(log_server, "logged"))
 
 
 @pytest.fixture
 def logged(log_server: Path, logged_template: World, enter: Callable[[World], World]) -> Iterator[World]:
     """A world of the test's own that is extracted from its log, and in which nothing else asks for a comparison."""
-    made = Worlds(log_server, f"disturbed_{next(_numbers)}")
-    world = made.copy_all(logged_template)
-    settings = {"OCEAN_EXTRACTION": "log", "OCEAN_LOG_SLOT": database_of(world.operational_url)}
-    yield enter(world.where(**settings, OCEAN_RECONCILE_DAYS="0"))
-    made.drop()
+    with copied_log_shop(Worlds(log_server, f"disturbed_{next(_numbers)}"), logged_template) as world:
+        yield enter(world.where(OCEAN_RECONCILE_DAYS="0"))
