@@ -51,7 +51,7 @@ class LoadStage(MarkedTask):
         return [self.table]
 
     def requires(self) -> Iterable[luigi.Task]:
-        extract = ExtractLog(self.date) if _has_log() else ExtractTable(self.date, self.table)
+        extract = ExtractLog(self.date) if _loads_changes() else ExtractTable(self.date, self.table)
         return [CreateWarehouse(), extract]
 
     def _found(self) -> tuple[layout.Metadata, bool]:
@@ -72,7 +72,7 @@ class LoadStage(MarkedTask):
             locks.lock(cursor, f"stage.{SOURCE_TABLES[self.table].short}")
             if self.marker.exists_in(cursor):
                 return
-            loaded = self._load_changes(cursor) if _has_log() else self._load_extracts(cursor)
+            loaded = self._load_changes(cursor) if _loads_changes() else self._load_extracts(cursor)
             self.marker.touch(cursor)
         self.rows, self.bytes = sum(load.changed for load in loaded), sum(load.bytes for load in loaded)
         rows, rejected = sum(load.rows for load in loaded), sum(load.rejected for load in loaded)
@@ -126,7 +126,7 @@ class LoadStage(MarkedTask):
 
 
 @cache
-def _has_log() -> bool:
+def _loads_changes() -> bool:
     """Whether changes are loaded from windows of the log; a rebuild loads what the lake has."""
     return settings().reads_log or (settings().from_lake and bool(windows.ends(lake())))
 

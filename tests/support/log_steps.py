@@ -29,7 +29,7 @@ where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attna
 def clock(day: int) -> Iterator[dt.date]:
     """The evening of a day, at which this process sees the source's clock and none of what it knew before."""
     extract_table.window_of.cache_clear()
-    load_table._has_log.cache_clear()
+    load_table._loads_changes.cache_clear()
     load_table._repairs.cache_clear()
     under_way.forget()
     targets.forget()  # another world's lake had the same keys
