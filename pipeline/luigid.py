@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from luigi import cmdline, server
+from luigi import cmdline, db_task_history, server
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.routing import Router
 from tornado.web import Application, OutputTransform, RequestHandler, stream_request_body
@@ -28,6 +28,7 @@ from pipeline.kernel import basic_auth
 from pipeline.kernel.config import LUIGID_USER
 from pipeline.kernel.errors import ConfigError
 from pipeline.kernel.listener import LOOPBACK
+from pipeline.luigid_history import BatchedHistory
 
 PASSWORD, HOSTS = "OCEAN_LUIGID_PASSWORD", "OCEAN_LUIGID_HOSTS"
 VISUALISER = Path(server.__file__).parent / "static/visualiser"
@@ -189,6 +190,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     server.app = lambda scheduler: guarded(unguarded(scheduler), os.environ)
+    db_task_history.DbTaskHistory = BatchedHistory
     # No log of refused requests: they could fill the disk.
     for name in ("tornado.access", "tornado.general"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,25 +1,35 @@
-"""One request by HTTP, which ends in time whatever the server does, and whose errors show no secret of its URL."""
+"""Requests by HTTP: one that ends in time whatever the server does, and many over connections that stay open.
+
+No error shows a secret of a URL.
+"""
 
 import contextlib
 import datetime as dt
 import email.utils
+import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import cast
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+from urllib3 import BaseHTTPResponse as Response
+from urllib3 import PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 from urllib3.exceptions import TimeoutError as SlowServer
 from urllib3.response import HTTPResponse
-from urllib3.util import Url, parse_url
+from urllib3.util import Url, make_headers, parse_url
 
 from pipeline.kernel import basic_auth, clock, logins
 
-__all__ = ["Again", "HTTPResponse", "Url", "exchange", "parsed", "said"]
+__all__ = ["FAILURES", "Again", "Connections", "HTTPResponse", "Response", "Url", "cause", "exchange", "parsed", "said"]
+
+FAILURES = (OSError, HTTPError)  # of a request over connections that stay open
+MOST_CONNECTIONS = 2  # to one server: Luigi's worker asks luigid, and its thread says each second that it lives
 
 
 class Again(Exception):
@@ -67,14 +77,47 @@ def exchange(
                 connection.request(method, url.request_uri, body=body, headers=every, preload_content=False)
                 yield _answer(connection)
     except NewConnectionError as error:
-        raise Again(f"no connection could be made: {error.__cause__}") from None
+        raise Again(f"no connection could be made: {cause(error)}") from None
     except (TimeoutError, SlowServer):
         raise Again("it did not answer in time") from None
     except (HTTPError, HTTPException, OSError) as error:
         raise Again(f"the connection broke ({type(error).__name__})") from None
 
 
-def said(answer: HTTPResponse) -> str:
+class Connections:
+    """Connections to one server that stay open, for threads and forked processes alike. A redirect is not followed.
+
+    With `by_proxy` they go through the proxy that the environment names for the server, if any.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str], *, by_proxy: bool) -> None:
+        self._url, self._headers, self._by_proxy = url, headers, by_proxy
+        self._pools: dict[int, PoolManager] = {}  # by process: a forked one must not use its parent's
+
+    def request(self, method: str, url: str, timeout: float, form: Mapping[str, str] | None = None) -> Response:
+        """The answer to a request with the fields of a form, whatever its status. Raises FAILURES."""
+        if os.getpid() not in self._pools:
+            self._pools = {os.getpid(): self._pool()}
+        pool, body = self._pools[os.getpid()], urlencode(form) if form else None
+        headers = {**self._headers, "Content-Type": "application/x-www-form-urlencoded"}
+        return pool.request(method, url, body=body, headers=headers, timeout=timeout, retries=False)
+
+    def _pool(self) -> PoolManager:
+        server = urlsplit(self._url)
+        proxy = getproxies().get(server.scheme) if self._by_proxy and not proxy_bypass(server.netloc) else None
+        if not proxy:
+            return PoolManager(maxsize=MOST_CONNECTIONS)
+        words = urlsplit(proxy).netloc.rpartition("@")[0]
+        login = make_headers(proxy_basic_auth=unquote(words)) if words else None
+        return ProxyManager(proxy, maxsize=MOST_CONNECTIONS, proxy_headers=login)
+
+
+def cause(error: BaseException) -> str:
+    """What the system says of a connection that could not be made, without the addresses of our own objects."""
+    return str(error.__cause__ if isinstance(error, NewConnectionError) else error)
+
+
+def said(answer: Response) -> str:
     """The status of an answer, with its words by the standard: those of the server might be anything."""
     words = next((known.phrase for known in HTTPStatus if known == answer.status), "(a status of its own)")
     return f"it answered {answer.status} {words}"

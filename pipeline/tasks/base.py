@@ -50,13 +50,18 @@ class DatedTask(OceanTask):
         return [date for date in dates if cls(date).complete()]
 
     def say(self, message: str, percentage: float | None = None, *, every: float = 0) -> None:
-        """Shows a message, and how far the task is, in luigid; no more often than `every` so many seconds."""
+        """Shows a message, and how far the task is, in luigid; no more often than `every` so many seconds.
+
+        A task that shows the end alone needs no percentage: luigid says that it is done.
+        """
         now = time.monotonic()
         if now - self._said >= every:
             self._said = now
-            show(self, message, percentage)
+            self._is_under_way |= percentage is not None and percentage < 100
+            show(self, message, percentage if self._is_under_way else None)
 
     _said = 0.0
+    _is_under_way = False
 
     def on_success(self) -> str | None:
         """The failure that the task held back. Luigi passes it on, even from a process of the task's own."""

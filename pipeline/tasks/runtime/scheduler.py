@@ -5,23 +5,21 @@ loads a task by module and family, so anybody who may name one may run anything.
 """
 
 import contextlib
-import http.client
 import json
 import logging
 import os
 import sys
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, NoReturn
-from urllib.error import HTTPError
-from urllib.parse import SplitResult, unquote, urlencode, urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from luigi.configuration import get_config
 from luigi.interface import core
 from luigi.rpc import RemoteScheduler
 from luigi.scheduler import DISABLED, DONE, FAILED, PENDING, UNKNOWN
 
-from pipeline.kernel import basic_auth, config, listener, logins
+from pipeline.kernel import basic_auth, config, http, listener, logins
 from pipeline.kernel.errors import ConfigError, OceanError, ServiceDown
 from pipeline.kernel.listener import LOOPBACK
 
@@ -56,7 +54,7 @@ class Luigid(RemoteScheduler):
 
     def __init__(self, url: str, login: tuple[str, str] | None = None) -> None:
         super().__init__(url)
-        self._fetcher = _Fetcher(login)
+        self._fetcher = _Fetcher(url, login)
         # The tasks that this command scheduled and did not report done, as sent to luigid, by task id.
         self._own: dict[str, dict[str, Any]] = {}
         self._batched: dict[str, list[str]] = {}  # by family, the parameters whose tasks Luigi may join to one
@@ -73,17 +71,17 @@ class Luigid(RemoteScheduler):
         parts = urlsplit(self._url)
         where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
         try:
-            self._fetcher.ask("HEAD", f"{self._url}/", None, SECONDS_TO_CONNECT)
-        except HTTPError as error:
-            if error.code in (401, 403):
-                raise ConfigError(
-                    f"use luigid at {where}",
-                    f"it answers {error.code}, so it refuses the password",
-                    "set OCEAN_LUIGID_PASSWORD to the one that luigid was started with, or add --local-scheduler",
-                ) from None
+            status = self._fetcher.ask("HEAD", f"{self._url}/", SECONDS_TO_CONNECT).status
         except _Fetcher.raises as error:
-            because = str(getattr(error, "reason", error))
-            raise ServiceDown(f"reach luigid at {where}", because, "run `make up`, or add --local-scheduler") from None
+            raise ServiceDown(
+                f"reach luigid at {where}", http.cause(error), "run `make up`, or add --local-scheduler"
+            ) from None
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise ConfigError(
+                f"use luigid at {where}",
+                f"it answers {status}, so it refuses the password",
+                "set OCEAN_LUIGID_PASSWORD to the one that luigid was started with, or add --local-scheduler",
+            )
 
     def add_task_batcher(self, **batcher: Any) -> Any:
         """Notes the parameters of a family whose tasks Luigi may join to one."""
@@ -143,33 +141,34 @@ class Luigid(RemoteScheduler):
 
 
 class _Fetcher:
-    """The HTTP client of Luigi's client. It sends the login in a header, to luigid alone."""
+    """The HTTP client of Luigi's client. It sends the login in a header, to luigid alone.
 
-    raises = (OSError, http.client.HTTPException)  # URLError and timeouts are OSErrors
+    Its connections stay open, because a load asks luigid some two hundred times.
+    """
 
-    def __init__(self, login: tuple[str, str] | None) -> None:
-        self._login = login
+    raises = http.FAILURES
+
+    def __init__(self, url: str, login: tuple[str, str] | None) -> None:
+        self._url = urlsplit(url)
+        headers = {"Authorization": basic_auth.header(*login)} if login else {}
+        # Servers on this machine are never asked through a proxy.
+        self._connections = http.Connections(url, headers, by_proxy=self._url.hostname not in LOOPBACK)
 
     def fetch(self, full_url: str, body: Mapping[str, str], timeout: float) -> str:
-        """The answer to a POST."""
-        return self.ask("POST", full_url, urlencode(body).encode(), timeout)
+        """The answer to a POST. Raises `raises`, also for an answer that is none of luigid's."""
+        answer = self.ask("POST", full_url, timeout, body)
+        if answer.status != HTTPStatus.OK:
+            raise ConnectionError(http.said(answer))
+        return answer.data.decode()
 
-    def ask(self, method: str, url: str, body: bytes | None, timeout: float) -> str:
-        """The answer to a request."""
-        request = Request(url, body, method=method)  # noqa: S310 (the scheme was checked)
-        if self._login:
-            request.add_unredirected_header("Authorization", basic_auth.header(*self._login))
-        parts = urlsplit(url)
-        if problem := listener.problem(str(parts.hostname), parts.port or 0):
+    def ask(self, method: str, url: str, timeout: float, body: Mapping[str, str] | None = None) -> http.Response:
+        """The answer to a request, whatever its status."""
+        if problem := listener.problem(str(self._url.hostname), self._url.port or 0):
             raise ConnectionRefusedError(problem)
-        # Servers on this machine are never asked through a proxy.
-        opener = build_opener(*[ProxyHandler({})] * (parts.hostname in LOOPBACK))
-        with opener.open(request, timeout=timeout) as answer:
-            text: str = answer.read().decode()
-        return text
+        return self._connections.request(method, url, timeout, body)
 
     def close(self) -> None:
-        """Does nothing: no connection stays open."""
+        """Does nothing: the connections close with the command."""
 
 
 def _address(url: str) -> tuple[str, tuple[str, str] | None]:
