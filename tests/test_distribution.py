@@ -20,6 +20,8 @@ FILES = [str(file.relative_to(TESTS.parent)) for file in sorted(TESTS.rglob("tes
         ("spark", "spark_session", "SparkSession"),
         ("spark", "trained", "Lake"),
         ("spark", "warm", "Callable"),
+        ("log", "log_shop", "World"),
+        ("log", "log_home", "Path"),
     ],
 )
 def test_one_process_runs_all_that_share_what_takes_long_to_make(group: str, fixture: str, type_: str) -> None:

@@ -76,7 +76,7 @@ def later_load(cases: Callable[[str], Case]) -> Case:
 def log_server() -> Iterator[Path]:
     """Services with a server of the source's own, which may be killed, and in which transactions may be prepared."""
     with pytest.MonkeyPatch.context() as patch:  # also when it is started again
-        patch.setattr(SourcePostgreSQL, "prepared_transactions", 5)
+        patch.setattr(SourcePostgreSQL, "prepared_transactions", 20)
         patch.setattr(SourcePostgreSQL, "_allowed_prepared_transactions", lambda _: 0)
         with running_services(extraction="log") as home:
             yield home

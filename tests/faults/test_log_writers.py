@@ -34,37 +34,37 @@ KINDS = {("I", False, False), ("D", False, False), ("T", False, False), ("K", Fa
 KINDS |= {("U", is_unchanged, has_old_key) for is_unchanged in (False, True) for has_old_key in (False, True)}
 
 
-def test_the_lake_has_each_change_once_and_stage_is_as_the_source(log_shop: World, tally: Tally) -> None:
-    watch(log_shop)
-    loads = Loads(log_shop, tally)
+def test_the_lake_has_each_change_once_and_stage_is_as_the_source(logged: World, tally: Tally) -> None:
+    watch(logged)
+    loads = Loads(logged, tally)
     loads.run("products")  # the first copy
-    begin = last_end(log_shop)
-    with Writers(log_shop, "each change once") as writers:
+    begin = last_end(logged)
+    with Writers(logged, "each change once") as writers:
         for number in range(KILLS):
             writers.add_column = writers.add_column or number == KILLS // 2
             loads.disturbed(writers)
             if number % CRASHES_AFTER == 1:
                 loads.quiet()
-                assert_same_rows(log_shop, without="fee")
-                crash_source(log_shop)
-    log_shop.source(ONE_OF_EACH)
+                assert_same_rows(logged, without="fee")
+                crash_source(logged)
+    logged.source(ONE_OF_EACH)
     loads.quiet()
-    assert_same_rows(log_shop, without="fee")
-    found = on_lake(log_shop, begin)
+    assert_same_rows(logged, without="fee")
+    found = on_lake(logged, begin)
     assert {(row["etl_op"], bool(row["etl_unchanged"]), bool(row["etl_old_key"])) for _, row in found} == KINDS
-    assert Counter(by_transaction(found)) == Counter(noted(log_shop))
+    assert Counter(by_transaction(found)) == Counter(noted(logged))
     loads.repair()
-    assert_same_rows(log_shop)
+    assert_same_rows(logged)
 
 
-def test_a_first_copy_of_a_source_that_is_written_to_ends_in_the_same_rows(log_shop: World, tally: Tally) -> None:
-    watch(log_shop)
-    loads = Loads(log_shop, tally)
-    with Writers(log_shop, "first copy") as writers:
+def test_a_first_copy_of_a_source_that_is_written_to_ends_in_the_same_rows(logged: World, tally: Tally) -> None:
+    watch(logged)
+    loads = Loads(logged, tally)
+    with Writers(logged, "first copy") as writers:
         for _ in range(KILLS_OF_COPY):
             loads.disturbed(writers)
     loads.quiet()
-    assert_same_rows(log_shop)
+    assert_same_rows(logged)
 
 
 class Loads:

@@ -6,16 +6,19 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-# Files that one process runs, because they share something costly: a site of Superset, disturbed loads, or a warm
-# Spark.
+# Files that one process runs, because they share something costly: a site of Superset, disturbed loads, a warm
+# Spark, or services whose source has a server of its own.
 TOGETHER = {
     "site": re.compile(r"tests/superset/|tests/security/test_(superset_|country_viewers|rotation)"),
     "faults": re.compile("tests/faults/"),
     "spark": re.compile("tests/spark/|tests/security/test_model_trust"),
+    "log": re.compile(
+        r"tests/(source/test_log|operations/test_following|security/test_lake_windows|services/test_source)"
+    ),
 }
 # The quick cases of SQL files come first, to fail soon. Then come the long files. So only short files are left at the
 # end, and no process waits long for another one.
-FIRST = ("tests/sql/", "site", "faults", "spark", "tests/star/")
+FIRST = ("tests/sql/", "site", "faults", "spark", "log", "tests/services/", "tests/star/")
 
 
 class Distribution(LoadFileScheduling):
