@@ -145,7 +145,7 @@ class World:
         return Lake(self.lake_url, S3(found["s3_endpoint"], found["s3_access_key"], found["s3_secret_key"]))
 
 
-ROOM = 12 << 30  # for the homes of two processes, several times over
+ROOM = 6 << 30  # the homes of two processes take one
 
 
 @dataclass
