@@ -17,46 +17,15 @@ from psycopg2.extensions import cursor as Cursor
 from pipeline.kernel import listener, shell
 from pipeline.kernel.errors import ServiceDown
 from pipeline.kernel.refusals import address, parameters, refusals, unreachable
+from pipeline.kernel.session_settings import LOADED, LOADING, OUR_SIDE, SERVERS_SIDE, SESSION
 from pipeline.kernel.streams import Readable, Writable
 
 __all__ = ["Connection", "Cursor", "Error", "connect", "copy_in", "copy_out", "errors", "sql", "transaction"]
 
 Error = psycopg2.Error
 SECONDS_TO_CONNECT = 2
-# A network that goes silent without notice is given up after a minute: half of it idle, then three probes,
-# by either side. Otherwise a load would wait for its server, or a server keep a lost load's locks, for some two hours.
-IDLE, INTERVAL, PROBES = 30, 10, 3
-MILLISECONDS_SILENT = 60_000
 COPY_BYTES = 1 << 18  # psycopg2 asks the source of a COPY for this much at a time
 OUT_BUFFER = 1 << 20  # a COPY out hands over row by row; this many bytes reach the sink at once
-# What each session is set to, whatever the URL, the shell, the role or the database say. First what decides how values
-# are written and read: the same row must be the same text everywhere.
-SESSION = {
-    "timezone": "UTC",
-    "datestyle": "ISO, MDY",
-    "intervalstyle": "postgres",
-    "extra_float_digits": "3",
-    "bytea_output": "hex",
-    "client_encoding": "UTF8",
-    "array_nulls": "on",
-    "standard_conforming_strings": "on",
-    "quote_all_identifiers": "off",
-    # A server notices within seconds that its client was killed, and lets go of its locks.
-    "client_connection_check_interval": "2s",
-    "tcp_keepalives_idle": str(IDLE),
-    "tcp_keepalives_interval": str(INTERVAL),
-    "tcp_keepalives_count": str(PROBES),
-    "tcp_user_timeout": str(MILLISECONDS_SILENT),
-}
-# What the sessions of loads are set to besides; other roles keep the limits that they begin with.
-LOADING = {
-    # Loads need all rows. So PostgreSQL refuses to read a table if a policy would hide some.
-    "row_security": "off",
-    # A session waits, holding its locks, while the load works with the other database or with the lake.
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
-}
-LOADED = ("operational", "warehouse")
 
 
 def check(url: str, name: str) -> None:
@@ -84,7 +53,7 @@ def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool
     server is busy or starting, or let this command in before.
     """
     _require_ours(url, name)
-    connection = None
+    connection: Connection | None = None
     try:
         with shell.for_libpq(is_embedded=_is_embedded(url, name)):
             connection = psycopg2.connect(
@@ -92,10 +61,7 @@ def connect(url: str, name: str, *, purpose: str | None = None, autocommit: bool
                 connect_timeout=SECONDS_TO_CONNECT,
                 application_name=f"oceanrecords {purpose or name}",
                 client_encoding="UTF8",  # psycopg2 itself decodes by the encoding that it asked for
-                keepalives_idle=IDLE,
-                keepalives_interval=INTERVAL,
-                keepalives_count=PROBES,
-                tcp_user_timeout=MILLISECONDS_SILENT,
+                **OUR_SIDE,
                 # Set even if it is empty: else libpq takes PGOPTIONS.
                 options=parameters(url, name).get("options", ""),
             )
@@ -120,7 +86,13 @@ def replication(url: str, name: str, *, purpose: str, seconds: int) -> Iterator[
 
     _require_ours(url, name)
     # The connection waits, in a transaction, while others use the snapshot that it exported.
-    wanted = f"lock_timeout={seconds}s", f"statement_timeout={seconds}s", "idle_in_transaction_session_timeout=0"
+    wanted = {
+        **SERVERS_SIDE,
+        "lock_timeout": f"{seconds}s",
+        "statement_timeout": f"{seconds}s",
+        "idle_in_transaction_session_timeout": "0",
+    }
+    given = [parameters(url, name).get("options", ""), *(f"-c {key}={value}" for key, value in wanted.items())]
     try:
         with shell.for_libpq(is_embedded=_is_embedded(url, name)):
             connection = psycopg2.connect(
@@ -128,7 +100,8 @@ def replication(url: str, name: str, *, purpose: str, seconds: int) -> Iterator[
                 connection_factory=LogicalReplicationConnection,
                 connect_timeout=SECONDS_TO_CONNECT,
                 application_name=f"oceanrecords {purpose}",
-                options=" ".join([parameters(url, name).get("options", ""), *(f"-c {each}" for each in wanted)]),
+                options=" ".join(given),
+                **OUR_SIDE,
             )
     except psycopg2.Error as error:
         raise unreachable(url, name, error, was_reached=url in _reached) from None

@@ -177,10 +177,20 @@ def test_an_s3_that_goes_silent_is_given_up_and_asked_again(
     tally.count("faults")
 
 
-def test_either_end_of_a_connection_to_postgresql_gives_up_a_silent_network_within_a_minute(world: World) -> None:
-    with postgres.session(world.warehouse_url, "warehouse") as cursor:
+@pytest.mark.parametrize("replicates", [False, True])
+def test_either_end_of_a_connection_to_postgresql_gives_up_a_silent_network_within_a_minute(
+    world: World, logged: World, replicates: bool
+) -> None:
+    url = logged.operational_url if replicates else world.warehouse_url
+    connected = (
+        postgres.replication(url, "operational", purpose="tests", seconds=1)
+        if replicates
+        else postgres.session(url, "warehouse")
+    )
+    with connected as cursor:
         names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
         server = [int(postgres.value(cursor, f"show {name}")) for name in names]
+        assert postgres.value(cursor, "show tcp_user_timeout") == "60000"
         with socket.socket(fileno=cursor.connection.fileno()) as client:
             found = [
                 client.getsockopt(socket.IPPROTO_TCP, option) for option in (socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)

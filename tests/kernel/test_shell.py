@@ -9,7 +9,7 @@ from support.feeds_world import deliver_orders, open_warehouse
 from support.shop import at, date
 from support.world import World
 
-from pipeline.kernel import config, postgres
+from pipeline.kernel import config, postgres, session_settings
 from pipeline.kernel.errors import ServiceDown
 
 HOSTILE = {
@@ -79,7 +79,7 @@ def test_values_are_written_the_same_whatever_shell_role_and_database_say(
             assert postgres.rows(cursor, TEXTS) == [EXPECTED]
             cursor.execute("set bytea_output = escape; set client_encoding = LATIN1")
     with postgres.session(url, name) as cursor:
-        for setting, wanted in postgres.SESSION.items():
+        for setting, wanted in session_settings.SESSION.items():
             assert postgres.value(cursor, f"show {setting}") == wanted or setting.startswith(("tcp_", "idle_"))
         assert postgres.value(cursor, "show idle_in_transaction_session_timeout") == "0"
         assert postgres.value(cursor, "show idle_session_timeout") == "0"
@@ -92,7 +92,7 @@ def test_what_a_session_is_set_to_takes_one_round_trip(world: World) -> None:
     with postgres.session(world.warehouse_url, "warehouse", purpose="first") as cursor:
         [(query,)] = run(admin_url(world.home), asked, (pid,))
         assert cursor.connection.info.backend_pid == pid
-    assert all(setting in query for setting in postgres.SESSION)
+    assert all(setting in query for setting in session_settings.SESSION)
 
 
 @pytest.mark.parametrize("variable", KEEPS_OUT)
