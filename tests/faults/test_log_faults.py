@@ -25,6 +25,8 @@ from pipeline import services, source_log
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import postgres, retries
 from pipeline.kernel.errors import OceanError, StatementLost, TransactionOpen
+from pipeline.kernel.postgres import Cursor
+from pipeline.kernel.streams import Writable
 from pipeline.lake.objects import Lake
 from pipeline.source import layout
 from pipeline.source.log import reader, slot, snapshot, windows
@@ -228,13 +230,27 @@ def test_a_backlog_is_cut_into_windows_and_a_transaction_never_is(
     insert_states(logged, "h", 500)
     trade(logged, 2)
     monkeypatch.setattr(reader, "MOST_BYTES", 1999)
+    begins = begins_of_reading(logged, monkeypatch)
     load(2)
     found = [windows.read(logged.lake, end) for end in windows.ends(logged.lake)[begun:]]
     assert len(found) > 20
     assert all(before.end == after.begin for before, after in pairwise(found))
     rows = [file.rows for window in found for file in window.files if file.table == "ops.states"]
     assert (sum(rows), max(rows)) == (600, 500)
+    assert begins == [window.begin for window in found]
     require_same(logged)
+
+
+def begins_of_reading(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """Fills with where the slot stands whenever the source decodes its log from there: each byte once is enough."""
+    begins, read = [], slot.copy
+
+    def copy(cursor: Cursor, name: str, end: int, sink: Writable) -> None:
+        begins.append(slot.read(cursor, slot_of(world)).confirmed)
+        read(cursor, name, end, sink)
+
+    monkeypatch.setattr(slot, "copy", copy)
+    return begins
 
 
 @pytest.mark.parametrize("create", [lambda: load(1), source_log.prepare], ids=["load", "prepare"])

@@ -37,10 +37,12 @@ def read(
 ) -> list[Window]:
     """Brings the log from the end of the `last` window on the lake up to a bound to the lake; returns the new windows.
 
-    Then lets the source forget it. A rerun after a kill writes the same windows again, and those that are finished not
-    at all. The caller sees to it that no other process reads the log. Memory does not grow with a window.
+    Lets the source forget each of them. A rerun after a kill writes the same windows again, and those that are finished
+    not at all. The caller sees to it that no other process reads the log. Memory does not grow with a window.
     """
     found = []
+    # The source decodes from where the slot stands, whatever the window: here after a kill, below for the next one.
+    slot.advance(cursor, settings.log_slot, last.end)
     # By the clock too a window is no earlier than the one before: a date may be loaded after a later one.
     clock = max(last.to_watermark, bound.clock, key=instant)
     while last.end < bound.end:
@@ -59,7 +61,7 @@ def read(
         last = replace(read, files=_files(cursor, lake, read, settings, progress))
         windows.finish(lake, last)
         found.append(last)
-    slot.advance(cursor, settings.log_slot, last.end)
+        slot.advance(cursor, settings.log_slot, last.end)
     return found
 
 
