@@ -97,6 +97,11 @@ def date_in(folder: str) -> str:
     return folder.partition("/date=")[2].partition("/")[0]
 
 
+def place_of(folder: str) -> tuple[str, str]:
+    """By what extracts of a table are sorted: their date, and in it their instant; that of the whole date is last."""
+    return date_in(folder), until_of(folder) or "~"
+
+
 def metadata(lake: Lake, table: str, date: dt.date, until: str | None = None) -> Metadata | None:
     """What a finished extract says of itself; None where there is none."""
     return metadata_in(lake, folder(table, date, until))

@@ -11,7 +11,7 @@ from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
-from pipeline.source import bounds, layout
+from pipeline.source import layout
 from pipeline.source.log import lsn, positions, windows
 from pipeline.stage import loads, log_loads, merge, order, repairs
 from pipeline.star import dwh, queue
@@ -113,10 +113,16 @@ class LoadStage(MarkedTask):
         return loaded
 
     def _newest_extract(self) -> layout.Metadata:
-        table, until = SOURCE_TABLES[self.table], under_way.until(self.date)
-        return layout.metadata(lake(), self.table, self.date, until) or loads.newest(
-            lake(), table, self.date, bounds.untils(lake(), self.date, until)
-        )
+        """The last extract of the table by its watermark, or its first copy, of whatever date a killed command was."""
+        found = layout.finished(lake(), self.table)
+        if not found:
+            raise layout.missing(lake(), layout.folder(self.table, self.date), "CopySource")
+        now = layout.place_of(layout.folder(self.table, self.date, under_way.until(self.date)))
+        earlier = [where for where in found if layout.place_of(where) <= now]
+        where = max(earlier, key=layout.place_of) if earlier else min(found, key=layout.place_of)
+        newest = layout.metadata_in(lake(), where)
+        assert newest
+        return newest
 
     def _load(self, cursor: Cursor, each: layout.Metadata) -> merge.Loaded:
         def progress(received: int) -> None:

@@ -1,5 +1,6 @@
 """Extraction from the source's log: what a load sees of it, and that it builds what extraction by watermark builds."""
 
+import datetime as dt
 import random
 from contextlib import closing
 
@@ -74,6 +75,15 @@ def test_a_first_copy_has_what_was_changed_before_it_and_the_log_the_rest(log_sh
     query = "select product_id, name, unit_price from {} where {} order by product_id"
     stage = log_shop.warehouse(query.format("stage.products", "etl_deleted_ts is null"))
     assert stage == log_shop.source(query.format("ops.products", "true"))
+
+
+@pytest.mark.parametrize(("copied", "loaded", "when"), [(2, 2, at(2, 10)), (2, 2, at(3, 1)), (2, 1, at(2, 10))])
+def test_a_first_copy_of_a_command_that_came_no_further_is_loaded_by_the_next_one(
+    log_shop: World, copied: int, loaded: int, when: dt.datetime
+) -> None:
+    log_shop.at(at(copied, 8)).luigi("CopySource", "--date", str(date(copied)))
+    log_shop.at(when).luigi("LoadStage", "--table", "ops.products", "--date", str(date(loaded)))
+    assert log_shop.warehouse("select product_id from stage.products") == [(1,)]
 
 
 def test_a_load_that_was_killed_as_it_created_the_slot_is_made_again(log_shop: World) -> None:
