@@ -11,6 +11,7 @@ import luigi
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
+from pipeline.kernel.errors import LogUnreadable
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.source import bounds, extract, instants, layout
@@ -98,8 +99,8 @@ def log_begun(log: Log, date: dt.date) -> Iterator[Snapshot | None]:
     """
     name, url, zone = settings().log_slot, settings().operational_url, settings().source_zone
     if log.confirmed is None:
-        windows.claim(lake(), name)
-        with snapshot.of_new_slot(url, name) as taken:
+        _require_beyond(log)
+        with windows.claimed(lake(), name), snapshot.of_new_slot(url, name) as taken:
             reader.begin(lake(), date, taken.position, log, zone)
             yield taken
         return
@@ -109,6 +110,22 @@ def log_begun(log: Log, date: dt.date) -> Iterator[Snapshot | None]:
         windows.require_claimed(lake(), name)
         reader.begin(lake(), date, log.confirmed, log, zone)
     yield None
+
+
+def _require_beyond(log: Log) -> None:
+    """Returns if a log that begins now is at higher positions than what was loaded. Raises LogUnreadable."""
+    with postgres.session(settings().warehouse_url, "warehouse") as warehouse:
+        is_made = postgres.value(warehouse, "select to_regclass('etl.stage_batch') is not null")
+        loaded = postgres.value(warehouse, "select max(loaded_lsn)::text from etl.stage_batch") if is_made else None
+    reached = max([*windows.ends(lake(), log.flush), lsn.number(loaded or "0/0")])
+    if reached > log.flush:
+        raise LogUnreadable(
+            "begin with the source's log",
+            f"it stands at {lsn.text(log.flush)}, and another one was read up to {lsn.text(reached)}: nothing would "
+            "tell their positions apart",
+            "run the same command again once this log is beyond that (after a write `select pg_switch_wal()` moves it "
+            "on by up to 16 MB); or set LAKE_URL and WAREHOUSE_URL to empty places to begin again",
+        )
 
 
 def _has_log() -> bool:

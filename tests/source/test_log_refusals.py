@@ -11,11 +11,11 @@ from support.shop import add_order, add_product, at, date, insert, update
 from support.world import World, Worlds, secrets_of
 
 from pipeline.kernel.errors import LogUnreadable
-from pipeline.source.log import publication, windows
+from pipeline.source.log import lsn, publication, windows
 
 AGAIN = re.escape(publication.AGAIN)
 CHECK = re.escape(publication.CHECK)
-LACKING = 1
+LACKING, REFUSED = 1, 2
 TASK_FAILED = 30
 RELOAD = "select pg_reload_conf()"
 STATEMENT = re.compile(r"^ *((?:create|alter|drop|select) .*?;)", re.M)
@@ -225,12 +225,44 @@ def test_prepare_and_drop_may_be_run_twice_and_show_no_secret(log_shop: World) -
     assert not [secret for secret in secrets_of(log_shop.home) if secret in "".join(outputs)]
 
 
+def test_a_source_whose_log_stands_below_what_was_read_is_refused_before_it_gets_a_slot(loaded: World) -> None:
+    last = windows.read(loaded.lake, windows.ends(loaded.lake)[-1])
+    further = replace(last, begin=last.end, end=last.end + (16 << 20), files=[])
+    words = "another one was read up to"
+    drop_slot(loaded)
+    windows.finish(loaded.lake, further)  # as if the source had been restored to an earlier time, or moved by a dump
+    assert words in loaded.command("source", "prepare", expect=REFUSED)
+    loaded.lake.delete([file.key for file in loaded.lake.objects(further.folder)])
+    loaded.warehouse(
+        "update etl.stage_batch set loaded_lsn = %s where loaded_lsn is not null", (lsn.text(further.end),)
+    )
+    assert words in loaded.command("source", "prepare", expect=REFUSED)
+    admin(loaded, *["select pg_logical_emit_message(true, '', '')", "select pg_switch_wal()"] * 2)
+    change(loaded, 3)
+    prepare_again(loaded)
+    load(3)
+    require_same(loaded)
+
+
+def test_a_slot_of_another_database_is_neither_used_nor_dropped(log_shop: World) -> None:
+    name, server = slot_of(log_shop), source_admin_url(log_shop.home)
+    run(server, "select pg_create_logical_replication_slot(%s, 'pgoutput')", (name,))
+    try:
+        words = f"cannot use the slot {name}, because it is another program's, or of another database of the server"
+        for command in ("prepare", "drop"):
+            assert words in log_shop.command("source", command, expect=REFUSED)
+        refuse("it is another program's, or of another database of the server; set log_slot", 1)
+        assert run(server, "select database from pg_replication_slots where slot_name = %s", (name,)) == [("postgres",)]
+    finally:
+        run(server, "select pg_drop_replication_slot(%s)", (name,))
+
+
 def test_of_two_warehouses_with_one_slot_the_second_is_refused(loaded: World, log_templates: Worlds) -> None:
     change(loaded, 3)
     second = log_templates.new(loaded).where(**loaded.more)
     output = second.load(date(3), expect=TASK_FAILED)
     assert re.search(f"the slot {slot_of(loaded)} is there, and the lake .* has no log of it", output)
-    assert "has no log of it" in second.command("source", "prepare", expect=2)
+    assert "has no log of it" in second.command("source", "prepare", expect=REFUSED)
     load(3)
     require_same(loaded)
     second.where(OCEAN_LOG_SLOT=f"{slot_of(loaded)}_second").load(date(4))

@@ -11,6 +11,7 @@ NAME = "oceanrecords"
 PLUGIN = "pgoutput"
 GENERATED_SINCE = 180_000  # the version of the server that publishes generated columns
 CHECK = "run `python -m pipeline source check`, which says how"
+OTHER_NAME = "set log_slot (OCEAN_LOG_SLOT) to another name"
 AGAIN = (
     "run `python -m pipeline source drop` and `python -m pipeline source prepare`: the next load goes on with a new "
     "slot, and compares all tables with the source"
@@ -127,7 +128,7 @@ def _slot_problems(slot: str, slots_left: int, plugin: str | None, wal_status: s
         found.append(
             Problem(
                 f"the slot {slot} is another program's: it has the plugin {plugin}, or is of another database",
-                ["set log_slot (OCEAN_LOG_SLOT) to another name"],
+                [OTHER_NAME],
             )
         )
     elif wal_status == "lost":

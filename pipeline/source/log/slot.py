@@ -47,6 +47,7 @@ def read(cursor: Cursor, slot: str) -> Log:
         raise LogUnreadable("read the source's log", f"its wal_level is {level}", CHECK)
     if not may_replicate:
         raise LogUnreadable("read the source's log", "the role has not the attribute REPLICATION", CHECK)
+    require_own(cursor, slot)
     system, timeline, flush, confirmed, wal_status = found
     return Log(
         str(system), int(timeline, 16), lsn.number(flush), clock, confirmed and lsn.number(confirmed), wal_status
@@ -65,11 +66,22 @@ def require(cursor: Cursor, slot: str) -> Log:
     return found
 
 
+def require_own(cursor: Cursor, slot: str) -> None:
+    """Returns if no slot of that name is another program's, or another database's. Raises LogUnreadable."""
+    if postgres.rows(cursor, FOREIGN, (slot, publication.PLUGIN)):
+        raise LogUnreadable(
+            f"use the slot {slot}",
+            "it is another program's, or of another database of the server",
+            publication.OTHER_NAME,
+        )
+
+
 def drop(cursor: Cursor, slot: str) -> bool:
     """Drops the slot, so that the source keeps its log for it no longer; returns whether there was one.
 
-    Raises StatementLost while somebody reads through it.
+    Raises StatementLost while somebody reads through it, LogUnreadable for that of another program or database.
     """
+    require_own(cursor, slot)
     query = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s"
     return bool(postgres.rows(cursor, query, (slot,)))
 
@@ -102,6 +114,12 @@ def advance(cursor: Cursor, slot: str, to: int) -> None:
         {"slot": slot, "to": lsn.text(to)},
     )
 
+
+# All databases of a server share the names.
+FOREIGN = """
+select 1 from pg_replication_slots
+where slot_name = %s and (plugin is distinct from %s or database is distinct from current_database())
+"""
 
 # The timeline of the present, not that of the last checkpoint, is in the name of the file that is written.
 STATE = """

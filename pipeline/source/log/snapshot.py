@@ -77,10 +77,22 @@ def seen(cursor: Cursor, snapshot: Snapshot) -> Iterator[None]:
 
 
 def branched_at(url: str, timeline: int, after: int) -> int:
-    """Where the timeline after `after` on the way to `timeline` began: what was written there later is lost."""
+    """Where the timeline `after` was left on the way to `timeline`: what was written to it later is lost.
+
+    0 if `timeline` does not come from it.
+    """
     with postgres.replication(url, "operational", purpose=PURPOSE, seconds=SECONDS_TO_WAIT) as cursor:
         cursor.execute(f"TIMELINE_HISTORY {timeline:d}")
         _, content = cursor.fetchone() or ("", b"")
     text = content if isinstance(content, str) else bytes(content).decode()  # a bytea before PostgreSQL 15
-    lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
-    return min(lsn.number(position) for number, position, *_ in lines if int(number) >= after)
+    return _left_at(text, after)
+
+
+def _left_at(history: str, timeline: int) -> int:
+    """Where a timeline was left, by the history of a later one; 0 if that does not come from it.
+
+    >>> _left_at("1 0/A0 no recovery target specified", 1), _left_at("1 0/A0 no recovery target specified", 2)
+    (160, 0)
+    """
+    lines = (line.split() for line in history.splitlines() if line and not line.startswith("#"))
+    return next((lsn.number(position) for number, position, *_ in lines if int(number) == timeline), 0)

@@ -12,10 +12,12 @@ there already, and whose name is not, is another warehouse's.
 
 import datetime as dt
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.kernel.errors import LogUnreadable
+from pipeline.kernel.errors import LogUnreadable, SlotTaken
 from pipeline.lake import forms, seals
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import Column
@@ -104,9 +106,20 @@ class Window:
         ]
 
 
-def claim(lake: Lake, slot: str) -> None:
-    """Notes that the lake's warehouse is about to create a slot. A rerun after a kill finds it its own."""
+@contextmanager
+def claimed(lake: Lake, slot: str) -> Iterator[None]:
+    """Notes that the lake's warehouse is about to create a slot. A rerun after a kill finds it its own.
+
+    If the block raises SlotTaken for the slot of somebody else, the note is taken back.
+    """
+    was_claimed = lake.exists(_claim(slot))
     lake.write(_claim(slot), slot.encode())
+    try:
+        yield
+    except SlotTaken:
+        if not was_claimed:
+            lake.delete([_claim(slot)])
+        raise
 
 
 def require_claimed(lake: Lake, slot: str) -> None:
