@@ -35,11 +35,11 @@ class ReconcileSource(DatedTask):
 
     Prints a table, keeps it in etl.reconciliation and the keys in etl.difference, and fails if anything differs. Leaves
     out rows that changed in the source since the load of the date. Where changes come from the source's log, it leaves
-    out nothing: it first loads them up to the position of a snapshot of the source. With --repair it extracts missing
-    and changed rows again, keeps them on the lake, and loads them into stage and dwh. It marks rows that are gone from
-    the source as deleted. Then it compares again. If more than max_deleted of a table would be marked, it repairs
-    nothing and fails: --allow-deletes marks them all the same. Compares all tables; with --in-turn only those whose
-    turn it is, so that each is compared once within reconcile_days.
+    out nothing: it first loads stage and dwh up to the position of a snapshot of the source. With --repair it extracts
+    missing and changed rows again, keeps them on the lake, and loads them into stage and dwh. It marks rows that are
+    gone from the source as deleted. Then it compares again. If more than max_deleted of a table would be marked, it
+    repairs nothing and fails: --allow-deletes marks them all the same. Compares all tables; with --in-turn only those
+    whose turn it is, so that each is compared once within reconcile_days.
 
     luigi --module pipeline ReconcileSource --date 2026-11-19 --repair --local-scheduler
 
@@ -86,7 +86,7 @@ class ReconcileSource(DatedTask):
             return
         try:
             with snapshot.temporary(settings(), "comparing") as self._taken:
-                self._load_up_to(self._taken, tables)
+                self._load_up_to(self._taken)
                 self._reconcile(tables)
         except TransactionOpen as error:
             if not self.in_turn:
@@ -115,16 +115,18 @@ class ReconcileSource(DatedTask):
     # The source at one position of its log, where changes come from there.
     _taken: Snapshot | None = None
 
-    def _load_up_to(self, taken: Snapshot, tables: Sequence[str]) -> None:
+    def _load_up_to(self, taken: Snapshot) -> None:
+        """Loads all of stage up to a snapshot, and dwh from it: what the source has written since is no difference."""
         with locked_source(LOG) as source:
             log = require_log(source)
             # What a simulated shop does belongs to the date, whatever day it is.
             clock = min(log.clock, instants.end_of(self.date)) if settings().simulate else log.clock
             read_log(source, self, positions.bound(log, taken.position, clock))
-        for table in tables:
+        for name, table in SOURCE_TABLES.items():
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
-                locks.lock(cursor, f"stage.{SOURCE_TABLES[table].short}")
-                LoadStage(self.date, table).load_up_to(cursor, taken.position)
+                locks.lock(cursor, f"stage.{table.short}")
+                LoadStage(self.date, name).load_up_to(cursor, taken.position)
+        self._load_dwh()
 
     def _tables(self) -> list[str]:
         if not self.in_turn:
@@ -166,7 +168,7 @@ class ReconcileSource(DatedTask):
                     "another load brought it further meanwhile",
                     "run the same command again",
                 )
-            if self.in_turn and not self._taken and target and dwh.has_news(warehouse, target):
+            if self.in_turn and target and dwh.has_news(warehouse, target):
                 self.say(f"{table.name} is not compared, because another load is under way")
                 return []
             is_exact = self._taken is not None

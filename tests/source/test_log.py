@@ -8,12 +8,19 @@ import psycopg2
 import pytest
 from faults.disturbed import FAULTS, wait_for
 from support.commands import kill
+from support.log_steps import clock
 from support.shop import add_order, add_product, at, date, insert, update
 from support.world import World, Worlds
 
+from pipeline.kernel.errors import SourceDiffers
 from pipeline.source.log import windows
+from pipeline.tasks.reconcile_source import ReconcileSource
 
 DAYS = 4 if FAULTS <= 10 else 9
+DIFFERENCES = """
+select table_name, dwh_missing, dwh_changed, dwh_vanished from etl.reconciliation
+where missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished > 0
+"""
 
 
 def load(world: World, day: int) -> str:
@@ -166,6 +173,24 @@ def test_a_new_column_is_filled_for_the_rows_that_the_log_does_not_tell_of(log_s
     update(log_shop, "products", {"product_id": 1}, at(2), unit_price=11)
     load(log_shop, 2)
     assert log_shop.rows("select product_id, rating from stage.products") == {(1, 7), (2, 7)}
+
+
+def test_what_was_committed_since_the_load_is_no_difference_and_what_dwh_lost_is(log_shop: World) -> None:
+    add_order(log_shop, 1, at(1), 1)
+    load(log_shop, 1)
+    update(log_shop, "orders", {"order_id": 1}, at(1, 21), order_status_id=2)
+    update(log_shop, "customers", {"customer_id": 1}, at(1, 21), first_name="Augusta")
+    add_order(log_shop, 2, at(1, 21), 1)
+    with clock(1) as day:
+        ReconcileSource(day).run()
+        log_shop.warehouse("delete from dwh.fact_order where order_id = 1")
+        add_order(log_shop, 3, at(1, 22), 1)
+        with pytest.raises(SourceDiffers, match=r"because ops\.orders differ"):
+            ReconcileSource(day).run()
+        assert log_shop.rows(DIFFERENCES) == {("ops.orders", 1, 0, 0)}
+        ReconcileSource(day, repair=True).run()
+    assert log_shop.rows(DIFFERENCES) == set()
+    assert log_shop.rows("select order_id, line_count from dwh.fact_order") == {(1, 1), (2, 1), (3, 1)}
 
 
 def test_a_warehouse_goes_over_to_the_log_and_back(log_shop: World) -> None:
