@@ -13,7 +13,10 @@ MISSED, LEAST = 3, dt.timedelta(minutes=5)
 
 
 def note(cursor: Cursor, every: float, date: dt.date, begun: dt.datetime, *, is_done: bool) -> None:
-    """Notes the end of a round of a date; forgets earlier runs of that date's tasks that ended well."""
+    """Notes the end of a round of a date; forgets earlier runs of that date's tasks that ended well.
+
+    The last run of a task stays: without it one that failed before would look like the last.
+    """
     cursor.execute(NOTE, {"every": every, "date": date, "begun": begun, "is_done": is_done})
     cursor.execute(FORGET, {"date": str(date), "before": begun - KEPT})
 
@@ -56,7 +59,15 @@ on conflict (is_known) do update set
     failed = case when known.load_date = excluded.load_date then known.failed else 0 end + excluded.failed
 """
 FORGET = """
-delete from etl.task_run where params ->> 'date' = %(date)s and status = 'done' and finished < %(before)s
+delete from etl.task_run as run
+where
+    params ->> 'date' = %(date)s and status = 'done' and finished < %(before)s
+    and exists (
+        select from etl.task_run as later
+        where
+            later.params ->> 'date' = %(date)s
+            and later.task = run.task and later.params = run.params and later.started > run.started
+    )
 """
 READ = """
 select every_seconds, load_date, begun_ts, ended_ts, is_done, rounds, failed from etl.following

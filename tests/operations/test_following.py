@@ -1,12 +1,14 @@
 """`python -m pipeline follow`, and the slot in the source: what they do, and what the status says of them."""
 
 import datetime as dt
+import json
 
 import pytest
 from support.shop import add_order, at, date
 from support.world import World
 
 from pipeline.follow import SECONDS_BETWEEN_ALERTS, Told
+from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
 from pipeline.operations import following, slots
 from pipeline.operations.state import ERROR, WARN, Following, Slot
@@ -60,6 +62,17 @@ def test_an_alert_is_sent_when_rounds_begin_to_fail_and_once_an_hour_from_then_o
     assert told.next(SECONDS_BETWEEN_ALERTS).failures
     told.note(120, told.next(120), has_failed=False)
     assert told.next(180) == Alerts(failures=True, warnings=False)
+
+
+def test_the_run_log_keeps_the_last_run_of_each_task_and_what_failed(shop: World) -> None:
+    tell = "insert into etl.task_run (task, params, started, finished, status) values (%s, %s, %s, %s, %s)"
+    for task, hour, status in (("A", 1, "failed"), ("A", 2, "done"), ("B", 1, "done"), ("B", 2, "done")):
+        begun = NOW.replace(hour=hour)
+        shop.warehouse(tell, (task, json.dumps({"date": str(date(1))}), begun, begun, status))
+    with postgres.transaction(shop.warehouse_url, "tests") as cursor:
+        following.note(cursor, 60, date(1), NOW, is_done=True)
+    left = shop.warehouse("select task, extract(hour from started at time zone 'UTC')::int, status from etl.task_run")
+    assert sorted(left) == [("A", 1, "failed"), ("A", 2, "done"), ("B", 2, "done")]
 
 
 def of(ended: dt.datetime, *, is_done: bool = True) -> Following:
