@@ -1,5 +1,6 @@
 """`python -m pipeline follow`: loads the date under way again and again, until it is stopped."""
 
+import contextlib
 import datetime as dt
 import gc
 import os
@@ -19,6 +20,7 @@ from pipeline.lake.objects import lake
 from pipeline.operations import following
 from pipeline.source import bounds, source_clock
 from pipeline.tasks.daily import DailyWarehouseLoad
+from pipeline.tasks.reconcile_source import ReconcileSource
 from pipeline.tasks.runtime import command
 from pipeline.tasks.runtime.command import Alerts
 
@@ -110,10 +112,18 @@ def one_round(every: float, may: Alerts) -> int:
 def _load(every: float) -> int:
     begun = clock.now()
     date = _today()
-    done = luigi.build([DailyWarehouseLoad(date, brief=True)], local_scheduler=True, workers=1, log_level="WARNING")
+    # The comparison is beside the load, and not in it: a difference that is left does not keep the load from its end.
+    tasks = [DailyWarehouseLoad(date, brief=True), *_comparison(date)]
+    done = luigi.build(tasks, local_scheduler=True, workers=1, log_level="WARNING")
     with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
         following.note(cursor, every, date, begun, is_done=done)
     return 0 if done else 1
+
+
+def _comparison(date: dt.date) -> list[luigi.Task]:
+    with contextlib.suppress(OceanError):  # of a warehouse that is down the load tells, with an alert
+        return ReconcileSource.due_in_round(date)
+    return []
 
 
 def _today() -> dt.date:

@@ -1,7 +1,7 @@
 """Source against warehouse."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import luigi
@@ -53,15 +53,24 @@ class ReconcileSource(DatedTask):
     @classmethod
     def due(cls, date: dt.date) -> list[luigi.Task]:
         """The repair of a date, if it is the turn of a table."""
-        if settings().reads_log:  # which may show in this load that a table has other columns
-            return [cls(date, repair=True, in_turn=True)]
-        if not settings().reconcile_days or settings().from_lake:
-            return []
+        # From the log it may show in this load that a table has other columns.
+        is_due = settings().reads_log or cls._are_any(due.tables, date)
+        return [cls(date, repair=True, in_turn=True)] if is_due else []
+
+    @classmethod
+    def due_in_round(cls, date: dt.date) -> list[luigi.Task]:
+        """The same for one of the many loads of `follow`: what shows in this round is left to the next one."""
+        return [cls(date, repair=True, in_turn=True)] if cls._are_any(due.tables_of_round, date) else []
+
+    @staticmethod
+    def _are_any(tables: Callable[[Cursor, dt.date, int], list[str]], date: dt.date) -> bool:
+        """Whether the warehouse knows of tables to compare, if loads compare at all."""
+        days = settings().reconcile_days
+        if settings().from_lake or not (settings().reads_log or days):
+            return False
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            if postgres.value(cursor, "select to_regclass('etl.whole_pass') is null"):
-                return []
-            tables = due.tables(cursor, date, settings().reconcile_days)
-            return [cls(date, repair=True, in_turn=True)] if tables else []
+            is_new = postgres.value(cursor, "select to_regclass('etl.whole_pass') is null")
+            return not is_new and bool(tables(cursor, date, days))
 
     def requires(self) -> Iterable[luigi.Task]:
         yield CreateWarehouse()

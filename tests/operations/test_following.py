@@ -4,9 +4,11 @@ import datetime as dt
 import json
 
 import pytest
-from support.shop import add_order, at, date
-from support.world import World
+from support.receivers import webhook
+from support.shop import add_order, add_product, at, date, update
+from support.world import World, closed_port
 
+from pipeline.catalog import SOURCE_TABLES
 from pipeline.follow import SECONDS_BETWEEN_ALERTS, Told
 from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
@@ -15,11 +17,20 @@ from pipeline.operations.state import ERROR, WARN, Following, Slot
 from pipeline.tasks.runtime.command import Alerts
 
 NOW = dt.datetime(2026, 2, 1, 12, tzinfo=dt.UTC)
+EVENING = at(1, 20)
 GIGABYTE = 1_000_000_000
+COMPARED = "select table_name, compared_ts from etl.reconciliation"
+OWED = "select name from etl.whole_pass where kind = 'comparison' and is_owed"
+# What a repair cannot remove.
+MADE_UP = """
+insert into dwh.fact_order select 99, customer_key, address_key, payment_method_key, order_status_key, ordered_date_key,
+    delivered_date_key, ordered_ts, delivered_ts, line_count, order_amount
+from dwh.fact_order where order_id = 1
+"""
 
 
-def follow(world: World, rounds: int, expect: int = 0) -> str:
-    return world.at(at(1, 20)).command("follow", "--every", "1", "--rounds", str(rounds), expect=expect)
+def follow(world: World, rounds: int, now: dt.datetime = EVENING, expect: int = 0) -> str:
+    return world.at(now).command("follow", "--every", "1", "--rounds", str(rounds), expect=expect)
 
 
 def test_each_round_loads_what_is_new_and_leaves_no_more_markers_than_one(log_shop: World) -> None:
@@ -51,6 +62,52 @@ def test_it_follows_a_source_by_watermarks_too(shop: World) -> None:
     add_order(shop, 2, at(1, 21), 1)
     shop.at(at(1, 22)).command("follow", "--every", "1", "--rounds", "1")
     assert shop.warehouse("select orders from mart.kpi_monthly") == [(2,)]
+
+
+def test_a_table_that_is_owed_a_comparison_gets_it_in_the_next_round_and_no_other_does(log_shop: World) -> None:
+    add_product(log_shop, 2, 5)
+    follow(log_shop, 1)
+    log_shop.source("alter table ops.products add column rating integer default 7")
+    update(log_shop, "products", {"product_id": 1}, at(1, 21), unit_price=11)
+    follow(log_shop, 1, at(1, 21))  # its window has other columns
+    assert log_shop.warehouse(OWED) == [("ops.products",)]
+    assert log_shop.warehouse(COMPARED) == []
+    follow(log_shop, 1, at(1, 22))
+    compared = log_shop.warehouse(COMPARED)
+    assert [table for table, _ in compared] == ["ops.products"]
+    assert log_shop.rows("select product_id, rating from stage.products") == {(1, 7), (2, 7)}
+    assert log_shop.warehouse(OWED) == []
+    follow(log_shop, 1, at(1, 23))
+    assert log_shop.warehouse(COMPARED) == compared
+    assert log_shop.warehouse("select count(*) from etl.task_run where task = 'ReconcileSource'") == [(1,)]
+
+
+def test_a_difference_that_is_left_is_looked_at_once_an_hour(log_shop: World) -> None:
+    add_order(log_shop, 1, at(1), 1)
+    follow(log_shop, 1)
+    log_shop.warehouse(MADE_UP)
+    log_shop.warehouse("insert into etl.whole_pass values ('comparison', 'ops.orders', null, null, true)")
+    assert "ops.orders differ" in follow(log_shop, 1, at(1, 21), expect=1)
+    add_order(log_shop, 2, at(1, 22), 1)
+    follow(log_shop, 1, at(1, 22))
+    log_shop.warehouse("update etl.reconciliation set compared_ts = compared_ts - interval '1 hour'")
+    assert "ops.orders differ" in follow(log_shop, 1, at(1, 23), expect=1)
+
+
+def test_the_turn_of_a_date_comes_with_its_first_round(shop: World) -> None:
+    follow(shop, 1)
+    assert "Source and warehouse" not in follow(shop, 1, at(1, 21))
+    turn = 1 + settings().reconcile_days
+    shown = [follow(shop, 1, at(turn, hour)) for hour in (1, 2)]
+    assert ["Source and warehouse" in each for each in shown] == [True, False]
+    assert {table for table, _ in shop.warehouse(COMPARED)} == set(SOURCE_TABLES)
+
+
+def test_a_round_without_a_warehouse_sends_an_alert(shop: World) -> None:
+    with webhook("/hook") as receiver:
+        down = f"postgresql://etl_load@127.0.0.1:{closed_port()}/warehouse"
+        follow(shop.where(WAREHOUSE_URL=down, OCEAN_ALERT_URL=receiver.url), 1, expect=1)
+    assert [alert["severity"] for alert in receiver.posts] == ["error"]
 
 
 def test_an_alert_is_sent_when_rounds_begin_to_fail_and_once_an_hour_from_then_on() -> None:
