@@ -3,6 +3,7 @@
 The last change of each key wins, whatever its watermark says. So windows are loaded in their order, each once.
 """
 
+import logging
 from collections import Counter
 from functools import cached_property
 
@@ -20,11 +21,14 @@ from pipeline.source.columns import (
     create_table,
     existing_columns,
     faults,
+    fits,
     unusable,
 )
 from pipeline.source.log.pgoutput import COLUMNS as OF_LOG
 from pipeline.stage import intake
 from pipeline.stage.merge import Load, Loaded
+
+logger = logging.getLogger("luigi-interface")
 
 TYPES = dict(zip(OF_LOG, ("text", "pg_lsn", "timestamptz", "integer", "jsonb", "jsonb"), strict=True))
 
@@ -50,6 +54,10 @@ class Changes(Load):
         )
 
     def _through_delta(self) -> Loaded:
+        if because := self._unusable():
+            data = f"{self.lake.url}/{intake.data_of(self.found)}"
+            logger.warning("%s is not loaded, because %s; stage is compared with the source instead.", data, because)
+            return Loaded(self.found.rows, 0, 0, 0, has_other_columns=True)
         self.cursor.execute(sql.SQL("drop table if exists {}").format(self.delta))
         columns = [*(Column(name, type_) for name, type_ in TYPES.items()), *self.found.columns]
         self.cursor.execute(create_table("delta", self.table, columns))
@@ -64,6 +72,25 @@ class Changes(Load):
         changed = self._merge() + self._mark_gone()
         other = self._has_other_columns()
         return Loaded(self.found.rows, max(changed, seen), reasons.total(), self.found.bytes, has_other_columns=other)
+
+    def _unusable(self) -> str:
+        """Why nothing of the file can be loaded, whatever its rows are: the log goes on with any columns.
+
+        Empty where all can be used.
+        """
+        names = intake.header(self.found)
+        if missing := [name for name in self.table.required if name not in names]:
+            return f"its column {missing[0]} is not there"
+        if taken := [name for name in names if name in (BATCH, DELETED) or names.count(name) > 1]:
+            return f"its column {taken[0]} is called like a column of stage's or the log's own"
+        in_stage = {column.name: column.type for column in existing_columns(self.cursor, f"stage.{self.table.short}")}
+        for column in self.found.columns:
+            if because := unusable(self.table, column):
+                return because
+            # Rows are looked up in stage by their key.
+            if column.name in self.table.key and not fits(column.type, in_stage[column.name]):
+                return f"its column {column.name} is {column.type}, and stage keeps it as {in_stage[column.name]}"
+        return ""
 
     def _fill(self) -> None:
         """Turns what the log says into rows: its times into UTC, truncates into deletions, and all values filled in."""
@@ -112,17 +139,13 @@ class Changes(Load):
 
     @property
     def _columns(self) -> list[Column]:
-        return [column for column in self.found.columns if not unusable(self.table, column)]
+        named = (column for column in self.found.columns if column.name not in (BATCH, DELETED))
+        return [column for column in named if not unusable(self.table, column)]
 
     @cached_property
     def _faults(self) -> list[Fault]:
-        """As of an extract. The log goes on whatever columns a table has, so what they lack is lacking in each row."""
-        names = {column.name for column in self.found.columns}
-        why = [f"{name} is missing" for name in self.table.required if name not in names]
-        why += [words for column in self.found.columns if (words := unusable(self.table, column))]
-        found: list[Fault] = [(sql.SQL("true"), words) for words in why]
         unknown = "a value that did not change is not in the log, and stage has no row to take it from"
-        found += [(sql.SQL("etl_unchanged is not null"), unknown), *faults(self.table, self._columns)]
+        found = [(sql.SQL("etl_unchanged is not null"), unknown), *faults(self.table, self.found.columns)]
         is_row = sql.SQL("etl_op in ('I', 'U') and ({})")
         return [(is_row.format(fault), words) for fault, words in found]
 
@@ -131,7 +154,7 @@ class Changes(Load):
         return False
 
     def _merge(self) -> int:
-        names = [column.name for column in self._columns]
+        names = [column.name for column in self.found.columns]
         last = statement(
             "work/stage/last_change",
             key=identifiers(self.table.key),

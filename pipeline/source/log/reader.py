@@ -85,10 +85,8 @@ def _files(
         File(
             table=each.relation.table.name,
             data=each.data,
-            columns=[
-                Column(column.name, types[column], column.name not in each.relation.table.key)
-                for column in each.relation.columns
-            ],
+            # Any may be NULL: with REPLICA IDENTITY FULL a table needs no key that keeps it out.
+            columns=[Column(column.name, types[column]) for column in each.relation.columns],
             rows=each.rows,
             bytes=each.sink.bytes,
             sha256=each.sink.digest,

@@ -9,14 +9,14 @@ with
 placed as (
     select
         *,
-        lead(etl_ts) over (partition by :key order by etl_lsn, etl_seq) as gone_ts
+        lead(etl_ts) over (partition by :key order by etl_lsn, etl_seq) as etl_deleted_ts
     from :delta
 )
 
 select distinct on (:key)
     :columns,
     :batch as etl_batch,
-    gone_ts as etl_deleted_ts
+    etl_deleted_ts
 from placed
 where etl_op in ('I', 'U')
 order by :key asc, etl_lsn desc, etl_seq desc
