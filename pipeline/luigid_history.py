@@ -31,14 +31,20 @@ class BatchedHistory(DbTaskHistory):
     def write(self) -> None:
         """Writes the events that wait. An error is logged, and they are dropped, as Luigi does with a single one."""
         waiting, self._waiting = self._waiting, []
+        new = [task for task, _ in waiting if task.record_id is None]
+        session = self._batch = self.session_factory()
         try:
-            with super()._session() as self._batch:
-                for task, event in waiting:
-                    super()._add_task_event(task, event)
+            for task, event in waiting:
+                super()._add_task_event(task, event)
+            session.commit()
         except Exception:
+            session.rollback()
+            for task in new:  # else its next event would go to the record that gets this number then
+                task.record_id = None
             logger.warning("Cannot write the history of %s events", len(waiting), exc_info=True)
         finally:
             self._batch = None
+            session.close()
 
     def _add_task_event(self, task: Any, event: Any) -> None:
         """Keeps an event, which has its time already."""
