@@ -100,7 +100,9 @@ def log_begun(log: Log, date: dt.date) -> Iterator[Snapshot | None]:
     name, url, zone = settings().log_slot, settings().operational_url, settings().source_zone
     if log.confirmed is None:
         _require_beyond(log)
-        with windows.claimed(lake(), name), snapshot.of_new_slot(url, name) as taken:
+        with ExitStack() as stack:
+            with windows.claimed(lake(), name):
+                taken = stack.enter_context(snapshot.of_new_slot(url, name))
             reader.begin(lake(), date, taken.position, log, zone)
             yield taken
         return

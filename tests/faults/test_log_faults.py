@@ -265,6 +265,7 @@ def test_a_slot_that_waits_for_a_prepared_transaction_gives_up_by_name_and_leave
         with pytest.raises(TransactionOpen, match=words):
             create()
         assert logged.source(SLOTS) == []
+        assert not logged.lake.exists(f"log/slot={slot_of(logged)}")  # what comes to be called so is somebody else's
     finally:
         logged.source("commit prepared 'early'")
     load(1)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.kernel.errors import LogUnreadable, SlotTaken
+from pipeline.kernel.errors import DatabaseError, LogUnreadable, StatementLost, TransactionOpen
 from pipeline.lake import forms, seals
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import Column
@@ -108,16 +108,16 @@ class Window:
 
 @contextmanager
 def claimed(lake: Lake, slot: str) -> Iterator[None]:
-    """Notes that the lake's warehouse is about to create a slot. A rerun after a kill finds it its own.
+    """Notes that the lake's warehouse creates a slot in the block. A rerun after a kill finds it its own.
 
-    If the block raises SlotTaken for the slot of somebody else, the note is taken back.
+    The note is taken back if there is no slot, or only that of somebody else: PostgreSQL has said so.
     """
     was_claimed = lake.exists(_claim(slot))
     lake.write(_claim(slot), slot.encode())
     try:
         yield
-    except SlotTaken:
-        if not was_claimed:
+    except (TransactionOpen, DatabaseError) as error:
+        if not was_claimed and not isinstance(error, StatementLost):
             lake.delete([_claim(slot)])
         raise
 
