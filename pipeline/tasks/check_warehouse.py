@@ -1,7 +1,7 @@
 """Checks of loaded rows."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import luigi
 
@@ -15,6 +15,7 @@ from pipeline.star import dwh, mart
 from pipeline.tasks.base import MarkedTask, logger, retried
 from pipeline.tasks.load_mart import LoadMart
 from pipeline.tasks.load_table import LoadDimension, LoadFact
+from pipeline.tasks.runtime.targets import Marker
 from pipeline.trust import checks, turns
 from pipeline.trust.checks import Result
 
@@ -41,6 +42,9 @@ class _Checks(MarkedTask):
 
     @retried
     def run(self) -> None:
+        self._check(self.whole_of, self.marker)
+
+    def _check(self, whole_of: Callable[[Cursor], Sequence[str]], marker: Marker | None) -> None:
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             # All checks see the instant from which on nobody writes these tables, nor results.
             cursor.execute("set transaction isolation level repeatable read")
@@ -48,18 +52,21 @@ class _Checks(MarkedTask):
             locks.lock_tables(cursor, *(f"dwh.{target.name}" for target in CHECKED), shared=True)
             if because := self.hindrance(cursor):
                 # The rows of this load are left to the next check of any date: the load itself counts as done.
-                turns.owe(cursor, turns.CHECK, [name for name in checks.by_weight() if name in self.names()])
+                self._owe(cursor)
                 self.say(f"not checked, because {because}; the next load makes up for it")
                 return
-            results = checks.run(cursor, self.date, names=self.names(), whole=self.whole_of(cursor))
+            results = checks.run(cursor, self.date, names=self.names(), whole=whole_of(cursor))
             failed = [result for result in results if result.failures]
-            if not any(result.check.severity == ERROR for result in failed):
-                self.marker.touch(cursor)
+            if marker and not any(result.check.severity == ERROR for result in failed):
+                marker.touch(cursor)
         self.rows = sum(result.failures for result in failed)
         for result in failed:
             logger.warning("%s: %s %s", result.check.severity, f"{result.failures:,}", result.check.title)
         self.say(f"{len(results)} checks, {len(failed)} found rows", 100)
         _refuse([result for result in failed if result.check.severity == ERROR], self.date)
+
+    def _owe(self, cursor: Cursor) -> None:
+        turns.owe(cursor, turns.CHECK, [name for name in checks.by_weight() if name in self.names()])
 
 
 class CheckWarehouse(_Checks):
@@ -97,6 +104,19 @@ class CheckWarehouse(_Checks):
         if self.whole or checks.is_whole_owed(cursor, self.date):
             return checks.by_weight()
         return checks.due(cursor, self.date, settings().check_whole_days)
+
+    def owe_unless_done(self) -> None:
+        """Leaves the rows of the date to the next check of any date, unless they were checked.
+
+        For a load that is no date's, whose rows take their place.
+        """
+        if not self.marker.exists():
+            with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
+                self._owe(cursor)
+
+    def check_written(self) -> None:
+        """Checks the rows that a load wrote which is no date's. Raises ChecksFailed."""
+        self._check(lambda _: (), None)
 
     def hindrance(self, cursor: Cursor) -> str | None:
         missing = [dimension.table for dimension in self._dimensions() if not dimension.marker.exists()]

@@ -7,13 +7,6 @@ from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor
 from pipeline.trust import turns
 
-DIFFERED = """
-select table_name from etl.reconciliation
-where
-    compared_ts > clock_timestamp() - interval '1 hour'
-    and missing + changed + vanished + dwh_missing + dwh_changed + dwh_vanished > 0
-"""
-
 
 def tables(warehouse: Cursor, date: dt.date, days: int) -> list[str]:
     """The source tables whose turn it is on a date, so that each is compared once within so many days.
@@ -27,12 +20,17 @@ def tables(warehouse: Cursor, date: dt.date, days: int) -> list[str]:
 
 
 def tables_of_round(warehouse: Cursor, date: dt.date, days: int) -> list[str]:
-    """The same for a round of `follow`, without those in which a comparison left a difference within the last hour.
+    """The same for a round of `follow`; none if a comparison began within the last hour, however it ended.
 
-    A comparison reads a table whole, and rounds come every minute.
+    It reads whole tables and waits for open transactions, and rounds come every minute. What it finds may be there
+    again at once: rows that are rejected, columns that cannot be used.
     """
     found = tables(warehouse, date, days)
-    if not found:
-        return []
-    differed = {name for (name,) in postgres.rows(warehouse, DIFFERED)}
-    return [name for name in found if name not in differed]
+    return [] if found and postgres.value(warehouse, COMPARED_LATELY) else found
+
+
+COMPARED_LATELY = """
+select exists (
+    select from etl.task_run where task = 'ReconcileSource' and started > clock_timestamp() - interval '1 hour'
+)
+"""

@@ -12,7 +12,7 @@ from support.log_steps import clock
 from support.shop import add_order, add_product, at, date, insert, update
 from support.world import World, Worlds
 
-from pipeline.kernel.errors import SourceDiffers
+from pipeline.kernel.errors import ChecksFailed, DatabaseError, SourceDiffers
 from pipeline.source.log import windows
 from pipeline.tasks.reconcile_source import ReconcileSource
 
@@ -191,6 +191,36 @@ def test_what_was_committed_since_the_load_is_no_difference_and_what_dwh_lost_is
         ReconcileSource(day, repair=True).run()
     assert log_shop.rows(DIFFERENCES) == set()
     assert log_shop.rows("select order_id, line_count from dwh.fact_order") == {(1, 1), (2, 1), (3, 1)}
+
+
+def test_what_a_comparison_loads_is_checked_and_what_it_replaces_unchecked_is_owed(log_shop: World) -> None:
+    add_order(log_shop, 1, at(1), 1)
+    load(log_shop, 1)
+    add_order(log_shop, 2, at(1, 21).replace(year=2100), 1)
+    owed = "select count(*) > 0 from etl.whole_pass where kind = 'check' and is_owed"
+    with clock(1) as day, pytest.raises(ChecksFailed, match="orders that are placed or delivered later than now"):
+        ReconcileSource(day).run()
+    assert log_shop.warehouse(owed) == [(False,)]
+    update(log_shop, "orders", {"order_id": 2}, at(1, 22), ordered_ts=at(1, 21))
+    log_shop.warehouse("delete from etl.marker where update_id like 'CheckWarehouse(%'")
+    with clock(1) as day:
+        ReconcileSource(day).run()
+    assert log_shop.warehouse(owed) == [(True,)]
+
+
+def test_a_dimension_that_cannot_be_loaded_stops_no_comparison_in_turn(log_shop: World) -> None:
+    add_order(log_shop, 1, at(1), 1)
+    load(log_shop, 1)
+    log_shop.warehouse("alter table dwh.dim_supplier add check (name <> 'Bad')")
+    update(log_shop, "suppliers", {"supplier_id": 1}, at(1, 21), name="Bad")
+    log_shop.warehouse("insert into etl.whole_pass values ('comparison', 'ops.states', null, null, true)")
+    with clock(1) as day:
+        ReconcileSource(day, in_turn=True).run()
+        with pytest.raises(DatabaseError, match="dim_supplier"):
+            ReconcileSource(day).run()
+    assert log_shop.rows("select name, is_owed from etl.whole_pass where kind = 'comparison'") == {
+        ("ops.states", False)
+    }
 
 
 def test_a_warehouse_goes_over_to_the_log_and_back(log_shop: World) -> None:

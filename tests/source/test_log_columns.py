@@ -8,9 +8,12 @@ from support.log_steps import load, require_same
 from support.shop import add_order, add_product, at, insert
 from support.world import World
 
+from pipeline.catalog import SOURCE_TABLES
+from pipeline.kernel import postgres
 from pipeline.kernel.errors import SchemaDrift
 from pipeline.stage import repairs
 from pipeline.tasks.rebuild import RebuildTable
+from pipeline.trust import turns
 
 
 @pytest.fixture
@@ -103,8 +106,12 @@ def test_a_column_that_stays_unusable_is_named_and_stops_no_other_table(
     loaded.source(CHANGE)
     insert(loaded, "states", at(2), state_code="NV", name="Nevada")
     for day in (2, 3):
+        loaded.warehouse("delete from stage.payment_methods")
+        with postgres.transaction(loaded.warehouse_url, "tests") as cursor:
+            turns.owe(cursor, turns.COMPARISON, SOURCE_TABLES)
         with pytest.raises(SchemaDrift, match=because):
             load(day)
+        assert loaded.warehouse("select payment_method_id from stage.payment_methods") == [(1,)]
     assert loaded.rows("select state_code from stage.states") == {("CA",), ("NV",)}
     loaded.source(alter_back)
     load(4)
