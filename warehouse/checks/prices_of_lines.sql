@@ -10,7 +10,7 @@ source_prices as (
         product_id,
         unit_price,
         updated_ts as valid_from,
-        lead(updated_ts, 1, 'infinity') over (partition by product_id order by updated_ts) as valid_to
+        lead(updated_ts, 1, '9999-12-31 00:00:00+00') over (partition by product_id order by updated_ts) as valid_to
     from stage.products_version
 )
 

@@ -52,9 +52,11 @@ years as (
 ),
 
 days as (
-    select generate_series(first_day, first_day + interval '1 year - 1 day', interval '1 day')::date as date
+    select generate_series(first_day, first_day + interval '1 year' - interval '1 day', interval '1 day') as midnight
     from years
-)
+),
+
+dates as (select midnight::date as date from days)
 
 select
     to_char(date, 'YYYYMMDD')::bigint as date_key,
@@ -68,4 +70,4 @@ select
     extract(isodow from date)::integer as day_of_week,
     to_char(date, 'FMDay') as day_name,
     extract(isodow from date) >= 6 as is_weekend
-from days
+from dates

@@ -35,9 +35,9 @@ ranked as (
         row_number() over (
             partition by candidates.order_id, candidates.item_id
             order by
-                coalesce(candidates.delivered_on, '-infinity') desc,
+                candidates.delivered_on desc nulls last,
                 coalesce(candidates.item_name, '') collate "C" desc, -- noqa: RF03
-                coalesce(candidates.customer_id, -9223372036854775808) desc,
+                candidates.customer_id desc nulls last,
                 candidates.is_known desc
         ) as place
     from candidates
