@@ -1,75 +1,21 @@
 """Each SQL file of the warehouse has cases, and PostgreSQL gives what they say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from support import sql_cases
-from support.feeds_world import settings_of
-from support.loads import create_source, create_warehouse, extract_date, load_stages
-from support.shop import date
 from support.sql_cases import Case, Rows, shown
-from support.world import Worlds
+from support.sql_in_postgresql import fetched, filled, make, prepare, relation
 
 from pipeline.kernel import postgres, sql_files
-from pipeline.kernel.postgres import Cursor, Error, identifiers, sql
+from pipeline.kernel.postgres import Cursor, Error, sql
 
 FOLDERS = ("work", "checks", "write", "reconcile")
 FILES = [path for folder in FOLDERS for path in sql_files.files(folder)]
 CASES = [case for path in FILES for case in sql_cases.cases(path)]
 
 TYPES = {"bigint", "integer", "numeric", "boolean", "text", "date", "timestamp", "timestamptz", "interval"}
-
-# A case states what it is about alone: no column has to be filled, and what no load may write can be there for a check
-# to find. Keys stay.
-LOOSEN = """
-do $$
-declare
-    change text;
-begin
-    for change in
-        select format('alter table %s drop constraint %I', conrelid::regclass, conname)
-        from pg_constraint where contype = 'c' and connamespace::regnamespace::text in ('dwh', 'mart', 'etl', 'stage')
-        union all
-        select format('alter table %s alter column %I drop not null', attrelid::regclass, attname)
-        from pg_attribute
-        inner join pg_class on pg_attribute.attrelid = pg_class.oid and pg_class.relkind = 'r'
-        left join pg_index on pg_class.oid = pg_index.indrelid and pg_index.indisprimary
-        where
-            relnamespace::regnamespace::text in ('dwh', 'mart', 'etl', 'stage')
-            and attnum > 0 and attnotnull and attidentity = '' and attnum <> all(coalesce(indkey::int2[], '{}'))
-        union all
-        select format('truncate %s', oid::regclass) from pg_class
-        where relkind = 'r' and relnamespace::regnamespace::text in ('dwh', 'mart', 'etl', 'stage')
-    loop
-        execute change;
-    end loop;
-end
-$$
-"""
-
-
-@pytest.fixture(scope="module")
-def warehouse_of_cases(worlds: Worlds) -> str:
-    """The URL of a warehouse with all tables that every warehouse has once it has loaded, and not a row."""
-    world = worlds.new()
-    with settings_of(world):
-        create_source(world)
-        create_warehouse(world)
-        extract_date(world, date(1))
-        load_stages(world, date(1))
-    world.warehouse(LOOSEN)
-    return world.warehouse_url
-
-
-@pytest.fixture
-def cursor(warehouse_of_cases: str) -> Iterator[Cursor]:
-    """A cursor in a transaction of which nothing stays, in a time zone that no statement depends on."""
-    connection = postgres.connect(warehouse_of_cases, "warehouse")
-    with connection.cursor() as found:
-        found.execute("set timezone = 'Asia/Tokyo'")
-        yield found
-    connection.close()
 
 
 def test_every_sql_file_has_cases_and_every_case_a_file() -> None:
@@ -149,67 +95,6 @@ def run(cursor: Cursor, case: Case, rows: Rows | None, after: Mapping[str, Rows]
         cursor.execute(sql.SQL("select * from {}").format(relation(table)))
         found, expected = shown(fetched(cursor), rows_after)
         assert found == expected, table
-
-
-def prepare(cursor: Cursor, case: Case) -> None:
-    """Makes the tables of a case that are not there, and fills those that have rows."""
-    used = {*sql_files.head(case.path).reads, *case.given}
-    common = {name: columns for name, columns in sql_cases.common_tables().items() if name in used}
-    for name, columns in {**common, **case.tables}.items():
-        make(cursor, name, columns)
-    for name, rows in case.given.items():
-        for row in rows:
-            cursor.execute(
-                sql.SQL("insert into {} ({}) values ({})").format(
-                    relation(name), identifiers(row), sql.SQL(", ").join(map(sql.Literal, row.values()))
-                )
-            )
-
-
-def make(cursor: Cursor, name: str, declared: Mapping[str, str]) -> None:
-    """Makes a table of columns with these types, a temporary one where the name has no schema."""
-    types = {column: kind for column, kind in declared.items() if column != "like"}
-    chosen = [sql.SQL("null::{} as {}").format(sql.SQL(kind), sql.Identifier(column)) for column, kind in types.items()]
-    like = declared.get("like")
-    cursor.execute(
-        sql.SQL("create {} table {} as select {} {} {} with no data").format(
-            sql.SQL("" if "." in name else "temporary"),
-            relation(name),
-            sql.SQL("source.*," if like else ""),
-            sql.SQL(", ").join(chosen),
-            sql.SQL("from {} as source").format(relation(like)) if like else sql.SQL(""),
-        )
-    )
-
-
-def filled(case: Case) -> sql.Composed:
-    """The statement of a case with its variables filled in."""
-    return sql_files.statement(case.path, **{name: variable(value) for name, value in case.variables.items()})
-
-
-def variable(value: Any) -> Any:
-    """What a variable of a case is for PostgreSQL."""
-    if not isinstance(value, dict):
-        return value
-    [(kind, content)] = value.items()
-    made: dict[str, Any] = {
-        "relation": relation,
-        "columns": identifiers,
-        "list": lambda values: sql.SQL(", ").join(map(sql.Literal, values)),
-        "sql": sql.SQL,
-    }
-    return made[kind](content)
-
-
-def relation(name: str) -> sql.Identifier:
-    """A table by its name, with a schema or without."""
-    return sql.Identifier(*name.split("."))
-
-
-def fetched(cursor: Cursor) -> list[dict[str, Any]]:
-    """The rows of the last statement by the names of their columns."""
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def types_of(cursor: Cursor, table: str) -> list[tuple[Any, ...]]:

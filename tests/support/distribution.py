@@ -11,7 +11,7 @@ from xdist.scheduler import LoadFileScheduling
 TOGETHER = {
     "site": re.compile(r"tests/superset/|tests/security/test_(superset_|country_viewers|rotation)"),
     "faults": re.compile("tests/faults/"),
-    "spark": re.compile("tests/spark/|tests/security/test_model_trust"),
+    "spark": re.compile("tests/(spark/|sql/test_spark|security/test_model_trust)"),
     "log": re.compile(
         r"tests/(source/test_log|operations/test_following|security/test_lake_windows|services/test_source)"
     ),

@@ -1,0 +1,1 @@
+"""The SQL files of the warehouse: their heads, their cases, and that they mean the same in Spark."""
