@@ -103,10 +103,11 @@ def test_the_turn_of_a_date_comes_with_its_first_round(shop: World) -> None:
     assert {table for table, _ in shop.warehouse(COMPARED)} == set(SOURCE_TABLES)
 
 
-def test_a_round_without_a_warehouse_sends_an_alert(shop: World) -> None:
+@pytest.mark.parametrize("name", ["WAREHOUSE_URL", "OPERATIONAL_URL"])
+def test_a_round_without_its_server_sends_an_alert(shop: World, name: str) -> None:
     with webhook("/hook") as receiver:
-        down = f"postgresql://etl_load@127.0.0.1:{closed_port()}/warehouse"
-        follow(shop.where(WAREHOUSE_URL=down, OCEAN_ALERT_URL=receiver.url), 1, expect=1)
+        down = f"postgresql://etl@127.0.0.1:{closed_port()}/database"
+        follow(shop.where(**{name: down}, OCEAN_ALERT_URL=receiver.url), 1, expect=1)
     assert [alert["severity"] for alert in receiver.posts] == ["error"]
 
 
