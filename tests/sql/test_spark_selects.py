@@ -2,10 +2,13 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from faults.disturbed import FAULTS
 from support import sql_cases
 from support.spark_sql import differing, to_spark, type_of
 from support.sql_cases import Case, shown
@@ -13,6 +16,7 @@ from support.sql_in_postgresql import fetched, filled, prepare
 
 from pipeline.kernel import postgres, sql_files
 from pipeline.kernel.postgres import Cursor
+from sql.generated_rows import fill
 
 if TYPE_CHECKING:  # importing it takes as long as many a test
     from pyspark.sql import DataFrame, SparkSession
@@ -38,6 +42,7 @@ SELECTS = [
     path for folder in ("work", "checks") for path in sql_files.files(folder) if sql_files.head(path).kind == "select"
 ]
 BOTH = [path for path in SELECTS if path not in POSTGRESQL_ALONE]
+ROUNDS = max(1, FAULTS // 10)
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 TABLE = """
 select attname, format_type(atttypid, atttypmod) from pg_attribute
@@ -106,12 +111,41 @@ def test_a_select_gives_the_same_in_spark(path: str, cursor: Cursor, spark: "Spa
     for case in filter(is_finite, sql_cases.cases(path)):
         cursor.execute("savepoint of_case")
         prepare(cursor, case)
-        statement = filled(case)
-        expected = in_spark(spark, statement.as_string(cursor), cursor)
-        cursor.execute(statement)
-        found, wanted = shown(expected, fetched(cursor))
-        assert found == wanted, case
+        assert_same(cursor, spark, case)
         cursor.execute("rollback to savepoint of_case")
+
+
+@pytest.mark.parametrize("path", BOTH)
+def test_rows_that_no_case_has_give_the_same_in_spark(path: str, cursor: Cursor, spark: "SparkSession") -> None:
+    case, chance = replace(sql_cases.cases(path)[0], given={}), Random(path)
+    for _ in range(ROUNDS):
+        cursor.execute("savepoint of_rows")
+        prepare(cursor, case)
+        for table in sorted(tables_of(case, cursor)):
+            fill(cursor, table, chance)
+        assert_same(cursor, spark, case)
+        cursor.execute("rollback to savepoint of_rows")
+
+
+def tables_of(case: Case, cursor: Cursor) -> set[str]:
+    """The tables that the select of a case reads."""
+    found: set[str] = set()
+
+    def note(name: str) -> None:
+        if postgres.value(cursor, "select to_regclass(%s)", (name,)) is not None:
+            found.add(name)
+
+    to_spark(filled(case).as_string(cursor), note)
+    return found
+
+
+def assert_same(cursor: Cursor, spark: "SparkSession", case: Case) -> None:
+    """Compares what the select of a case gives in both engines, of the rows that are in PostgreSQL."""
+    statement = filled(case)
+    of_spark = in_spark(spark, statement.as_string(cursor), cursor)
+    cursor.execute(statement)
+    found, expected = shown(of_spark, fetched(cursor))
+    assert found == expected, case
 
 
 def is_finite(case: Case) -> bool:
