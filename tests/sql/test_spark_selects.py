@@ -35,7 +35,7 @@ POSTGRESQL_ALONE = {
     "work/queue/looked_at_partner_order": "makes a key of two texts, which is JSON",
     "work/stage/last_change": "loads what pgoutput gives into stage",
     "work/stage/logged_values": "loads what pgoutput gives into stage",
-    "work/stage/newest": "of rows that lie on a page it takes the last (ctid)",
+    "work/stage/newest": "of rows with the same key and time it takes the one that was written last (ctid)",
     "work/stage/repaired_values": "takes a list of batches as an array",
 }
 SELECTS = [
@@ -141,9 +141,8 @@ def tables_of(case: Case, cursor: Cursor) -> set[str]:
 
 def assert_same(cursor: Cursor, spark: "SparkSession", case: Case) -> None:
     """Compares what the select of a case gives in both engines, of the rows that are in PostgreSQL."""
-    statement = filled(case)
-    of_spark = in_spark(spark, statement.as_string(cursor), cursor)
-    cursor.execute(statement)
+    of_spark = in_spark(spark, case, cursor)
+    cursor.execute(filled(case))
     found, expected = shown(of_spark, fetched(cursor))
     assert found == expected, case
 
@@ -153,17 +152,12 @@ def is_finite(case: Case) -> bool:
     return "infinity" not in str(case.given)
 
 
-def in_spark(spark: "SparkSession", select: str, cursor: Cursor) -> list[Mapping[str, Any]]:
-    """What a select gives in Spark, of the rows that its tables have in PostgreSQL."""
-
-    def relation(name: str) -> str | None:
-        if postgres.value(cursor, "select to_regclass(%s)", (name,)) is None:
-            return None
-        view = name.replace(".", "__")
-        copy(spark, cursor, name, view)
-        return view
-
-    return rows(spark.sql(to_spark(select, relation)))
+def in_spark(spark: "SparkSession", case: Case, cursor: Cursor) -> list[Mapping[str, Any]]:
+    """What the select of a case gives in Spark, of the rows that its tables have in PostgreSQL."""
+    views = {table: table.replace(".", "__") for table in tables_of(case, cursor)}
+    for table, view in views.items():
+        copy(spark, cursor, table, view)
+    return rows(spark.sql(to_spark(filled(case).as_string(cursor), views.get)))
 
 
 def copy(spark: "SparkSession", cursor: Cursor, table: str, view: str) -> None:

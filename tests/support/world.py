@@ -145,9 +145,6 @@ class World:
         return Lake(self.lake_url, S3(found["s3_endpoint"], found["s3_access_key"], found["s3_secret_key"]))
 
 
-ROOM = 6 << 30  # the homes of two processes take one
-
-
 @dataclass
 class Worlds:
     """Makes worlds on running services, for fixtures that outlive a test; `drop` drops their databases."""
@@ -213,6 +210,9 @@ def embedded(home: Path, **environment: str) -> World:
     found = json.loads((home / "services.json").read_text())
     unset = dict.fromkeys(("OPERATIONAL_URL", "OCEAN_SIMULATOR_URL", "WAREHOUSE_URL"), "")
     return World(home, found["operational_url"], found["warehouse_url"], "s3://ocean-lake", {**unset, **environment})
+
+
+ROOM = 6 << 30  # bytes; the homes of two processes take a sixth of it
 
 
 def in_memory() -> Path | None:
