@@ -5,11 +5,14 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 SUPERSET_VENV := .venv-superset
 SUPERSET_STAMP := $(SUPERSET_VENV)/.installed
+LAKEHOUSE_VENV := .venv-lakehouse
+LAKEHOUSE_STAMP := $(LAKEHOUSE_VENV)/.installed
+READERS_STAMP := $(LAKEHOUSE_VENV)/.installed-readers
 
 # The two environments are built side by side, and then the two lints run so.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards screenshots bench audit-dependencies
+.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards screenshots bench lakehouse audit-dependencies
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@env -u OPERATIONAL_URL $(VENV)/bin/python -m pipeline.services up
@@ -46,7 +49,28 @@ $(SUPERSET_STAMP): superset/requirements.lock
 	@$(SUPERSET_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-test: lint $(SUPERSET_STAMP)  ## formatting, lint, types and the whole test suite
+# Spark 3.5, as on EMR, for the star on the lake. pip makes it of its source, with a setuptools of its own choice.
+LAKEHOUSE_PIP := $(LAKEHOUSE_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+$(LAKEHOUSE_STAMP): pipeline/lakehouse/requirements.lock
+	@echo "Installing Spark 3.5 into $(LAKEHOUSE_VENV) (some 400 MB) ..."
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit((3, 11) > v or v > (3, 12)) ' || \
+	    { echo "cannot build $(LAKEHOUSE_VENV), because $$($(PYTHON) --version) is not Python 3.11-3.12;" \
+	           "install one and run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(LAKEHOUSE_VENV)
+	@$(LAKEHOUSE_PIP) -r $<
+	@touch $@
+
+# Iceberg's jar, and other programs that read its tables.
+$(READERS_STAMP): tests/lakehouse/requirements.lock $(LAKEHOUSE_STAMP)
+	@echo "Installing what the tests of the lake star need into $(LAKEHOUSE_VENV) ..."
+	@$(LAKEHOUSE_PIP) -r $<
+	@touch $@
+
+lakehouse: $(STAMP) $(LAKEHOUSE_STAMP)  ## Spark 3.5, for the star on the lake; docs/scale.md
+	@$(PIP) --require-hashes -r requirements-lakehouse.lock
+
+# Without a Java 17 the tests of the lake star are skipped by name, and Spark 3.5 is not installed.
+test: lint $(SUPERSET_STAMP) $(if $(shell java -version 2>&1 | grep 'version "17'),$(READERS_STAMP))  ## formatting, lint, types and the whole test suite
 	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 lint: lint-python lint-declared  ## all but the test suite
@@ -95,6 +119,7 @@ bench: env  ## seconds, rows/s and memory of each step; figures in docs/benchmar
 audit-dependencies:  ## known weaknesses of the locked packages, where the network reaches PyPI's database of them
 	@$(PYTHON) -m venv --clear .venv-audit
 	@.venv-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
-	@for lock in requirements.lock requirements-dev.lock superset/requirements.lock; do \
+	@for lock in requirements.lock requirements-dev.lock superset/requirements.lock requirements-lakehouse.lock \
+	    pipeline/lakehouse/requirements.lock; do \
 	    .venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || failed=1; \
 	done; exit $${failed:-0}

@@ -10,6 +10,7 @@ from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
 from pipeline.tasks.extract_table import ChooseBound, ExtractLog, ExtractTable
 from pipeline.tasks.load_feed import LoadFeed, LoadPartnerOrders
+from pipeline.tasks.load_lake_star import LoadLakeStar, MaintainLakeStar, RebuildLakeStar, ReconcileStar
 from pipeline.tasks.load_mart import LoadMart
 from pipeline.tasks.load_reviews import ClassifyReviews, LoadReviews, TrainReviewClassifier
 from pipeline.tasks.load_risk_scores import ExtractRiskScores, LoadRiskScores
@@ -42,16 +43,20 @@ __all__ = [
     "LoadFact",
     "LoadFeed",
     "LoadHistory",
+    "LoadLakeStar",
     "LoadMart",
     "LoadPartnerOrders",
     "LoadReviews",
     "LoadRiskScores",
     "LoadStage",
     "LoadUserBehavior",
+    "MaintainLakeStar",
     "RangeDaily",
+    "RebuildLakeStar",
     "RebuildTable",
     "RebuildWarehouse",
     "ReconcileSource",
+    "ReconcileStar",
     "SimulateBusinessDay",
     "SimulateFeeds",
     "TrainReviewClassifier",

@@ -17,8 +17,9 @@ from pipeline.kernel.errors import ConfigError, ServiceDown
 from pipeline.kernel.settings import OTHER_S3 as OTHER_S3
 from pipeline.kernel.settings import S3 as S3
 from pipeline.kernel.settings import Settings as Settings
-from pipeline.kernel.settings import Spark as Spark
 from pipeline.kernel.settings import every_setting
+from pipeline.kernel.spark_settings import Lakehouse as Lakehouse
+from pipeline.kernel.spark_settings import Spark as Spark
 
 SECTION = "ocean"
 LUIGID_USER = "luigi"  # whom the embedded luigid lets in
@@ -33,7 +34,12 @@ def settings() -> Settings:
     """
     _refuse_unknown_names()
     operational = _text(declared(Settings)["operational_url"])
-    found = Settings(**_values(Settings, simulate="0" if operational else "1"), spark=Spark(**_values(Spark)), s3=_s3())
+    found = Settings(
+        **_values(Settings, simulate="0" if operational else "1"),
+        spark=Spark(**_values(Spark)),
+        lakehouse=Lakehouse(**_values(Lakehouse)),
+        s3=_s3(),
+    )
     warehouse = found.warehouse_url or embedded("warehouse_url")
     if found.from_lake:
         return replace(

@@ -144,6 +144,10 @@ class SimulationError(OceanError):
     """The simulated shop cannot do this business day."""
 
 
+class StarsDiffer(OceanError):
+    """The star in PostgreSQL and that on the lake do not hold the same rows."""
+
+
 class SparkFailed(OceanError):
     """A Spark job, or the cluster that it runs on, did not come to a good end."""
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import psycopg2
 import psycopg2.errors
@@ -209,6 +210,14 @@ def value(cursor: Cursor, query: str | sql.Composable, arguments: Sequence[Any] 
     """The one value of a query of one row and one column."""
     [(only,)] = rows(cursor, query, arguments)
     return only
+
+
+def jdbc(cursor: Cursor, schema: str) -> tuple[str, str, str]:
+    """Where Java finds the database of a cursor, with a schema first: URL, user and password."""
+    info = cursor.connection.info
+    options = {"currentSchema": schema, "sslmode": info.dsn_parameters.get("sslmode", "prefer")}
+    url = f"jdbc:postgresql://{info.host}:{info.port}/{info.dbname}?{urlencode(options)}"
+    return url, info.user, info.password or ""
 
 
 def hashed_password(cursor: Cursor, role: str, password: str) -> str:

@@ -87,6 +87,13 @@ def slot_name(text: str) -> str:
     return text
 
 
+def prefix(text: str) -> str:
+    """What names of databases begin with. Raises ValueError."""
+    if not re.fullmatch(r"([a-z][a-z0-9_]{0,30})?", text, re.ASCII):
+        raise ValueError("it is not made of up to 31 letters a-z, digits and underscores, or begins with another sign")
+    return text
+
+
 def time_zone(text: str) -> str:
     """The name of a zone of the IANA's database, or nothing. Raises ValueError for any other text."""
     if text not in ("", "UTC"):

@@ -21,6 +21,7 @@ from pipeline.kernel.setting_values import (
     slot_name,
     time_zone,
 )
+from pipeline.kernel.spark_settings import Lakehouse, Spark
 
 # If any of these is set, S3 is not the embedded one: boto3 finds endpoint and credentials by its own rules.
 OTHER_S3 = (
@@ -44,42 +45,6 @@ class S3:
 
 
 # eq=False: nobody compares them, and each method of a dataclass takes its time at every import.
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Spark:
-    """Where reviews are classified."""
-
-    engine: str = setting(
-        "local",
-        one_of("local", "emr"),
-        "Where Spark runs: local (spark_master below) or emr.",
-        name="spark_engine",
-        environment="SPARK_ENGINE",
-        heading="Spark",
-    )
-    master: str = setting(
-        "local[*]",
-        str,
-        "local[*], or spark://host:port of a standalone cluster. Spark gets only the variables that it needs, no "
-        "password and no key. Its processes on this machine authenticate to each other. A standalone cluster has a "
-        "secret of its own (spark.authenticate.secret): put it into spark-defaults.conf in the folder SPARK_CONF_DIR.",
-        name="spark_master",
-    )
-    driver_memory: str = setting("1g", str, "The memory of Spark's driver.", name="spark_driver_memory")
-    emr_cluster: str = setting(
-        "",
-        str,
-        "The id (j-...) of a running EMR cluster that takes the steps. Empty: each run starts a cluster with the next "
-        "settings and ends it.",
-    )
-    emr_release: str = setting("emr-7.9.0", str, "The release of EMR.")
-    emr_instance_type: str = setting("m5.xlarge", str, "The type of each machine.")
-    emr_instances: int = setting("3", int, "How many machines.")
-    emr_job_role: str = setting("EMR_EC2_DefaultRole", str, "The role of the machines.")
-    emr_service_role: str = setting("EMR_DefaultRole", str, "The role of EMR itself.")
-    emr_subnet: str = setting("", str, "The id of the subnet. Empty: EMR's own choice.")
-    emr_logs: str = setting("", str, "Where its logs go, s3://bucket/prefix. Empty: no logs are kept.")
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Settings:
     """The values of the settings."""
@@ -275,6 +240,7 @@ class Settings:
         "The classifier of reviews: keyword, lexicon, trained, or auto (trained if a model exists, else lexicon).",
     )
     spark: Spark
+    lakehouse: Lakehouse
 
     @property
     def reads_log(self) -> bool:
@@ -289,4 +255,4 @@ class Settings:
 
 def every_setting() -> list[Setting]:
     """All settings, in the order of the documentation."""
-    return [*declared(Settings).values(), *declared(Spark).values()]
+    return [*declared(Settings).values(), *declared(Spark).values(), *declared(Lakehouse).values()]

@@ -29,6 +29,9 @@ ATTEMPTS = 6
 TRANSIENT = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException")
 BETWEEN_ATTEMPTS = wait_random_exponential(multiplier=1, max=30)
 BETWEEN_LOOKS = wait_random_exponential(multiplier=5, max=60)
+# What a job with a catalog needs of the cluster: Iceberg, which EMR has and leaves out.
+CATALOG = "spark.sql.catalog."
+ICEBERG: Any = {"Classification": "iceberg-defaults", "Properties": {"iceberg.enabled": "true"}}
 DAYS_TO_LOOK_BACK = 2  # for a cluster of ours that has ended
 
 
@@ -133,6 +136,7 @@ class EmrEngine:
             Name=run.name,
             ReleaseLabel=spark.emr_release,
             Applications=[{"Name": "Hadoop"}, {"Name": "Spark"}],
+            Configurations=[ICEBERG] if any(name.startswith(CATALOG) for name in run.job.settings) else [],
             Instances={**instances, **({"Ec2SubnetId": spark.emr_subnet} if spark.emr_subnet else {})},  # type: ignore[typeddict-item]
             Steps=run.steps("TERMINATE_CLUSTER", spark.driver_memory),
             JobFlowRole=spark.emr_job_role,

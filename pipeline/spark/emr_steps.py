@@ -16,7 +16,9 @@ class EmrRun:
 
     def __init__(self, job: Job, entries: Iterable[Object], lake: Lake) -> None:
         self.job, self.lake = job, lake
-        parts = [job.code, job.target, *job.arguments, *(f"{entry.key} {entry.etag} {entry.size}" for entry in entries)]
+        settings = (f"{name}={value}" for name, value in job.settings.items())
+        parts = [job.code, job.target, *job.arguments, *settings, *job.jars]
+        parts += [*(f"{entry.key} {entry.etag} {entry.size}" for entry in entries)]
         self.digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         self.name = f"{job.name} {self.digest}"
         self.step_names = [f"{self.name}: {step}" for step in STEPS]
@@ -67,6 +69,10 @@ class EmrRun:
     def _spark(self, driver_memory: str) -> list[str]:
         options = ["--name", self.job.name, "--master", "yarn", "--deploy-mode", "client"]
         options += ["--driver-memory", driver_memory]
+        for name, value in self.job.settings.items():
+            options += ["--conf", f"{name}={value}"]
+        if self.job.jars:
+            options += ["--jars", ",".join(self.job.jars)]
         if self.job.modules:
             options += ["--py-files", ",".join(path.name for path in self.job.modules)]
         inside = {"source": f"{self.hdfs}/source", "target": f"{self.hdfs}/target", "files": self._url(self.code)}

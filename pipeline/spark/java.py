@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline.kernel.errors import ConfigError
 
@@ -21,11 +22,11 @@ exec {java} "$@"
 """
 
 
-def java_home(scratch: Path) -> Path:
+def java_home(scratch: Path, newest: int = 0) -> Path:
     """The JAVA_HOME for Spark; files that it needs are written below `scratch`.
 
-    Takes JAVA_HOME unchecked. Skips a Java on PATH that does not run (macOS has such a stub) or is too old.
-    Raises ConfigError if there is no Java at all.
+    Takes JAVA_HOME unchecked. Skips a Java on PATH that does not run (macOS has such a stub), is too old, or is above
+    the version `newest`, if that is given. Raises ConfigError if there is no Java at all.
     """
     if given := os.environ.get("JAVA_HOME"):
         if not os.access(Path(given) / "bin/java", os.X_OK):
@@ -33,16 +34,27 @@ def java_home(scratch: Path) -> Path:
                 "start Spark", f"JAVA_HOME is {given}, where there is no bin/java", "correct it, or unset it"
             )
         return Path(given)
+    if newest:
+        return _home_on_path(newest) or _refuse(newest)
     return _home_on_path() or _home_of_wheel(scratch)
 
 
-def _home_on_path() -> Path | None:
+def _refuse(newest: int) -> NoReturn:
+    raise ConfigError(
+        "start Spark",
+        f"it needs a Java {OLDEST} to {newest}, and there is none on PATH",
+        f"install one, such as Debian's openjdk-{newest}-jre-headless, or name one in JAVA_HOME",
+    )
+
+
+def _home_on_path(newest: int = 1000) -> Path | None:
     java = shutil.which("java")
     if java is None:
         return None
     told = subprocess.run([java, "-XshowSettings:properties", "-version"], capture_output=True, text=True, check=False)
     facts = {name.strip(): value for name, _, value in (line.partition(" = ") for line in told.stderr.splitlines())}
-    if told.returncode or int(facts.get("java.specification.version", "0").split(".")[0]) < OLDEST:
+    version = int(facts.get("java.specification.version", "0").split(".")[0])
+    if told.returncode or not OLDEST <= version <= newest:
         return None
     return Path(facts["java.home"])
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,9 @@ class Job:
     `name` is for people, in logs and names of steps. In `arguments`, `{source}`, `{target}` and `{files}` stand for
     folders that the script can reach. Below `{source}` lie the objects of `sources` by their keys on the lake,
     below `{files}` the `files` by their names. The script can import Python files among them.
+    Spark gets the `settings` and the `jars` (paths or URLs). A job that needs another Spark than that of this
+    environment names a `python` that has it, and the `newest_java` that this one runs on; both are for this machine
+    alone. `secrets` are variables for Spark, and never leave this machine.
     """
 
     name: str
@@ -25,6 +28,11 @@ class Job:
     target: str
     arguments: tuple[str, ...]
     files: tuple[Path, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    jars: tuple[str, ...] = ()
+    python: str = ""
+    newest_java: int = 0
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def filled(self, folders: Mapping[str, str]) -> list[str]:
         """The arguments with folders in place of the names in braces."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -87,7 +88,7 @@ class LocalEngine:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=scratch,
-                env=self._environment(scratch),
+                env={**self._environment(scratch, job.python, job.newest_java), **job.secrets},
                 text=True,
                 errors="replace",
                 start_new_session=True,
@@ -122,13 +123,15 @@ class LocalEngine:
         for path in (job.script, *job.files):
             shutil.copy(path, code)
         options = ["--name", job.name, "--master", self.spark.master, "--driver-memory", self.spark.driver_memory]
-        for name, value in self._settings(scratch).items():
+        for name, value in {**self._settings(scratch), **job.settings}.items():
             options += ["--conf", f"{name}={value}"]
+        if job.jars:
+            options += ["--jars", ",".join(job.jars)]
         if job.modules:
             options += ["--py-files", ",".join(str(code / path.name) for path in job.modules)]
         inside = {"source": scratch / "source", "target": scratch / "target", "files": code}
         arguments = job.filled({name: str(path) for name, path in inside.items()})
-        return [str(spark_home() / "bin/spark-submit"), *options, str(code / job.script.name), *arguments]
+        return [str(spark_home(job.python) / "bin/spark-submit"), *options, str(code / job.script.name), *arguments]
 
     def _settings(self, scratch: Path) -> dict[str, str]:
         return {
@@ -142,7 +145,7 @@ class LocalEngine:
             **({"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK} if self._stays_here else {}),
         }
 
-    def _environment(self, scratch: Path) -> dict[str, str]:
+    def _environment(self, scratch: Path, python: str = "", newest_java: int = 0) -> dict[str, str]:
         """The variables for Spark: its own, and of ours only INHERITED."""
         (scratch / "tmp").mkdir()
         inherited = {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}
@@ -151,10 +154,10 @@ class LocalEngine:
         return {
             **inherited,
             "TMPDIR": str(scratch / "tmp"),
-            "JAVA_HOME": str(java_home(scratch)),
-            "SPARK_HOME": str(spark_home()),
+            "JAVA_HOME": str(java_home(scratch, newest_java)),
+            "SPARK_HOME": str(spark_home(python)),
             "SPARK_LAUNCHER_OPTS": NO_COUNTERS,
-            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_PYTHON": python or sys.executable,
             **({"SPARK_LOCAL_IP": LOOPBACK} if self._stays_here else {}),
         }
 
@@ -169,12 +172,25 @@ class LocalEngine:
         return not self._is_cluster or urlsplit(self.spark.master).hostname in (LOOPBACK, "localhost")
 
 
-def spark_home() -> Path:
-    """The folder of the installed Spark. Raises ConfigError if there is none."""
+@cache
+def spark_home(python: str = "") -> Path:
+    """The folder of the installed Spark, of this Python or of another one. Raises ConfigError if there is none."""
+    if python:
+        command = [python, "-c", FIND_SPARK]
+        try:
+            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            raise ConfigError(
+                "start Spark", f"{python} has no pyspark", "build it with `make lakehouse`, or correct lakehouse_python"
+            ) from None
+        return Path(told)
     found = find_spec("pyspark")
     if found is None or not found.submodule_search_locations:
         raise ConfigError("start Spark", "pyspark is not installed", "install the environment with `make env`")
     return Path(found.submodule_search_locations[0])
+
+
+FIND_SPARK = "from importlib.util import find_spec; print(find_spec('pyspark').submodule_search_locations[0])"
 
 
 def _is_output(path: Path) -> bool:

@@ -17,6 +17,7 @@ from pipeline.tasks.base import DatedTask, MarkedTask, retried
 from pipeline.tasks.check_warehouse import CheckMart, CheckWarehouse
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.load_feed import DeliveredTask, unread_files
+from pipeline.tasks.load_lake_star import LoadLakeStar, MaintainLakeStar
 from pipeline.tasks.load_mart import LoadMart
 from pipeline.tasks.load_reviews import ClassifyReviews
 from pipeline.tasks.load_risk_scores import LoadRiskScores
@@ -59,6 +60,8 @@ class DailyWarehouseLoad(MarkedTask):
             *LoadMart.wanted(self.date),
             CheckWarehouse(self.date),
             *CheckMart.due(self.date),
+            *LoadLakeStar.wanted(self.date),
+            *MaintainLakeStar.due(self.date),
             *([] if self.brief else ReconcileSource.due(self.date)),
         ]
 

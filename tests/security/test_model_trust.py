@@ -295,7 +295,7 @@ def test_a_standalone_cluster_has_the_secret_of_its_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: World
 ) -> None:
     monkeypatch.setenv("SPARK_CONF_DIR", "/etc/spark")
-    monkeypatch.setattr(local, "java_home", lambda _: Path("/java"))
+    monkeypatch.setattr(local, "java_home", lambda *_: Path("/java"))
     for master, where, is_ours in (("spark://spark.example:7077", "/etc/spark", False), ("local[2]", None, True)):
         with settings_of(opened.where(OCEAN_SPARK_MASTER=master)) as found:
             engine = LocalEngine(found.spark, opened.lake, tmp_path)

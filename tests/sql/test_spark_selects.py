@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from faults.disturbed import FAULTS
 from support import sql_cases
-from support.spark_sql import differing, to_spark, type_of
 from support.sql_cases import Case, shown
 from support.sql_in_postgresql import fetched, filled, prepare
 
 from pipeline.kernel import postgres, sql_files
 from pipeline.kernel.postgres import Cursor
+from pipeline.lakehouse.spark_sql import differing, to_spark, type_of
 from sql.generated_rows import fill
 
 if TYPE_CHECKING:  # importing it takes as long as many a test
@@ -25,19 +25,17 @@ if TYPE_CHECKING:  # importing it takes as long as many a test
 POSTGRESQL_ALONE = {
     "checks/primary_keys": "reads the catalog of PostgreSQL",
     "checks/volume_of_extracts": "reads etl, which stays in PostgreSQL",
-    "work/fact/changed_partner_order": "takes a key of two texts apart, which is JSON",
     "work/purchases/changed_behavior": "behaviour of users is loaded into the mart, which stays in PostgreSQL",
     "work/purchases/replaced_day": "purchases are loaded by day, for the mart",
     "work/purchases/stage_user_purchase": "purchases are loaded by day, for the mart",
     "work/purchases/user_behavior_metric": "behaviour of users is loaded into the mart, which stays in PostgreSQL",
     "work/purchases/user_purchase_day": "purchases are loaded by day, for the mart",
-    "work/queue/fact_partner_order_missing": "makes a key of two texts, which is JSON",
-    "work/queue/looked_at_partner_order": "makes a key of two texts, which is JSON",
     "work/stage/last_change": "loads what pgoutput gives into stage",
     "work/stage/logged_values": "loads what pgoutput gives into stage",
-    "work/stage/newest": "of rows with the same key and time it takes the one that was written last (ctid)",
-    "work/stage/repaired_values": "takes a list of batches as an array",
+    "work/stage/newest": "takes the row that was written last (ctid), for which the lake has a column",
 }
+# What no generated rows fit: keys in JSON.
+LEFT_EMPTY = {"work/fact/changed_partner_order": {"due"}}
 SELECTS = [
     path for folder in ("work", "checks") for path in sql_files.files(folder) if sql_files.head(path).kind == "select"
 ]
@@ -121,7 +119,7 @@ def test_rows_that_no_case_has_give_the_same_in_spark(path: str, cursor: Cursor,
     for _ in range(ROUNDS):
         cursor.execute("savepoint of_rows")
         prepare(cursor, case)
-        for table in sorted(tables_of(case, cursor)):
+        for table in sorted(tables_of(case, cursor) - LEFT_EMPTY.get(path, set())):
             fill(cursor, table, chance)
         assert_same(cursor, spark, case)
         cursor.execute("rollback to savepoint of_rows")

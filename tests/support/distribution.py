@@ -7,10 +7,11 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 # Files that one process runs, because they share something costly: a site of Superset, disturbed loads, a warm
-# Spark, or services whose source has a server of its own.
+# Spark of either version, or services whose source has a server of its own.
 TOGETHER = {
     "site": re.compile(r"tests/superset/|tests/security/test_(superset_|country_viewers|rotation)"),
     "faults": re.compile("tests/faults/"),
+    "lakehouse": re.compile("tests/(lakehouse/|spark/test_emr_star)"),
     "spark": re.compile("tests/(spark/|sql/test_spark|security/test_model_trust)"),
     "log": re.compile(
         r"tests/(source/test_log|operations/test_following|security/test_lake_windows|services/test_source)"
@@ -18,7 +19,7 @@ TOGETHER = {
 }
 # The quick cases of SQL files come first, to fail soon. Then come the long files. So only short files are left at the
 # end, and no process waits long for another one.
-FIRST = ("tests/sql/", "site", "faults", "spark", "log", "tests/services/", "tests/star/")
+FIRST = ("tests/sql/", "site", "faults", "lakehouse", "spark", "log", "tests/services/", "tests/star/")
 
 
 class Distribution(LoadFileScheduling):

@@ -165,6 +165,17 @@ comment on table etl.rejected_row is 'Input rows that cannot be loaded, kept as 
 comment on column etl.rejected_row.row_key is
 'The key of a row of the source, as a JSON array. NULL: it has no key, or an earlier version rejected it.';
 
+create table if not exists etl.lake_table (
+    table_name text primary key,
+    folders bigint not null,
+    sha256 text not null,
+    batch bigint not null
+);
+comment on table etl.lake_table is
+'How far each stage table of the star on the lake is: so many extracts and repairs, or the newest batch of a feed.';
+comment on column etl.lake_table.sha256 is
+'A hash of the names of their folders in their order: it is another one when one of them came late.';
+
 create table if not exists etl.text_column (
     table_name text not null,
     column_name text not null,

@@ -31,7 +31,7 @@ ENDINGS = "ingly|edly|ings|ing|ness|ment|able|ed|es|ly|er|s|y|e"
 STEMS = f"""
     select *, transform(words, word -> regexp_replace(word, '(?<=[a-z0-9_]{{3}})(?:{ENDINGS})$', '')) as stems
     from __THIS__
-"""  # noqa: S608 (only the endings above are put in)
+"""
 PIPELINE = "org.apache.spark.ml.PipelineModel"
 UID = re.compile(r"[A-Za-z]+_[0-9a-f]+")
 AGAIN = "train one with train_classifier.py, and name its folder model/ and the hash that is printed"

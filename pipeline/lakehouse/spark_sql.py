@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import ErrorLevel, exp, parse_one
 
-# PostgreSQL's types as Spark has them. numeric without limits holds what the shop's amounts need.
+# PostgreSQL's types as Spark has them. numeric without limits has what a quantity times
+# it is exact with: Spark's decimals have 38 digits.
 TYPES: Mapping[str, str] = {
     "bigint": "bigint",
     "boolean": "boolean",
@@ -13,7 +14,7 @@ TYPES: Mapping[str, str] = {
     "integer": "int",
     "interval": "interval day to second",
     "jsonb": "string",
-    "numeric": "decimal(38, 10)",
+    "numeric": "decimal(27, 9)",
     "pg_lsn": "string",
     "smallint": "smallint",
     "text": "string",
@@ -34,8 +35,9 @@ def to_spark(select: str, relation: Callable[[str], str | None]) -> str:
         name = ".".join(filter(None, (table.db, table.name)))
         if found := relation(name):
             table.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name)))
-            table.set("this", exp.to_identifier(found))
-            table.set("db", None)
+            schema, _, last = found.rpartition(".")
+            table.set("this", exp.to_identifier(last))
+            table.set("db", exp.to_identifier(schema) if schema else None)
     return tree.sql("spark", unsupported_level=ErrorLevel.RAISE)
 
 
@@ -93,11 +95,26 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
         return _alternatives(node)
     if isinstance(node, exp.Anonymous) and node.name.lower() == "isfinite":  # Spark has no infinite instants
         return exp.Not(this=exp.Is(this=node.expressions[0], expression=exp.Null()))
+    if isinstance(node, exp.Anonymous) and node.name.lower() == "jsonb_build_array":
+        return _json_array(node.expressions)
+    if isinstance(node, exp.Cast) and _is_of(node, exp.DType.JSONB):  # Spark keeps JSON as text
+        json: exp.Expr = node.this
+        return json
     if isinstance(node, exp.TimeToStr) and (name := NAMES.get(node.text("format"))):
         node.set("format", exp.Literal.string(name))
     if isinstance(node, exp.Extract) and node.name.upper() == "ISODOW":
         node.set("this", exp.var("DAYOFWEEK_ISO"))
     return node
+
+
+def _json_array(values: list[exp.Expr]) -> exp.Expr:
+    """JSON as PostgreSQL writes it, with a blank after each comma."""
+    parts: list[exp.Expr] = []
+    for value in values:
+        alone = exp.func("to_json", exp.func("array", value.copy()))
+        length = exp.Sub(this=exp.func("length", alone.copy()), expression=exp.Literal.number(2))
+        parts += [exp.Literal.string(", "), exp.func("substr", alone, exp.Literal.number(2), length)]
+    return exp.func("concat", exp.Literal.string("["), *parts[1:], exp.Literal.string("]"))
 
 
 def _alternatives(lateral: exp.Lateral) -> exp.Expr:

@@ -1,0 +1,195 @@
+"""The load of the star on the lake: one application of Spark for all that PostgreSQL's stage has and the lake has not.
+
+star/plan/plan.json    what the job is told, while it runs
+star/report/           what it did
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.catalog import FEEDS, SOURCE_TABLES
+from pipeline.kernel import locks, postgres
+from pipeline.kernel.config import Settings
+from pipeline.kernel.errors import ConfigError, SparkFailed
+from pipeline.kernel.postgres import Cursor
+from pipeline.lake.objects import Lake
+from pipeline.lakehouse import extracts, feeds, progress
+from pipeline.lakehouse.plan import Names, feed, plan, source_table
+from pipeline.lakehouse.progress import Loaded
+from pipeline.spark import Job, Say, engine
+
+SCRIPTS = Path(__file__).parents[1] / "spark/scripts"
+SCRIPT = SCRIPTS / "load_star.py"
+MODULES = tuple(SCRIPTS / f"lake_{name}.py" for name in ("tables", "files", "stage", "star", "mart"))
+PLAN, REPORT = "star/plan", "star/report"
+CATALOG = "ocean"
+SCHEMA = "iceberg"  # of the warehouse database, for the tables of a catalog by JDBC
+NEWEST_JAVA = 17  # that Spark 3.5 runs on
+# pip's Hadoop has no zstd of its own; the class comes with Spark, and EMR's Hadoop finds it too.
+ALWAYS = {"spark.hadoop.io.compression.codecs": "io.airlift.compress.zstd.ZstdCodec"}
+# Spark's 200 parts of a shuffle are for clusters: here they are as many small tasks.
+ON_ONE_MACHINE = {"spark.sql.shuffle.partitions": "4", "spark.sql.adaptive.coalescePartitions.enabled": "true"}
+FEW_ROWS = 100_000
+KEEP_HOURS = 72  # for readers that look at an earlier commit
+OWN_PYTHON = Path(__file__).parents[2] / ".venv-lakehouse/bin/python"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a job did: rows written, seconds and rows rejected by table, and what it found to compare."""
+
+    rows: Mapping[str, int]
+    seconds: Mapping[str, float]
+    rejected: Mapping[str, int]
+    compared: Mapping[str, list[list[Any]]]
+
+
+def load(
+    settings: Settings, lake: Lake, say: Say, *, work: str = "load", compared: Mapping[str, str] | None = None
+) -> Report:
+    """Brings the star on the lake up to stage; `compared` are selects whose rows are reported then, by name.
+
+    `work` rebuild drops all tables before, maintain writes small files together after. One job at a time: the others
+    wait. A rerun finds nothing to do. Raises SparkFailed, BadExtract, ConfigError.
+    """
+    with postgres.session(settings.warehouse_url, "warehouse") as cursor:
+        locks.lock_session(cursor, "star on the lake")
+        if settings.spark.engine == "emr" and (told := _begun(lake)):
+            # On a cluster the job of a killed command goes on. Beside another one both might add the same rows.
+            say(f"going on with the load {told['batch']}, which was begun before")
+            _run(cursor, settings, lake, told, say)
+        if work == "rebuild":
+            progress.forget(cursor)
+        told = _plan(cursor, settings, lake)
+        told |= {"work": work, "compared": dict(compared or {}), "keep_hours": KEEP_HOURS}
+        lake.write(f"{PLAN}/plan.json", json.dumps(told).encode())
+        return _run(cursor, settings, lake, told, say)
+
+
+def _run(cursor: Cursor, settings: Settings, lake: Lake, told: dict[str, Any], say: Say) -> Report:
+    engine(settings, lake).run(_job(cursor, settings, told), say)
+    report = _report(lake)
+    with postgres.transaction(settings.warehouse_url, "warehouse") as own:
+        for table, found in told["loaded"].items():
+            progress.note(own, table, Loaded(**found))
+    _clean(lake, told)
+    return report
+
+
+def _begun(lake: Lake) -> dict[str, Any] | None:
+    """The plan of a load that was begun and did not end, by this version."""
+    text = lake.read(f"{PLAN}/plan.json")
+    told: dict[str, Any] | None = json.loads(text) if text else None
+    return told if told and told["version"] == _version(told) else None
+
+
+def _version(told: Mapping[str, Any]) -> str:
+    """A hash of the script and of what it is told about tables."""
+    code = "".join(path.read_text("utf-8") for path in (SCRIPT, *MODULES))
+    tables = {name: value for name, value in told.items() if name in ("declared", "dimensions", "facts", "mart")}
+    return hashlib.sha256(f"{code}{json.dumps(tables, sort_keys=True)}".encode()).hexdigest()
+
+
+def _plan(cursor: Cursor, settings: Settings, lake: Lake) -> dict[str, Any]:
+    """The plan of a job, with how far the lake is once it has ended."""
+    names = Names(settings.lakehouse.prefix)
+    known, loaded = progress.known(cursor), dict[str, Loaded]()
+    tables, brought = [], []
+    for table in SOURCE_TABLES.values():
+        folders = progress.folders(cursor, table)
+        wanted = progress.lacking(folders, known.get(table.short, Loaded()))
+        tables.append({**source_table(names, table), "folders": folders, "files": extracts.files(lake, table, wanted)})
+        loaded[table.short] = Loaded(folders=len(folders), sha256=progress.digest(folders))
+    for name in FEEDS:
+        after = known.get(name, Loaded()).batch
+        files = feeds.export(cursor, lake, name, after)
+        brought.append({**feed(name), "files": files})
+        loaded[name] = Loaded(batch=files[-1]["batch"] if files else after)
+    told = {
+        **plan(names),
+        "catalog": CATALOG,
+        "is_small": sum(file["rows"] for table in tables for file in table["files"].values()) < FEW_ROWS,
+        "batch": postgres.value(cursor, "select nextval('etl.batch')"),
+        "tables": tables,
+        "feeds": brought,
+        "loaded": {table: asdict(found) for table, found in loaded.items()},
+    }
+    return {**told, "version": _version(told)}
+
+
+def _job(cursor: Cursor, settings: Settings, told: Mapping[str, Any]) -> Job:
+    lakehouse = settings.lakehouse
+    is_local = settings.spark.engine == "local"
+    catalog, secrets = _catalog(cursor, settings)
+    further = dict(each.split("=", 1) for each in lakehouse.spark_settings.split())
+    folders = [folder for table in told["tables"] for folder in table["files"]]
+    return Job(
+        name=f"load star {told['batch']}",
+        script=SCRIPT,
+        sources=(PLAN, *folders, *(f"{feeds.FOLDER}/{feed['name']}" for feed in told["feeds"] if feed["files"])),
+        target=REPORT,
+        arguments=("--lake", "{source}", "--plan", PLAN, "--report", "{target}"),
+        files=MODULES,
+        settings={
+            **ALWAYS,
+            **(ON_ONE_MACHINE if is_local else {}),
+            **{f"spark.sql.catalog.{CATALOG}{name}": value for name, value in catalog.items()},
+            **further,
+        },
+        jars=tuple(filter(None, lakehouse.jars.split(","))),
+        python=(lakehouse.python or str(OWN_PYTHON)) if is_local else "",
+        newest_java=NEWEST_JAVA,
+        secrets=secrets,
+    )
+
+
+def _catalog(cursor: Cursor, settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
+    """The catalog's settings, and the variable with its password. Raises ConfigError."""
+    lakehouse = settings.lakehouse
+    found = {
+        "": "org.apache.iceberg.spark.SparkCatalog",
+        ".warehouse": lakehouse.warehouse or f"{settings.lake_url}/iceberg",
+    }
+    if lakehouse.catalog == "glue":
+        return {
+            **found,
+            ".catalog-impl": "org.apache.iceberg.aws.glue.GlueCatalog",
+            ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+        }, {}
+    if lakehouse.catalog == "rest":
+        if not lakehouse.catalog_uri:
+            raise ConfigError("use lakehouse_catalog = rest", "lakehouse_catalog_uri is empty", "set it in luigi.cfg")
+        return {**found, ".type": "rest", ".uri": lakehouse.catalog_uri}, {}
+    if settings.spark.engine != "local":
+        raise ConfigError(
+            "use lakehouse_catalog = jdbc on EMR",
+            "the password of the warehouse would lie on the cluster",
+            "set lakehouse_catalog = glue",
+        )
+    cursor.execute(f"create schema if not exists {SCHEMA}")
+    url, user, password = postgres.jdbc(cursor, SCHEMA)
+    return {
+        **found,
+        ".type": "jdbc",
+        ".uri": url,
+        ".jdbc.user": user,
+        ".jdbc.schema-version": "V1",
+    }, {"CATALOG_PASSWORD": password}
+
+
+def _report(lake: Lake) -> Report:
+    text = b"".join(lake.read(entry.key) or b"" for entry in lake.objects(REPORT) if "part-" in entry.key)
+    if not text:
+        raise SparkFailed("finish the load of the star", "the job left no report", "run the same command again")
+    found = json.loads(text)
+    return Report(found["rows"], found["seconds"], found["rejected"], found["compared"])
+
+
+def _clean(lake: Lake, told: Mapping[str, Any]) -> None:
+    """Removes what lay on the lake for the job alone."""
+    passing = [file["path"] for feed in told["feeds"] for file in feed["files"]]
+    lake.delete([f"{PLAN}/plan.json", *passing, *(entry.key for entry in lake.objects(REPORT))])

@@ -1,0 +1,197 @@
+"""The files of extracts and repairs: their rows as values, whole and as they were written, and which cannot be kept.
+
+Shipped beside the script that imports it (spark-submit --py-files).
+"""
+
+# spark-submit puts the modules beside this one on the path at run time. So mypy does not know their types.
+# mypy: disable-error-code="import-not-found, no-any-return"
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from lake_tables import Table, read_csv, worked_out
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+PLACE, LINE, REASON, RAW = "etl_place", "ctid", "etl_reason", "etl_raw"
+LONGEST_ROW = 1000
+TYPES = {
+    "id": "bigint",
+    "int": "int",
+    "amount": "decimal(27, 9)",
+    "instant": "timestamp",
+    "date": "date",
+    "flag": "boolean",
+    "text": "string",
+}
+WORDS = {
+    "id": "a whole number",
+    "int": "a whole number of 32 bits",
+    "amount": "an exact number of at most 18 digits and 9 decimals",
+    "instant": "an instant from 1900-01-01 to 9999-12-30",
+    "date": "a date from 0001-01-01 to 9999-12-31",
+    "flag": "true or false",
+}
+LIMITS = {
+    "instant": "{0} >= timestamp '1900-01-01 00:00:00' and {0} < timestamp '9999-12-31 00:00:00'",
+    "date": "{0} between date '0001-01-01' and date '9999-12-31'",
+    "amount": "not {1} rlike '[.][0-9]{{9}}[0-9]*[1-9]'",
+}
+
+
+class Refused(Exception):
+    """Why the job cannot go on, in words for people."""
+
+
+class Files:
+    """The files of one source table. `table` is its part of the plan; `rejected` counts rows that could not be kept."""
+
+    def __init__(self, spark: SparkSession, plan: Mapping[str, Any], table: Mapping[str, Any]) -> None:
+        self.spark, self.plan, self.table = spark, plan, table
+        self.key: list[str] = table["key"]
+        self.columns: dict[str, str] = table["columns"]
+        self.files: Mapping[str, Any] = table["files"]
+        self.places = {folder: place for place, folder in enumerate(table["folders"])}
+        self.rejected = 0
+
+    def rows(self, folders: Sequence[str]) -> tuple[DataFrame, bool]:
+        """The rows of files that can be kept, and whether each is a key of its own; the others are rejected.
+
+        Raises Refused for a file that is not what its metadata says.
+        """
+        rows = worked_out(self._read(folders), self.plan)
+        counts = rows.groupBy(PLACE).agg(F.count(F.lit(1)), F.count(REASON), F.min(f"{LINE}.line")).collect()
+        self._require_whole({self.table["folders"][place]: count for place, count, _, _ in counts}, folders)
+        is_unique = rows.groupBy(*self.key).count().where("count > 1").limit(1).count() == 0
+        if is_unique and not any(bad for _, _, bad, _ in counts):
+            return rows, True
+        return self._without_rejected(rows, {place: first for place, _, _, first in counts}), is_unique
+
+    def _read(self, folders: Sequence[str]) -> DataFrame:
+        """The rows of files as text and as values, each with its file, its line and why it cannot be kept."""
+        found = None
+        for names, group in itertools.groupby(folders, lambda folder: self.files[folder]["columns"]):
+            these = list(group)
+            paths = [f"{self.plan['lake']}/{folder}/{self.files[folder]['data']}" for folder in these]
+            _require_hashes(self.spark, [(path, self.files[f]["sha256"]) for path, f in zip(paths, these)])
+            raw = read_csv(self.spark, paths, names)
+            rows = self._typed(raw, these)
+            found = rows if found is None else found.unionByName(rows)
+        assert found is not None
+        return found
+
+    def _typed(self, raw: DataFrame, folders: Sequence[str]) -> DataFrame:
+        places = F.create_map(*(F.lit(each) for folder in folders for each in (folder, self.places[folder])))
+        folder = F.regexp_extract(F.input_file_name(), "((?:extract|repair)/.*)/[^/]*$", 1)
+        values = {name: F.expr(_value(f"`{name}`", kind)) for name, kind in self.columns.items()}
+        faults = [F.when(F.expr(condition), F.lit(words)) for condition, words in self._faults()]
+        rows = raw.select(
+            places[folder].alias(PLACE),
+            F.monotonically_increasing_id().alias("line"),
+            F.struct(*raw.columns).alias("raw"),
+            *(value.alias(name) for name, value in values.items()),
+        )
+        return rows.select(
+            PLACE,
+            # Of rows with the same key and time the first file's last line is kept.
+            F.struct((-F.col(PLACE)).alias("place"), F.col("line")).alias(LINE),
+            *self.columns,
+            F.coalesce(*faults).alias(REASON),
+            F.when(F.coalesce(*faults).isNotNull(), F.to_json("raw")).alias(RAW),
+        )
+
+    def _faults(self) -> list[tuple[str, str]]:
+        """Conditions of rows that cannot be kept, and the words for each."""
+        found = [(f"raw.`{name}` is null", f"{name} is missing") for name in self.table["required"]]
+        for name, kind in self.columns.items():
+            if kind in WORDS:
+                is_fine = f"`{name}` is not null" + (
+                    f" and {LIMITS[kind].format(f'`{name}`', f'raw.`{name}`')}" if kind in LIMITS else ""
+                )
+                found.append((f"raw.`{name}` is not null and not ({is_fine})", f"{name} is not {WORDS[kind]}"))
+            if name == self.table["label"]:
+                longest = self.table["longest_label"]
+                found.append((f"length(`{name}`) > {longest}", f"{name} is longer than {longest} characters"))
+        if self.columns[self.key[0]] in ("id", "int"):
+            found.append((f"`{self.key[0]}` = -1", f"{self.key[0]} -1 is the unknown member's"))
+        return found
+
+    def _require_whole(self, counted: Mapping[str, int], folders: Sequence[str]) -> None:
+        """Returns if each file has the rows that its metadata tells of."""
+        for folder in folders:
+            if counted.get(folder, 0) != self.files[folder]["rows"]:
+                raise Refused(
+                    f"cannot load {folder}, because it has {counted.get(folder, 0)} rows and its metadata says "
+                    f"{self.files[folder]['rows']}; bring the file back from the versions of the bucket"
+                )
+
+    def _without_rejected(self, rows: DataFrame, firsts: Mapping[int, int]) -> DataFrame:
+        """The rows that can be kept; the others go to etl.rejected_row."""
+        watermark = self.table["watermark"]
+        values = F.struct(*self.columns)
+        alike = Window.partitionBy(*self.key, watermark, PLACE, F.isnull(REASON)).orderBy(F.desc(LINE))
+        rival = f"a later row has the same {' and '.join(self.key)} and {watermark}"
+        is_rival = F.isnull(REASON) & ~values.eqNullSafe(F.first(values).over(alike))
+        judged = rows.withColumn(REASON, F.when(is_rival, F.lit(rival)).otherwise(F.col(REASON)))
+        judged = judged.withColumn(RAW, F.when(F.col(REASON).isNotNull(), F.coalesce(RAW, F.to_json(values))))
+        self._reject(judged.where(f"{REASON} is not null"), firsts)
+        return judged.where(f"{REASON} is null")
+
+    def _reject(self, bad: DataFrame, firsts: Mapping[int, int]) -> None:
+        """Keeps rows in etl.rejected_row, each once. How many they may be, PostgreSQL's stage has decided."""
+        places = [place for (place,) in bad.select(PLACE).distinct().collect()]
+        if not places:
+            return
+        names = F.create_map(*(F.lit(each) for place in places for each in (place, self.table["folders"][place])))
+        first = F.create_map(*(F.lit(each) for place in places for each in (place, firsts[place])))
+        file = names[F.col(PLACE)]
+        rejected = Table(self.spark, self.plan["rejected"], ["source", "file", "line", "reason"])
+        found = bad.select(
+            F.lit(self.table["name"]).alias("source"),
+            F.to_date(F.regexp_extract(file, "date=([0-9-]{10})", 1)).alias("date"),
+            (F.col(f"{LINE}.line") - first[F.col(PLACE)] + 2).alias("line"),  # the header is line 1
+            F.col(REASON).alias("reason"),
+            F.substring(RAW, 1, LONGEST_ROW).alias("row"),
+            file.alias("file"),
+            F.current_timestamp().alias("rejected_ts"),
+            F.to_json(F.array(*(F.col(name).cast("string") for name in self.key))).alias("row_key"),
+        )
+        new = worked_out(found.join(rejected.rows().select(rejected.key), rejected.key, "left_anti"), self.plan)
+        self.rejected += new.count()
+        if self.rejected:
+            rejected.append(new, {})
+
+
+def _value(name: str, kind: str) -> str:
+    """The value of a text; NULL of one that is none of this kind."""
+    if kind == "text":
+        return name
+    if kind in ("id", "int"):  # a whole number may come from a column that has decimals
+        return f"try_cast(regexp_replace({name}, '[.]0*$', '') as {TYPES[kind]})"
+    return f"try_cast({name} as {TYPES[kind]})"
+
+
+def _require_hashes(spark: SparkSession, files: Sequence[tuple[str, str]]) -> None:
+    """Returns if each file has the SHA-256 that its metadata tells."""
+    jvm: Any = spark.sparkContext._jvm
+    configuration = spark.sparkContext._jsc.hadoopConfiguration()
+
+    def require(file: tuple[str, str]) -> None:
+        path = jvm.org.apache.hadoop.fs.Path(file[0])
+        stream = path.getFileSystem(configuration).open(path)
+        try:
+            found = jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream)
+        finally:
+            stream.close()
+        if found != file[1]:
+            raise Refused(
+                f"cannot load {file[0]}, because it is not the file that its metadata describes; "
+                "bring it back from the versions of the bucket"
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(require, files))

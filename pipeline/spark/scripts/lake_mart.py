@@ -1,0 +1,173 @@
+"""The aggregates behind the KPIs on the lake: the months are counted again in which something changed.
+
+Shipped beside the script that imports it (spark-submit --py-files).
+"""
+
+# spark-submit puts the modules beside this one on the path at run time. So mypy does not know their types.
+# mypy: disable-error-code="import-not-found, no-any-return"
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any
+
+from lake_tables import Table, worked_out
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+
+class Mart:
+    """The aggregates. `plan` says what they are and which tables they count."""
+
+    def __init__(self, spark: SparkSession, plan: Mapping[str, Any]) -> None:
+        self.spark, self.plan, self.mart = spark, plan, plan["mart"]
+
+    def keep(self) -> int:
+        """Counts again the months whose orders, lines, countries or subtypes changed; returns how many they are.
+
+        Each aggregate has a mark of its own: the commits of the tables that it has counted.
+        """
+        counted = self._counted()
+        behind = [each for each in self.mart["aggregates"] if self._table(each).mark().get("counted") != counted]
+        if not behind:
+            return 0
+        # After a kill some may be behind the others: the months of the oldest are those of all.
+        months = sorted({month for each in behind for month in self._months(self._table(each).mark())})
+        self._count(behind, months, {"counted": counted})
+        return len(months)
+
+    def note_counted(self) -> None:
+        """Notes that nothing is to be counted again, after commits that changed no row."""
+        for aggregate in self.mart["aggregates"]:
+            self._table(aggregate).note({"counted": self._counted()})
+
+    def _counted(self) -> dict[str, int | None]:
+        return {name: Table(self.spark, name).snapshot() for name in self.mart["counted"]}
+
+    def _table(self, aggregate: Mapping[str, Any]) -> Table:
+        return Table(self.spark, aggregate["table"], aggregate["key"])
+
+    def _months(self, mark: Mapping[str, Any]) -> set[str]:
+        """The months, as YYYY-MM-01, that changed since a mark."""
+        before = mark.get("counted")
+        order, line = (Table(self.spark, self.mart[name]) for name in ("orders", "lines"))
+        if not before or any(not self._knows(name, snapshot) for name, snapshot in before.items()):
+            found = order.rows().selectExpr("cast(date_trunc('month', ordered_ts) as date)").distinct().collect()
+            return {str(month) for (month,) in found}
+        months = {str(1970 + number // 12) + f"-{number % 12 + 1:02}-01" for number in self._written(order, before)}
+        months |= {
+            f"{number // 100:04}-{number % 100:02}-01"
+            for number in map(_month, self._written(line, before))
+            if number > 0
+        }
+        return months | self._moved(before)
+
+    def _knows(self, name: str, snapshot: int | None) -> bool:
+        """Whether a table still has the commit, so that what came after it can be told."""
+        if snapshot is None:
+            return False
+        return self.spark.sql(f"select 1 from {name}.snapshots where snapshot_id = {snapshot}").count() == 1
+
+    def _written(self, table: Table, before: Mapping[str, Any]) -> list[int]:
+        """The partitions into which a table was written since a commit."""
+        found = self.spark.sql(
+            f"""
+            select distinct data_file.partition.* from {table.name}.all_entries
+            where snapshot_id in (
+                select snapshot_id from {table.name}.snapshots
+                where committed_at > (
+                    select committed_at from {table.name}.snapshots where snapshot_id = {before[table.name]}
+                )
+            )
+            """
+        ).collect()
+        return [value for (value,) in found if value is not None]
+
+    def _moved(self, before: Mapping[str, Any]) -> set[str]:
+        """The months of the facts of members that count for another country or subtype since a commit."""
+        found: set[str] = set()
+        for name, member in self.mart["movers"].items():
+            snapshot = before[name]
+            if snapshot == Table(self.spark, name).snapshot():
+                continue
+            old = self.spark.sql(f"select * from {name} version as of {snapshot}")
+            key, by, fact, month = member["key"], member["by"], member["fact"], member["month"]
+            new = self.spark.table(name).select(key, F.col(by).alias("now"))
+            moved = worked_out(old.join(new, key).where(f"`{by}` <> now").select(key), self.plan)
+            if moved.limit(1).count():
+                months = self.spark.table(fact).join(F.broadcast(moved), key).selectExpr(month).distinct().collect()
+                found |= {str(each) for (each,) in months if each is not None}
+            moved.unpersist()
+        return found
+
+    def _count(self, aggregates: list[Mapping[str, Any]], months: list[str], mark: dict[str, Any]) -> None:
+        if not months:
+            for aggregate in aggregates:
+                self._table(aggregate).note(mark)
+            return
+        for view, select in self.mart["nothing_before"].items():
+            self.spark.sql(select).createOrReplaceTempView(view)
+        quarters = sorted({_quarter(month) for month in months})
+        orders = (
+            self.spark.table(self.mart["orders"]).where(_any_of("ordered_ts", quarters, 3)).withColumn("sign", F.lit(1))
+        )
+        orders.createOrReplaceTempView("given_orders")
+        of_quarters = worked_out(self.spark.sql(self.mart["counted_order"]), self.plan)
+        of_quarters.createOrReplaceTempView("counted_of_quarters")
+        listed = ", ".join(f"date '{month}'" for month in months)
+        of_quarters.where(f"month in ({listed})").createOrReplaceTempView("counted_order")
+        keys = " or ".join(
+            f"ordered_date_key between {month[:7].replace('-', '')}01 and {month[:7].replace('-', '')}31"
+            for month in months
+        )
+        lines = self.spark.table(self.mart["lines"]).where(keys).withColumn("sign", F.lit(1))
+        lines.createOrReplaceTempView("given_lines")
+        self.spark.sql(self.mart["counted_line"]).createOrReplaceTempView("counted_line")
+        products = worked_out(self.spark.sql(self.mart["counted_product"]), self.plan)
+        products.createOrReplaceTempView("counted_product")
+        for aggregate in aggregates:
+            if aggregate["by"] == "quarter":
+                of_quarters.createOrReplaceTempView("given_orders")
+            rows = _measured(self.spark.sql(aggregate["select"]), aggregate)
+            spans = quarters if aggregate["by"] == "quarter" else months
+            replaced = reduce(
+                lambda one, other: one | other, (F.col(aggregate["by"]) == F.lit(each).cast("date") for each in spans)
+            )
+            self._table(aggregate).overwrite(rows, replaced, mark)
+        products.unpersist()
+        of_quarters.unpersist()
+
+
+def _measured(rows: DataFrame, aggregate: Mapping[str, Any]) -> DataFrame:
+    """The sums with the types of the table. A span of time becomes microseconds: Parquet has no such type."""
+    values = []
+    for name, kind in aggregate["columns"].items():
+        value = f"`{name}`"
+        if "interval" in dict(rows.dtypes)[name]:
+            value = f"unix_micros(timestamp '1970-01-01 00:00:00' + {value})"
+        values.append(f"cast({value} as {kind}) as `{name}`")
+    return rows.selectExpr(*values)
+
+
+def _month(key: int) -> int:
+    """20261101 -> 202611; of the unknown day -1."""
+    return key // 100
+
+
+def _quarter(month: str) -> str:
+    return f"{month[:4]}-{(int(month[5:7]) - 1) // 3 * 3 + 1:02}-01"
+
+
+def _any_of(column: str, starts: list[str], months: int) -> str:
+    """A condition with literal bounds for some months or quarters."""
+    spans = (
+        f"({column} >= timestamp '{start} 00:00:00' and {column} < timestamp '{_after(start, months)} 00:00:00')"
+        for start in starts
+    )
+    return " or ".join(spans)
+
+
+def _after(start: str, months: int) -> str:
+    number = int(start[:4]) * 12 + int(start[5:7]) - 1 + months
+    return f"{number // 12:04}-{number % 12 + 1:02}-01"

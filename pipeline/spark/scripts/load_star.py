@@ -1,0 +1,186 @@
+r"""Loads the star schema on the lake: extracts to stage, dimensions, facts and aggregates, as tables of Iceberg.
+
+spark-submit --py-files lake_tables.py,lake_files.py,lake_stage.py,lake_star.py,lake_mart.py load_star.py \
+    --lake DIR --plan NAME --report DIR
+
+The plan (JSON) says what there is: files with their hashes, tables with their columns, and each select in Spark's
+words. The script knows none of it by itself. Each table is written by commits that say what it holds, so that another
+run after a kill goes on where it stopped, and a run for what is loaded writes nothing. What was done is written to
+--report as JSON.
+"""
+
+# spark-submit puts the modules beside this one on the path at run time. So mypy does not know their types.
+# mypy: disable-error-code="import-not-found, no-any-return"
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from lake_files import Refused
+from lake_mart import Mart
+from lake_stage import BATCH, Stage
+from lake_star import Star
+from lake_tables import Table, differing, read_csv, worked_out
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+SETTINGS = {
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.csv.parser.columnPruning.enabled": "false",
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+}
+# To compile each query, and to plan it again half-way, takes longer than to run it on few rows.
+OF_FEW_ROWS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+}
+AT_ONCE = 4
+FEWEST_HOURS = 24  # Iceberg removes no younger files: a writer may not have committed them yet
+
+
+def main() -> None:
+    """Runs the plan."""
+    options = _options()
+    builder = SparkSession.builder.appName("load star")
+    for name, value in SETTINGS.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    [(text,)] = spark.read.text(f"{options.lake}/{options.plan}/plan.json", wholetext=True).collect()
+    plan = json.loads(text)
+    plan["lake"] = options.lake
+    if password := os.environ.pop("CATALOG_PASSWORD", ""):
+        spark.conf.set(f"spark.sql.catalog.{plan['catalog']}.jdbc.password", password)
+    spark.sql(f"use {plan['catalog']}")
+    try:
+        report = load(spark, plan)
+    except Refused as refused:
+        print(refused, flush=True)
+        sys.exit(1)
+    spark.createDataFrame([(json.dumps(report),)], "report string").coalesce(1).write.mode("overwrite").text(
+        options.report
+    )
+
+
+def load(spark: SparkSession, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Loads what the plan names; returns what was done."""
+    if plan["is_small"]:
+        for name, value in OF_FEW_ROWS.items():
+            spark.conf.set(name, value)
+    if plan["work"] == "rebuild":
+        for name in [*plan["stage"].values(), *plan["declared"]]:
+            for table in (name, f"{name}_version"):
+                spark.sql(f"drop table if exists {table} purge")
+    create(spark, plan)
+    plan = {**plan, "batch": _next_batch(spark, plan)}
+    report: dict[str, Any] = {"rows": {}, "rejected": {}, "seconds": {}, "marks": {}, "compared": {}}
+
+    def timed(name: str, work: Any) -> int:
+        begin = time.monotonic()
+        rows = int(work())
+        report["rows"][name], report["seconds"][name] = rows, round(time.monotonic() - begin, 2)
+        if rows:
+            print(f"{name}: {rows:,} rows", flush=True)
+        return rows
+
+    def stage(table: Mapping[str, Any]) -> None:
+        one = Stage(spark, plan, table)
+        timed(f"stage.{table['short']}", one.load)
+        report["rejected"][table["short"]] = one.files.rejected
+        report["marks"][table["short"]] = one.stage("").mark()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(stage, plan["tables"]))
+        list(pool.map(lambda feed: timed(f"stage.{feed['name']}", lambda: take_feed(spark, plan, feed)), plan["feeds"]))
+    star = Star(spark, plan)
+    for targets, one in ((plan["dimensions"], star.load_dimension), (plan["facts"], star.load_fact)):
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda each, one=one: timed(f"dwh.{each['name']}", lambda: one(each)), targets))
+    timed("mart", Mart(spark, plan).keep)
+    if plan["work"] == "maintain":
+        upkeep(spark, plan)
+    for name, select in plan["compared"].items():
+        report["compared"][name] = [list(row) for row in spark.sql(select).collect()]
+    return report
+
+
+def create(spark: SparkSession, plan: Mapping[str, Any]) -> None:
+    """Creates what is missing, and the unknown members."""
+    for namespace in plan["namespaces"]:
+        spark.sql(f"create namespace if not exists {namespace}")
+    for name, declared in plan["declared"].items():
+        table = Table(spark, name)
+        is_new = not table.exists()
+        table.create(declared["columns"], declared["partition"], is_large=declared["is_large"])
+        if is_new and declared["unknown"]:
+            values = ", ".join(
+                f"cast({declared['unknown'].get(column, 'null')} as {kind}) as `{column}`"
+                for column, kind in declared["columns"].items()
+            )
+            table.append(spark.sql(f"select {values}"), {})
+
+
+def take_feed(spark: SparkSession, plan: Mapping[str, Any], feed: Mapping[str, Any]) -> int:
+    """Takes in the changed rows of a feed's stage table in PostgreSQL, which checked them."""
+    table = Table(spark, plan["stage"][feed["name"]], feed["key"])
+    written = 0
+    for file in feed["files"]:
+        texts = read_csv(spark, [f"{plan['lake']}/{file['path']}"], list(feed["columns"]))
+        rows = texts.selectExpr(*(f"cast(`{name}` as {kind}) as `{name}`" for name, kind in feed["columns"].items()))
+        new = worked_out(differing(rows, table.rows(), feed["key"]).withColumn(BATCH, F.lit(plan["batch"])), plan)
+        count = new.count()
+        if count:
+            table.merge(new, {"batch": plan["batch"]})
+        written += count
+        new.unpersist()
+    return written
+
+
+def upkeep(spark: SparkSession, plan: Mapping[str, Any]) -> None:
+    """Writes small files together, and removes what no reader of the last days needs; the rows stay as they are."""
+    before = (F.current_timestamp() - F.expr(f"interval {plan['keep_hours']} hours")).cast("string")
+    [(until,)] = spark.range(1).select(before).collect()
+    versions = [f"{name}_version" for name in plan["stage"].values()]
+    for name in [*plan["stage"].values(), *versions, *plan["declared"]]:
+        table = Table(spark, name)
+        if not table.exists() or table.snapshot() is None:
+            continue
+        mark = table.mark()
+        options = "options => map('delete-file-threshold', '1', 'min-input-files', '5')"
+        call = f"call {plan['catalog']}.system"
+        spark.sql(f"{call}.rewrite_data_files(table => '{name}', {options})").collect()
+        # What these commits wrote together has no mark, and older ones go.
+        table.append(table.rows().limit(0), mark)
+        kept = f"older_than => timestamp '{until}', retain_last => 2"
+        spark.sql(f"{call}.expire_snapshots(table => '{name}', {kept})").collect()
+        if plan["keep_hours"] >= FEWEST_HOURS:
+            spark.sql(f"{call}.remove_orphan_files(table => '{name}', older_than => timestamp '{until}')").collect()
+    Mart(spark, plan).note_counted()
+
+
+def _next_batch(spark: SparkSession, plan: Mapping[str, Any]) -> int:
+    """The number of this load: above all before, also if PostgreSQL, which draws it, began again."""
+    tables = (Table(spark, name) for name in plan["stage"].values())
+    return max([plan["batch"], *(table.mark().get("batch", -1) + 1 for table in tables if table.exists())])
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--lake", required=True, help="the folder or URL of the lake")
+    parser.add_argument("--plan", required=True, help="the folder of plan.json there")
+    parser.add_argument("--report", required=True, help="the folder for the report, JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The star on the lake as users load it: by commands with a Spark of their own, which are killed at random moments."""
+
+import os
+import time
+from collections.abc import Callable
+from random import Random
+
+from faults.disturbed import FAULTS
+from support.commands import kill
+from support.world import LAST, SIMULATED, World
+
+from lakehouse.lake_world import differences, load_lake
+
+KILLS = FAULTS // 5 if FAULTS > 10 else 1  # each takes a minute
+STARTING, WORKING = 5, 25  # seconds until Spark runs, and that a load may then take
+
+
+def test_a_load_killed_at_any_moment_ends_in_the_same_star(world: World, warmed: Callable[[World], World]) -> None:
+    world.where(**SIMULATED).load(LAST)
+    both = warmed(world)
+    random = Random(f"kills {os.environ.get('OCEAN_TEST_SEED', '')}")
+    for number in range(KILLS):
+        words = ("RebuildLakeStar",) if number % 2 == 0 else ("LoadLakeStar", "--date", str(LAST))
+        process = both.start(*words)
+        time.sleep(STARTING + WORKING * random.random())
+        kill(process)
+        load_lake()
+    assert differences()[0] == []
+    # The command finds nothing to do, and starts no Spark.
+    logs = sorted((both.home / "log").glob("spark-load-star*"))
+    both.luigi("LoadLakeStar", "--date", str(LAST))
+    assert sorted((both.home / "log").glob("spark-load-star*")) == logs
+    assert both.warehouse("select count(*) from etl.marker where target_table = 'lake.star'") == [(1,)]
