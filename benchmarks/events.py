@@ -77,7 +77,7 @@ def _measure(home: Path, arguments: argparse.Namespace) -> None:
         for event, update in EVENTS.items():
             generate(generator, "day", "--new", NEW_ORDERS, "--repriced", NEW_PRICES)
             if update:
-                change(update, at=f"{_newest()} 12:00:00+00", number=PRODUCTS // 2 + number)
+                change(update, at=f"{newest()} 12:00:00+00", number=PRODUCTS // 2 + number)
             measured = _day(home, arguments.workers)
             if number:  # the first of each kind pays for what only the first one does
                 found[event].append(measured)
@@ -102,7 +102,7 @@ def _day(home: Path, workers: int) -> tuple[float, float, int]:
     for url, name in ((config.settings().simulator_url, "simulator"), (config.settings().warehouse_url, "warehouse")):
         with postgres.session(url, name) as cursor:
             cursor.execute("vacuum analyze")
-    date = _newest()
+    date = newest()
     start, before = time.perf_counter(), _cpu(home)
     load(date, 1, workers)
     seconds, cpu = time.perf_counter() - start, _cpu(home) - before
@@ -134,7 +134,8 @@ def roles() -> str:
     return resources.files("pipeline").joinpath("generators/roles.sql").read_text("utf-8")
 
 
-def _newest() -> dt.date:
+def newest() -> dt.date:
+    """The day of the newest change of the source."""
     with postgres.session(config.settings().simulator_url, "simulator") as cursor:
         found: dt.date = postgres.value(cursor, "select max(updated_ts)::date from ops.orders")
         return found

@@ -7,7 +7,11 @@ from typing import Any
 
 from pipeline.catalog import SourceTable
 from pipeline.lake.objects import Lake
-from pipeline.source.layout import SUCCESS, Metadata, metadata_in, missing
+from pipeline.source import zones
+from pipeline.source.columns import are_of
+from pipeline.source.layout import LOG, SUCCESS, Metadata, metadata_in, missing
+from pipeline.source.log import lsn, windows
+from pipeline.source.log.pgoutput import COLUMNS as OF_LOG
 from pipeline.stage import order, repairs
 
 AT_ONCE = 8
@@ -20,18 +24,47 @@ def files(lake: Lake, table: SourceTable, wanted: Sequence[str]) -> dict[str, di
 
 
 def _file(lake: Lake, table: SourceTable, folder: str) -> dict[str, Any]:
+    if folder.startswith(f"{LOG}/"):
+        return _of_window(lake, table, folder)
     found = metadata_in(lake, folder)
     if found is None:
         raise missing(lake, folder, f"ExtractTable, or bring its {SUCCESS} back,")
     is_repair = order.is_repair(found)
     return {
-        "data": found.data,
-        "columns": [column.name for column in found.columns],
+        "kind": "repair" if is_repair else "extract",
         "rows": found.rows,
-        "bytes": found.bytes,
-        "sha256": found.sha256,
-        "is_repair": is_repair,
+        "parts": [_part(table, found)],
+        "lsn": lsn.number(found.to_lsn) if found.to_lsn and not is_repair else 0,
         **(_of_repair(lake, table, found) if is_repair else {}),
+    }
+
+
+def _of_window(lake: Lake, table: SourceTable, folder: str) -> dict[str, Any]:
+    """The changes of a table in a window, without those whose columns stage cannot use: there is a repair of these."""
+    window = windows.read(lake, int(folder.rpartition("=")[2], 16))
+    usable = [
+        found
+        for found in window.of(table.name)
+        if set(table.required) <= {column.name for column in found.columns} and are_of(table, found.columns)
+    ]
+    return {
+        "kind": "log",
+        "rows": sum(found.rows for found in usable),
+        "parts": [_part(table, found, OF_LOG) for found in usable],
+        "lsn": window.end,
+    }
+
+
+def _part(table: SourceTable, found: Metadata, before: Sequence[str] = ()) -> dict[str, Any]:
+    return {
+        "data": found.data,
+        "columns": [*before, *(column.name for column in found.columns)],
+        "rows": found.rows,
+        "sha256": found.sha256,
+        # Extracts hand times out in UTC.
+        "zoned": {
+            column.name: found.zone for column in found.columns if before and zones.is_zoned(table, column, found.zone)
+        },
     }
 
 

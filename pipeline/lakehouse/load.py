@@ -24,7 +24,7 @@ from pipeline.spark import Job, Say, engine
 
 SCRIPTS = Path(__file__).parents[1] / "spark/scripts"
 SCRIPT = SCRIPTS / "load_star.py"
-MODULES = tuple(SCRIPTS / f"lake_{name}.py" for name in ("tables", "files", "stage", "star", "mart"))
+MODULES = tuple(SCRIPTS / f"lake_{name}.py" for name in ("tables", "files", "changes", "stage", "star", "mart"))
 PLAN, REPORT = "star/plan", "star/report"
 CATALOG = "ocean"
 SCHEMA = "iceberg"  # of the warehouse database, for the tables of a catalog by JDBC

@@ -89,6 +89,7 @@ def source_table(names: Names, table: SourceTable) -> dict[str, Any]:
         "watermark": table.watermark,
         "history": table.history,
         "is_large": table.short in ("orders", "order_lines"),
+        **_of_the_log(names, table, key, listed),
         "newest": for_spark("work/stage/newest", {}, {**texts, "columns": listed}),
         "seen_values": for_spark("work/stage/seen_values", {}, {**texts, "columns": history}) if history else "",
         "repaired_values": for_spark(
@@ -105,6 +106,15 @@ def source_table(names: Names, table: SourceTable) -> dict[str, Any]:
         if history
         else "",
     }
+
+
+def _of_the_log(names: Names, table: SourceTable, key: str, columns: str) -> dict[str, str]:
+    texts = {"delta": f"changes_{table.short}", "key": key, "columns": columns, "watermark": table.watermark}
+    found = {"last_change": for_spark("work/stage/last_change", {}, texts)}
+    if table.history:
+        texts |= {"value": table.history, "stage": f"stage.{table.short}"}
+        found["logged_values"] = for_spark("work/stage/logged_values", names.real(), texts)
+    return found
 
 
 def feed(name: str) -> dict[str, Any]:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.catalog import FEEDS, SOURCE_TABLES, SourceTable
 from pipeline.kernel import postgres
-from pipeline.kernel.errors import ConfigError
 from pipeline.kernel.postgres import Cursor, qualified, sql
-from pipeline.source.layout import LOG
 
 
 @dataclass(frozen=True)
@@ -40,19 +38,9 @@ def digest(found: Sequence[str]) -> str:
 
 
 def folders(cursor: Cursor, table: SourceTable) -> list[str]:
-    """The folders of all extracts and repairs that stage has taken in, in their one order.
-
-    Raises ConfigError if a window of the log is among them.
-    """
+    """The folders of all extracts, windows and repairs that stage has taken in, in their one order."""
     query = "select folder from etl.stage_load where table_name = %s order by bound, lsn, made_at, folder"
-    found = [folder for (folder,) in postgres.rows(cursor, query, (table.short,))]
-    if any(folder.startswith(f"{LOG}/") for folder in found):
-        raise ConfigError(
-            "load the star on the lake",
-            f"{table.name} was loaded from the source's log, whose windows the lake star does not read yet",
-            "set star = postgresql in luigi.cfg",
-        )
-    return found
+    return [folder for (folder,) in postgres.rows(cursor, query, (table.short,))]
 
 
 def newest_of_feed(cursor: Cursor, feed: str) -> int:

@@ -15,7 +15,7 @@ TYPES: Mapping[str, str] = {
     "interval": "interval day to second",
     "jsonb": "string",
     "numeric": "decimal(27, 9)",
-    "pg_lsn": "string",
+    "pg_lsn": "bigint",  # a position is a number there
     "smallint": "smallint",
     "text": "string",
     "timestamp with time zone": "timestamp",

@@ -16,9 +16,14 @@ from pipeline.source.layout import Metadata
 def in_utc(table: SourceTable, column: Column, zone: str) -> sql.Composable:
     """A column of the source, as the warehouse has it."""
     name = sql.Identifier(column.name)
-    if not zone or not _is_zoneless(table, column):
+    if not is_zoned(table, column, zone):
         return name
     return sql.SQL("({} at time zone {}) at time zone 'UTC'").format(name, sql.Literal(zone))
+
+
+def is_zoned(table: SourceTable, column: Column, zone: str) -> bool:
+    """Whether the values of a column are times of a zone that do not say so."""
+    return bool(zone) and _is_zoneless(table, column)
 
 
 def end(table: SourceTable, columns: Iterable[Column], instant: str | None, zone: str) -> sql.Composable:

@@ -30,8 +30,6 @@ POSTGRESQL_ALONE = {
     "work/purchases/stage_user_purchase": "purchases are loaded by day, for the mart",
     "work/purchases/user_behavior_metric": "behaviour of users is loaded into the mart, which stays in PostgreSQL",
     "work/purchases/user_purchase_day": "purchases are loaded by day, for the mart",
-    "work/stage/last_change": "loads what pgoutput gives into stage",
-    "work/stage/logged_values": "loads what pgoutput gives into stage",
     "work/stage/newest": "takes the row that was written last (ctid), for which the lake has a column",
 }
 # What no generated rows fit: keys in JSON.
@@ -161,7 +159,8 @@ def in_spark(spark: "SparkSession", case: Case, cursor: Cursor) -> list[Mapping[
 def copy(spark: "SparkSession", cursor: Cursor, table: str, view: str) -> None:
     """Gives Spark a view of the rows of a table."""
     columns = postgres.rows(cursor, TABLE, (table,))
-    cursor.execute(f"select * from {table}")  # a table of ours
+    names = ", ".join(f"{name} - '0/0'::pg_lsn as {name}" if kind == "pg_lsn" else name for name, kind in columns)
+    cursor.execute(f"select {names} from {table}")  # a table of ours
     found = cursor.fetchall()
     types = [type_of(kind) for _, kind in columns]
     names = ", ".join(f"`{name}`" for name, _ in columns)

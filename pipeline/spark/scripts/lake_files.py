@@ -43,6 +43,18 @@ LIMITS = {
 }
 
 
+# The columns that changes have before those of the table.
+HALF = "cast(conv(split_part(etl_lsn, '/', {0}), 16, 10) as bigint)"
+OF_LOG = {
+    "etl_op": "etl_op",
+    "etl_lsn": f"{HALF.format(1)} * 4294967296 + {HALF.format(2)}",
+    "etl_ts": "cast(etl_ts as timestamp)",
+    "etl_seq": "cast(etl_seq as int)",
+    "etl_unchanged": "coalesce(from_json(etl_unchanged, 'array<string>'), array())",
+    "etl_old_key": "from_json(etl_old_key, 'array<string>')",
+}
+
+
 class Refused(Exception):
     """Why the job cannot go on, in words for people."""
 
@@ -64,49 +76,75 @@ class Files:
         Raises Refused for a file that is not what its metadata says.
         """
         rows = worked_out(self._read(folders), self.plan)
-        counts = rows.groupBy(PLACE).agg(F.count(F.lit(1)), F.count(REASON), F.min(f"{LINE}.line")).collect()
-        self._require_whole({self.table["folders"][place]: count for place, count, _, _ in counts}, folders)
+        counts = self._counts(rows, folders)
         is_unique = rows.groupBy(*self.key).count().where("count > 1").limit(1).count() == 0
         if is_unique and not any(bad for _, _, bad, _ in counts):
             return rows, True
-        return self._without_rejected(rows, {place: first for place, _, _, first in counts}), is_unique
+        return self._without_rejected(self._judged(rows), {place: first for place, _, _, first in counts}), is_unique
+
+    def changes(self, folders: Sequence[str]) -> DataFrame:
+        """The changes in windows of the log, each with why it cannot be kept as far as that is known."""
+        rows = worked_out(self._read(folders), self.plan)
+        self._firsts = {place: first for place, _, _, first in self._counts(rows, folders)}
+        return rows
+
+    def without_rejected(self, changes: DataFrame) -> DataFrame:
+        """The changes that can be kept; the others are rejected, and their rows stay as they were before."""
+        return self._without_rejected(changes, self._firsts)
+
+    def _counts(self, rows: DataFrame, folders: Sequence[str]) -> list[Any]:
+        """For each file its place, its rows, those with a fault, and the number of its first line."""
+        found = rows.groupBy(PLACE).agg(F.count(F.lit(1)), F.count(REASON), F.min(f"{LINE}.line")).collect()
+        self._require_whole({self.table["folders"][place]: count for place, count, _, _ in found}, folders)
+        return list(found)
 
     def _read(self, folders: Sequence[str]) -> DataFrame:
         """The rows of files as text and as values, each with its file, its line and why it cannot be kept."""
+        parts = [(folder, part) for folder in folders for part in self.files[folder]["parts"]]
         found = None
-        for names, group in itertools.groupby(folders, lambda folder: self.files[folder]["columns"]):
+        for (names, zoned), group in itertools.groupby(parts, lambda each: (each[1]["columns"], each[1]["zoned"])):
             these = list(group)
-            paths = [f"{self.plan['lake']}/{folder}/{self.files[folder]['data']}" for folder in these]
-            _require_hashes(self.spark, [(path, self.files[f]["sha256"]) for path, f in zip(paths, these)])
-            raw = read_csv(self.spark, paths, names)
-            rows = self._typed(raw, these)
+            paths = [f"{self.plan['lake']}/{folder}/{part['data']}" for folder, part in these]
+            _require_hashes(self.spark, list(zip(paths, (part["sha256"] for _, part in these))))
+            rows = self._typed(read_csv(self.spark, paths, names), [folder for folder, _ in these], zoned)
             found = rows if found is None else found.unionByName(rows)
         assert found is not None
         return found
 
-    def _typed(self, raw: DataFrame, folders: Sequence[str]) -> DataFrame:
+    def _typed(self, raw: DataFrame, folders: Sequence[str], zoned: Mapping[str, str]) -> DataFrame:
         places = F.create_map(*(F.lit(each) for folder in folders for each in (folder, self.places[folder])))
-        folder = F.regexp_extract(F.input_file_name(), "((?:extract|repair)/.*)/[^/]*$", 1)
-        values = {name: F.expr(_value(f"`{name}`", kind)) for name, kind in self.columns.items()}
-        faults = [F.when(F.expr(condition), F.lit(words)) for condition, words in self._faults()]
+        folder = F.regexp_extract(F.input_file_name(), "((?:extract|repair|log)/.*)/[^/]*$", 1)
+        values = {name: _value(f"`{name}`", kind) for name, kind in self.columns.items()}
+        values |= {name: f"to_utc_timestamp({values[name]}, '{zone}')" for name, zone in zoned.items()}
+        is_of_log = OF_LOG.keys() <= set(raw.columns)
+        of_log = OF_LOG if is_of_log else {}
+        faults = [F.when(F.expr(condition), F.lit(words)) for condition, words in self._faults(is_of_log)]
         rows = raw.select(
             places[folder].alias(PLACE),
             F.monotonically_increasing_id().alias("line"),
             F.struct(*raw.columns).alias("raw"),
-            *(value.alias(name) for name, value in values.items()),
+            *(F.expr(value).alias(name) for name, value in {**values, **of_log}.items()),
         )
         return rows.select(
             PLACE,
             # Of rows with the same key and time the first file's last line is kept.
             F.struct((-F.col(PLACE)).alias("place"), F.col("line")).alias(LINE),
             *self.columns,
+            *of_log,
             F.coalesce(*faults).alias(REASON),
             F.when(F.coalesce(*faults).isNotNull(), F.to_json("raw")).alias(RAW),
         )
 
-    def _faults(self) -> list[tuple[str, str]]:
+    def _faults(self, is_of_log: bool) -> list[tuple[str, str]]:
         """Conditions of rows that cannot be kept, and the words for each."""
-        found = [(f"raw.`{name}` is null", f"{name} is missing") for name in self.table["required"]]
+        found = [
+            # The log may leave out a value that did not change.
+            (
+                f"raw.`{name}` is null" + (f" and not array_contains(etl_unchanged, '{name}')" if is_of_log else ""),
+                words,
+            )
+            for name, words in ((name, f"{name} is missing") for name in self.table["required"])
+        ]
         for name, kind in self.columns.items():
             if kind in WORDS:
                 is_fine = f"`{name}` is not null" + (
@@ -118,7 +156,7 @@ class Files:
                 found.append((f"length(`{name}`) > {longest}", f"{name} is longer than {longest} characters"))
         if self.columns[self.key[0]] in ("id", "int"):
             found.append((f"`{self.key[0]}` = -1", f"{self.key[0]} -1 is the unknown member's"))
-        return found
+        return [(f"etl_op in ('I', 'U') and {condition}", words) for condition, words in found] if is_of_log else found
 
     def _require_whole(self, counted: Mapping[str, int], folders: Sequence[str]) -> None:
         """Returns if each file has the rows that its metadata tells of."""
@@ -129,17 +167,20 @@ class Files:
                     f"{self.files[folder]['rows']}; bring the file back from the versions of the bucket"
                 )
 
-    def _without_rejected(self, rows: DataFrame, firsts: Mapping[int, int]) -> DataFrame:
+    def _without_rejected(self, judged: DataFrame, firsts: Mapping[int, int]) -> DataFrame:
         """The rows that can be kept; the others go to etl.rejected_row."""
+        self._reject(judged.where(f"{REASON} is not null"), firsts)
+        return judged.where(f"{REASON} is null")
+
+    def _judged(self, rows: DataFrame) -> DataFrame:
+        """Rows of which a later line has the same key and time cannot be kept either."""
         watermark = self.table["watermark"]
         values = F.struct(*self.columns)
         alike = Window.partitionBy(*self.key, watermark, PLACE, F.isnull(REASON)).orderBy(F.desc(LINE))
         rival = f"a later row has the same {' and '.join(self.key)} and {watermark}"
         is_rival = F.isnull(REASON) & ~values.eqNullSafe(F.first(values).over(alike))
         judged = rows.withColumn(REASON, F.when(is_rival, F.lit(rival)).otherwise(F.col(REASON)))
-        judged = judged.withColumn(RAW, F.when(F.col(REASON).isNotNull(), F.coalesce(RAW, F.to_json(values))))
-        self._reject(judged.where(f"{REASON} is not null"), firsts)
-        return judged.where(f"{REASON} is null")
+        return judged.withColumn(RAW, F.when(F.col(REASON).isNotNull(), F.coalesce(RAW, F.to_json(values))))
 
     def _reject(self, bad: DataFrame, firsts: Mapping[int, int]) -> None:
         """Keeps rows in etl.rejected_row, each once. How many they may be, PostgreSQL's stage has decided."""

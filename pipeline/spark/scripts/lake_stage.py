@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lake_changes import Changes
 from lake_files import LINE, PLACE, TYPES, Files
 from lake_tables import Table, bounds, differing, worked_out
 from pyspark.sql import DataFrame, SparkSession, Window
@@ -30,6 +31,7 @@ class Stage:
         self.key: list[str] = table["key"]
         self.columns: dict[str, str] = table["columns"]
         self.files = Files(spark, plan, table)
+        self.changes = Changes(spark, plan, table, self.files)
         self.told: Mapping[str, Any] = table["files"]
 
     def load(self) -> int:
@@ -86,29 +88,33 @@ class Stage:
         history.merge(rows.withColumn("gone", F.lit(False)).unionByName(gone), {}, delete="gone")
 
     def _fold(self, stage: Table, history: Table | None, folders: Sequence[str], done: int) -> int:
-        """Loads folders in their order: extracts that follow each other at once, each repair by itself."""
+        """Loads folders in their order: those of a kind that follow each other at once, but each repair by itself."""
         changed = 0
-        for is_repair, group in itertools.groupby(folders, lambda folder: self.told[folder]["is_repair"]):
+        for kind, group in itertools.groupby(folders, lambda folder: self.told[folder]["kind"]):
             together = list(group)
-            for part in [[folder] for folder in together] if is_repair else [together]:
+            for part in [[folder] for folder in together] if kind == "repair" else [together]:
                 done += len(part)
-                changed += self._load(stage, history, part, done, is_repair)
+                changed += self._load(stage, history, part, done, kind)
         return changed
 
-    def _load(self, stage: Table, history: Table | None, folders: list[str], done: int, is_repair: bool) -> int:
-        mark = {"batch": stage.mark().get("batch", -1), **_loaded(self.table["folders"][:done])}
+    def _load(self, stage: Table, history: Table | None, folders: list[str], done: int, kind: str) -> int:
+        marked = stage.mark()
+        position = max([marked.get("lsn", 0), *(self.told[folder].get("lsn", 0) for folder in folders)])
+        mark = {"batch": marked.get("batch", -1), "lsn": position, **_loaded(self.table["folders"][:done])}
         written = [folder for folder in folders if self.told[folder]["rows"] or self.told[folder].get("deleted")]
         if not written:
             stage.note(mark)
             return 0
-        rows, is_unique = self.files.rows(written)
-        try:
+        if kind == "log":
+            changes = self.changes.rows(stage, written, marked.get("lsn", 0))
             if history:
-                self._keep_history(history, rows, self.told[written[-1]] if is_repair else None)
-            newest = self._newest(rows, is_unique)
-            return self._repair(stage, newest, written[0], mark) if is_repair else self._extend(stage, newest, mark)
-        finally:
-            rows.unpersist()
+                self.changes.keep_history(history, changes)
+            return self._write(stage, self.changes.newest(stage, changes), mark)
+        rows, is_unique = self.files.rows(written)
+        if history:
+            self._keep_history(history, rows, self.told[written[-1]] if kind == "repair" else None)
+        newest = self._newest(rows, is_unique)
+        return self._repair(stage, newest, written[0], mark) if kind == "repair" else self._extend(stage, newest, mark)
 
     def _newest(self, rows: DataFrame, is_unique: bool) -> DataFrame:
         """One row per key, for stage."""

@@ -1,7 +1,7 @@
 r"""Loads the star schema on the lake: extracts to stage, dimensions, facts and aggregates, as tables of Iceberg.
 
-spark-submit --py-files lake_tables.py,lake_files.py,lake_stage.py,lake_star.py,lake_mart.py load_star.py \
-    --lake DIR --plan NAME --report DIR
+spark-submit --py-files lake_tables.py,lake_files.py,lake_changes.py,lake_stage.py,lake_star.py,lake_mart.py \
+    load_star.py --lake DIR --plan NAME --report DIR
 
 The plan (JSON) says what there is: files with their hashes, tables with their columns, and each select in Spark's
 words. The script knows none of it by itself. Each table is written by commits that say what it holds, so that another

@@ -1,0 +1,110 @@
+"""`python -m benchmarks.lakehouse`: the star on the lake beside the one in PostgreSQL, with Spark on this machine.
+
+A large source from a generator, in services of the benchmark's own, which are removed at the end: the first load of
+both stars, then days of the same number of new orders and prices, whatever the size of the shop. Prints seconds, the
+largest memory of Spark's process, and at the end that both stars are equal. Iceberg's runtime and PostgreSQL's driver
+are named by OCEAN_LAKEHOUSE_JARS; `make lakehouse` builds the rest.
+
+    OCEAN_LAKEHOUSE_JARS=iceberg.jar,postgresql.jar .venv/bin/python -m benchmarks.lakehouse --orders 1000000 \
+        --generator 'python ../shared/peers/gen.py'
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks import events
+from benchmarks.run import load
+from pipeline import services
+from pipeline.operations import summary
+
+BETWEEN_LOOKS = 0.2  # seconds
+
+
+def main() -> None:
+    """Measures, and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=100_000, help="size of the shop")
+    parser.add_argument("--generator", required=True, help="command that fills the database OPERATIONAL_URL")
+    parser.add_argument("--days", type=int, default=3, help="days after the first load")
+    parser.add_argument("--memory", default="2g", help="the heap of Spark")
+    arguments = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="ocean-bench-"))
+    home.chmod(0o711)
+    os.environ |= {
+        "OCEAN_HOME": str(home),
+        "OCEAN_SIMULATE": "0",
+        "OCEAN_CHECK_WHOLE_DAYS": "0",
+        "OCEAN_RECONCILE_DAYS": "0",
+        "OCEAN_SPARK_DRIVER_MEMORY": arguments.memory,
+        "OCEAN_LAKEHOUSE_WAREHOUSE": f"file://{home}/iceberg",
+    }
+    try:
+        services.up(home)
+        _measure(home, arguments)
+    finally:
+        services.down(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _measure(home: Path, arguments: argparse.Namespace) -> None:
+    generator, lines = arguments.generator, []
+    events.generate(generator, "init", "--orders", arguments.orders, "--products", events.PRODUCTS)
+    events.change(events.roles())
+    lines.append(_line("first load", [_both()]))
+    days = []
+    for _ in range(arguments.days):
+        events.generate(generator, "day", "--new", events.NEW_ORDERS, "--repriced", events.NEW_PRICES)
+        days.append(_both())
+    lines.append(_line(f"a day (median of {arguments.days})", days))
+    lines.append(_line("the same date again", [_both()]))
+    print(summary.table(["", "PostgreSQL, s", "lake, s", "Spark's memory, MB"], lines), flush=True)
+    size = sum(path.stat().st_size for path in (home / "iceberg").rglob("*") if path.is_file())
+    print(f"tables of Iceberg: {size / 1e6:,.0f} MB")
+    print(_luigi("ReconcileStar")[2])
+
+
+def _both() -> tuple[float, float, float]:
+    start = time.perf_counter()
+    load(events.newest(), 1, 2)
+    middle = time.perf_counter()
+    seconds, memory, _ = _luigi("LoadLakeStar")
+    return middle - start, seconds, memory
+
+
+def _line(name: str, measured: list[tuple[float, float, float]]) -> list[str]:
+    postgresql, lake, _ = map(statistics.median, zip(*measured, strict=True))
+    memory = max(each[2] for each in measured)
+    return [name, f"{postgresql:.2f}", f"{lake:.1f}", f"{memory / 1e6:,.0f}"]
+
+
+def _luigi(task: str) -> tuple[float, float, str]:
+    """Runs a task for the newest date: seconds, the largest memory of a Java below it, and what it printed."""
+    command = [Path(sys.executable).parent / "luigi", "--module", "pipeline", task, "--date", str(events.newest())]
+    start, memory = time.perf_counter(), 0.0
+    with tempfile.TemporaryFile("w+") as said:
+        process = psutil.Popen([*map(str, command), "--local-scheduler"], stdout=said, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            for child in process.children(recursive=True):
+                try:
+                    memory = max(memory, child.memory_info().rss if child.name() == "java" else 0)
+                except psutil.NoSuchProcess:
+                    continue
+            time.sleep(BETWEEN_LOOKS)
+        said.seek(0)
+        text = said.read()
+    if process.returncode:
+        raise SystemExit(text)
+    return time.perf_counter() - start, memory, text
+
+
+if __name__ == "__main__":
+    main()
