@@ -81,8 +81,6 @@ KINDS = {
 
 def _kind(column: exp.ColumnDef) -> str:
     kind = column.args["kind"].sql("postgres").lower()
-    if kind.startswith("interval"):  # which Parquet does not have
-        return "bigint"
     return type_of(KINDS.get(kind, kind))
 
 

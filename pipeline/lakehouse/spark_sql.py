@@ -12,7 +12,6 @@ TYPES: Mapping[str, str] = {
     "date": "date",
     "double precision": "double",
     "integer": "int",
-    "interval": "interval day to second",
     "jsonb": "string",
     "numeric": "decimal(27, 9)",
     "pg_lsn": "bigint",  # a position is a number there
@@ -58,8 +57,10 @@ def _difference(node: exp.Expr) -> str:
         return "Spark has no infinity"
     if isinstance(node, exp.Cast) and isinstance(node.this, exp.Literal) and not node.this.name:
         return "an empty text is NULL in Spark, and no error"
-    if isinstance(node, exp.Extract) and node.name.upper() in ("DOW", "EPOCH"):
-        return "a week begins with another number, and seconds are none; use isodow, or a difference of instants"
+    if isinstance(node, exp.Extract) and node.name.upper() == "DOW":
+        return "a week begins with another number; use isodow"
+    if _is_epoch(node) and not isinstance(node.expression, exp.Sub):
+        return "Spark has no such number; take it of a difference of two instants"
     if isinstance(node, exp.Round):
         return "halves of a float are rounded to the even number in PostgreSQL alone; cast it to numeric with limits"
     if isinstance(node, exp.Cast) and _is_of(node, *INTEGERS) and _is_of(node.this, *FRACTIONS):
@@ -102,9 +103,23 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
         return json
     if isinstance(node, exp.TimeToStr) and (name := NAMES.get(node.text("format"))):
         node.set("format", exp.Literal.string(name))
+    if _is_epoch(node) and isinstance(node.expression, exp.Sub):
+        return _seconds(node.expression)
     if isinstance(node, exp.Extract) and node.name.upper() == "ISODOW":
         node.set("this", exp.var("DAYOFWEEK_ISO"))
     return node
+
+
+def _is_epoch(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Extract) and node.name.upper() == "EPOCH"
+
+
+def _seconds(difference: exp.Sub) -> exp.Expr:
+    """The seconds between two instants, exact to the microsecond."""
+    micros = [exp.func("unix_micros", side.copy()) for side in (difference.this, difference.expression)]
+    return exp.Mul(
+        this=exp.Paren(this=exp.Sub(this=micros[0], expression=micros[1])), expression=exp.Literal.number("0.000001")
+    )
 
 
 def _json_array(values: list[exp.Expr]) -> exp.Expr:

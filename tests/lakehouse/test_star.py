@@ -73,7 +73,7 @@ def of_the_mart(world: World) -> dict[str, list[tuple[Any, ...]]]:
     queries = {
         "agg_order_month": (
             "select month::text, country, orders::text, to_char(sales, 'FM999990.0'), "
-            "(extract(epoch from fulfilment) * 1000000)::bigint::text from mart.agg_order_month where orders > 0"
+            "fulfilment::text from mart.agg_order_month where orders > 0"
         ),
         "agg_customer_quarter": (
             "select quarter::text, country, customers::text from mart.agg_customer_quarter where customers > 0"

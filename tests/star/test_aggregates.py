@@ -220,7 +220,7 @@ def check_views(cursor: Cursor, shop: Shop) -> None:
     assert rows(cursor, "select * from mart.sales_by_subtype") == shop.over_statuses(subtypes, lost=False, labels=1)
 
 
-MONTHS = "month, country, order_status_key, orders, sales, delivered_orders, fulfilment"
+MONTHS = "month, country, order_status_key, orders, sales, delivered_orders, fulfilment * interval '1 microsecond'"
 SOLD = "select month, country, order_status_key, {}, sales, orders from mart.agg_{}_month where orders > 0"
 KPIS = """
 select month, country, orders_not_lost, sales, delivered_orders, fulfilment_days * interval '1 day'

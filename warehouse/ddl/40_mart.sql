@@ -17,7 +17,7 @@ create table if not exists mart.agg_order_month (
     orders bigint not null,
     sales numeric not null,
     delivered_orders bigint not null,
-    fulfilment interval not null,
+    fulfilment bigint not null,
     order_status_key bigint not null,
     primary key (month, country, order_status_key)
 );
@@ -29,7 +29,7 @@ comment on column mart.agg_order_month.order_status_key is 'Status of the order.
 comment on column mart.agg_order_month.orders is 'Orders.';
 comment on column mart.agg_order_month.sales is 'Their line amounts.';
 comment on column mart.agg_order_month.delivered_orders is 'Orders that were delivered.';
-comment on column mart.agg_order_month.fulfilment is 'Time from order to delivery, added up over these.';
+comment on column mart.agg_order_month.fulfilment is 'Microseconds from order to delivery, added up over these.';
 
 create table if not exists mart.agg_product_month (
     month date not null,

@@ -31,8 +31,7 @@ select
     coalesce(sum(agg_order_month.orders) filter (where not status.is_lost), 0)::bigint as orders_not_lost,
     coalesce(sum(agg_order_month.sales) filter (where not status.is_lost), 0) as sales,
     coalesce(sum(agg_order_month.delivered_orders) filter (where not status.is_lost), 0)::bigint as delivered_orders,
-    extract(epoch from coalesce(sum(agg_order_month.fulfilment) filter (where not status.is_lost), interval '0'))
-    / 86400 as fulfilment_days,
+    coalesce(sum(agg_order_month.fulfilment) filter (where not status.is_lost), 0) / 86400000000 as fulfilment_days,
     :lost_order_limit::numeric as lost_order_limit
 from agg_order_month
 inner join dwh.dim_order_status as status on agg_order_month.order_status_key = status.order_status_key

@@ -13,7 +13,7 @@ from functools import reduce
 from typing import Any
 
 from lake_tables import Table, worked_out
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 
@@ -129,7 +129,10 @@ class Mart:
         for aggregate in aggregates:
             if aggregate["by"] == "quarter":
                 of_quarters.createOrReplaceTempView("given_orders")
-            rows = _measured(self.spark.sql(aggregate["select"]), aggregate)
+            rows = self.spark.sql(aggregate["select"])
+            rows = rows.selectExpr(
+                *(f"cast(`{name}` as {kind}) as `{name}`" for name, kind in aggregate["columns"].items())
+            )
             spans = quarters if aggregate["by"] == "quarter" else months
             replaced = reduce(
                 lambda one, other: one | other, (F.col(aggregate["by"]) == F.lit(each).cast("date") for each in spans)
@@ -137,17 +140,6 @@ class Mart:
             self._table(aggregate).overwrite(rows, replaced, mark)
         products.unpersist()
         of_quarters.unpersist()
-
-
-def _measured(rows: DataFrame, aggregate: Mapping[str, Any]) -> DataFrame:
-    """The sums with the types of the table. A span of time becomes microseconds: Parquet has no such type."""
-    values = []
-    for name, kind in aggregate["columns"].items():
-        value = f"`{name}`"
-        if "interval" in dict(rows.dtypes)[name]:
-            value = f"unix_micros(timestamp '1970-01-01 00:00:00' + {value})"
-        values.append(f"cast({value} as {kind}) as `{name}`")
-    return rows.selectExpr(*values)
 
 
 def _month(key: int) -> int:

@@ -10,6 +10,6 @@ select
     sum(sign) as orders,
     sum(sign * order_amount) as sales,
     coalesce(sum(sign) filter (where fulfilment is not null), 0) as delivered_orders,
-    coalesce(sum(sign * fulfilment), interval '0 seconds') as fulfilment
+    coalesce(sum(sign * fulfilment), 0) as fulfilment
 from counted_order
 group by month, country, order_status_key

@@ -14,7 +14,7 @@ select
     coalesce(before.country, address.country) as country,
     fact.order_status_key,
     fact.order_amount,
-    fact.delivered_ts - fact.ordered_ts as fulfilment
+    (extract(epoch from fact.delivered_ts - fact.ordered_ts) * 1000000)::bigint as fulfilment
 from :orders as fact
 inner join dwh.dim_address as address on fact.address_key = address.address_key
 left join mart.address_before as before on fact.address_key = before.address_key and fact.sign = -1
