@@ -51,7 +51,7 @@ $(SUPERSET_STAMP): superset/requirements.lock
 
 # Spark 3.5, as on EMR, for the star on the lake. pip makes it of its source, with a setuptools of its own choice.
 LAKEHOUSE_PIP := $(LAKEHOUSE_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes
-$(LAKEHOUSE_STAMP): pipeline/lakehouse/requirements.lock
+$(LAKEHOUSE_STAMP): requirements-spark.lock
 	@echo "Installing Spark 3.5 into $(LAKEHOUSE_VENV) (some 400 MB) ..."
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit((3, 11) > v or v > (3, 12)) ' || \
 	    { echo "cannot build $(LAKEHOUSE_VENV), because $$($(PYTHON) --version) is not Python 3.11-3.12;" \
@@ -88,8 +88,8 @@ lint-declared: $(DEV_STAMP)  ## lint of SQL, templates, containers and shell
 	$(VENV)/bin/hadolint deploy/docker/*.Dockerfile
 	$(VENV)/bin/shellcheck deploy/*.sh deploy/docker/*.sh
 
-nightly: $(DEV_STAMP)  ## the random faults and rows of the test suite, ten times as many; processes for each job of Spark
-	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults tests/source/test_log.py tests/sql/test_spark_selects.py
+nightly: $(DEV_STAMP) $(READERS_STAMP)  ## the random faults and rows of the test suite, ten times as many; processes for each job of Spark
+	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults tests/source/test_log.py tests/sql/test_spark_selects.py tests/lakehouse
 	OCEAN_TEST_SPARK=processes $(VENV)/bin/pytest tests/spark tests/security/test_model_trust.py
 
 format: $(DEV_STAMP)  ## what `make test` checks, fixed where a tool can
@@ -120,6 +120,6 @@ audit-dependencies:  ## known weaknesses of the locked packages, where the netwo
 	@$(PYTHON) -m venv --clear .venv-audit
 	@.venv-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
 	@for lock in requirements.lock requirements-dev.lock superset/requirements.lock requirements-lakehouse.lock \
-	    pipeline/lakehouse/requirements.lock; do \
+	    requirements-spark.lock; do \
 	    .venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || failed=1; \
 	done; exit $${failed:-0}

@@ -212,10 +212,14 @@ def value(cursor: Cursor, query: str | sql.Composable, arguments: Sequence[Any] 
     return only
 
 
+TLS = ("sslmode", "sslrootcert")
+
+
 def jdbc(cursor: Cursor, schema: str) -> tuple[str, str, str]:
     """Where Java finds the database of a cursor, with a schema first: URL, user and password."""
     info = cursor.connection.info
-    options = {"currentSchema": schema, "sslmode": info.dsn_parameters.get("sslmode", "prefer")}
+    known: dict[str, str] = {name: info.dsn_parameters[name] for name in TLS if name in info.dsn_parameters}
+    options = {"currentSchema": schema, **known}
     url = f"jdbc:postgresql://{info.host}:{info.port}/{info.dbname}?{urlencode(options)}"
     return url, info.user, info.password or ""
 

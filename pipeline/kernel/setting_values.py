@@ -87,6 +87,14 @@ def slot_name(text: str) -> str:
     return text
 
 
+def pairs(text: str) -> dict[str, str]:
+    """Names with values, as name=value with blanks between. Raises ValueError."""
+    words = [word.partition("=") for word in text.split()]
+    if wrong := [name for name, equals, _ in words if not (name and equals)]:
+        raise ValueError(f"{wrong[0]} is not of the form name=value")
+    return {name: value for name, _, value in words}
+
+
 def prefix(text: str) -> str:
     """What names of databases begin with. Raises ValueError."""
     if not re.fullmatch(r"([a-z][a-z0-9_]{0,30})?", text, re.ASCII):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.kernel.declaration import setting
-from pipeline.kernel.setting_values import one_of, prefix
+from pipeline.kernel.setting_values import one_of, pairs, prefix
 
 
 # eq=False: nobody compares them, and each method of a dataclass takes its time at every import.
@@ -90,9 +90,10 @@ class Lakehouse:
         "which `make lakehouse` builds.",
         name="lakehouse_python",
     )
-    spark_settings: str = setting(
+    spark_settings: dict[str, str] = setting(
         "",
-        str,
-        "Further settings of Spark for the job, name=value with blanks between.",
+        pairs,
+        "Further settings of Spark for the job, name=value with blanks between. They are visible in lists of "
+        "processes: no secret belongs here.",
         name="lakehouse_spark_settings",
     )

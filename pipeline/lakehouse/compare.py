@@ -16,6 +16,7 @@ from pipeline.kernel.postgres import Cursor
 from pipeline.lakehouse import declared
 from pipeline.lakehouse.plan import Names
 from pipeline.lakehouse.spark_sql import to_spark
+from pipeline.star.mart import AGGREGATES
 
 BUCKETS = 64
 # A value as text, the same in both: instants as microseconds, decimals without their point.
@@ -84,10 +85,10 @@ def _tables() -> Iterator[tuple[str, str, dict[str, str]]]:
         if dimension.is_numbered:
             del columns[dimension.surrogate]
         yield name, f"select {', '.join(columns)} from dwh.{name}", columns
-    for name in FACTS:
+    for schema, name in [("dwh", name) for name in FACTS] + [("mart", each.name) for each in AGGREGATES]:
         select = sql_files.COMMENT.sub("", sql_files.read(f"compare/{name}"))
         listed = exp.maybe_parse(select, dialect="postgres", into=exp.Select).named_selects
-        types = known | declared.tables()[f"dwh.{name}"].columns
+        types = known | declared.tables()[f"{schema}.{name}"].columns
         yield name, select, {column: types[column] for column in listed}
 
 

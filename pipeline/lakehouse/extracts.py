@@ -1,6 +1,5 @@
 """What stage on the lake is made of: the extracts and repairs that PostgreSQL's stage took in, in the same order."""
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from pipeline.catalog import SourceTable
 from pipeline.lake.objects import Lake
 from pipeline.source import zones
-from pipeline.source.columns import are_of
+from pipeline.source.columns import are_of, unusable
 from pipeline.source.layout import LOG, SUCCESS, Metadata, metadata_in, missing
 from pipeline.source.log import lsn, windows
 from pipeline.source.log.pgoutput import COLUMNS as OF_LOG
@@ -45,7 +44,9 @@ def _of_window(lake: Lake, table: SourceTable, folder: str) -> dict[str, Any]:
     usable = [
         found
         for found in window.of(table.name)
-        if set(table.required) <= {column.name for column in found.columns} and are_of(table, found.columns)
+        if set(table.required) <= {column.name for column in found.columns}
+        and are_of(table, found.columns)
+        and not any(unusable(table, column) for column in found.columns)
     ]
     return {
         "kind": "log",
@@ -70,7 +71,7 @@ def _part(table: SourceTable, found: Metadata, before: Sequence[str] = ()) -> di
 
 def _of_repair(lake: Lake, table: SourceTable, found: Metadata) -> dict[str, Any]:
     return {
-        "deleted": json.loads(json.dumps(repairs.deleted_keys(lake, table, found))),
+        "deleted": repairs.deleted_keys(lake, table, found),
         "extracted_at": found.extracted_at,
         "bound": found.to_watermark,
         # Of a source whose watermarks say nothing no row is newer than the repair.

@@ -16,6 +16,7 @@ from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.errors import ConfigError, SparkFailed
 from pipeline.kernel.postgres import Cursor
+from pipeline.lake import forms, seals
 from pipeline.lake.objects import Lake
 from pipeline.lakehouse import extracts, feeds, progress
 from pipeline.lakehouse.plan import Names, feed, plan, source_table
@@ -26,6 +27,7 @@ SCRIPTS = Path(__file__).parents[1] / "spark/scripts"
 SCRIPT = SCRIPTS / "load_star.py"
 MODULES = tuple(SCRIPTS / f"lake_{name}.py" for name in ("tables", "files", "changes", "stage", "star", "mart"))
 PLAN, REPORT = "star/plan", "star/report"
+CLAIM = "star/warehouse"
 CATALOG = "ocean"
 SCHEMA = "iceberg"  # of the warehouse database, for the tables of a catalog by JDBC
 NEWEST_JAVA = 17  # that Spark 3.5 runs on
@@ -33,9 +35,23 @@ NEWEST_JAVA = 17  # that Spark 3.5 runs on
 ALWAYS = {"spark.hadoop.io.compression.codecs": "io.airlift.compress.zstd.ZstdCodec"}
 # Spark's 200 parts of a shuffle are for clusters: here they are as many small tasks.
 ON_ONE_MACHINE = {"spark.sql.shuffle.partitions": "4", "spark.sql.adaptive.coalescePartitions.enabled": "true"}
-FEW_ROWS = 100_000
+FEW_ROWS = 300_000
+LONGEST = 100 << 20  # bytes of a plan or a report
 KEEP_HOURS = 72  # for readers that look at an earlier commit
 OWN_PYTHON = Path(__file__).parents[2] / ".venv-lakehouse/bin/python"
+
+
+VALUE = forms.either(forms.truth, forms.whole, forms.number, forms.text, forms.nothing)
+# What a job of the star on the lake reports: rows, seconds and rejected rows by table, and rows of the selects that it
+# was given.
+REPORT_FORM = forms.fields(
+    {
+        "rows": forms.mapping(forms.text, forms.whole),
+        "seconds": forms.mapping(forms.text, forms.number),
+        "rejected": forms.mapping(forms.text, forms.whole),
+        "compared": forms.mapping(forms.text, forms.list_of(forms.list_of(VALUE))),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -56,42 +72,70 @@ def load(
     `work` rebuild drops all tables before, maintain writes small files together after. One job at a time: the others
     wait. A rerun finds nothing to do. Raises SparkFailed, BadExtract, ConfigError.
     """
+    place = progress.place(settings)
     with postgres.session(settings.warehouse_url, "warehouse") as cursor:
         locks.lock_session(cursor, "star on the lake")
-        if settings.spark.engine == "emr" and (told := _begun(lake)):
-            # On a cluster the job of a killed command goes on. Beside another one both might add the same rows.
-            say(f"going on with the load {told['batch']}, which was begun before")
-            _run(cursor, settings, lake, told, say)
+        star = progress.star(cursor, place)
         if work == "rebuild":
-            progress.forget(cursor)
+            progress.forget(cursor, place)
+        else:
+            _require_own(lake, star, place)
+        lake.write(CLAIM, star.warehouse_id.encode())
+        if settings.spark.engine == "emr" and work != "rebuild" and (begun := _begun(lake, star)):
+            # On a cluster the job of a killed command goes on. Beside another one both might add the same rows.
+            say("going on with the load that was begun before")
+            _run(cursor, settings, lake, begun, say)
         told = _plan(cursor, settings, lake)
         told |= {"work": work, "compared": dict(compared or {}), "keep_hours": KEEP_HOURS}
-        lake.write(f"{PLAN}/plan.json", json.dumps(told).encode())
-        return _run(cursor, settings, lake, told, say)
+        text = json.dumps(told)
+        progress.begin(cursor, _sha256(text))
+        lake.write(f"{PLAN}/plan.json", text.encode())
+        return _run(cursor, settings, lake, text, say)
 
 
-def _run(cursor: Cursor, settings: Settings, lake: Lake, told: dict[str, Any], say: Say) -> Report:
-    engine(settings, lake).run(_job(cursor, settings, told), say)
-    report = _report(lake)
+def _run(cursor: Cursor, settings: Settings, lake: Lake, text: str, say: Say) -> Report:
+    """Runs a plan to its end, whether that is good or not: after a kill it is there still."""
+    told = forms.parse(text.encode(), forms.own)
+    try:
+        engine(settings, lake).run(_job(cursor, settings, told, _sha256(text)), say)
+        report = _report(lake)
+    except SparkFailed:
+        progress.begin(cursor, None)
+        _clean(lake, told)
+        raise
     with postgres.transaction(settings.warehouse_url, "warehouse") as own:
         for table, found in told["loaded"].items():
             progress.note(own, table, Loaded(**found))
+        progress.begin(own, None)
     _clean(lake, told)
     return report
 
 
-def _begun(lake: Lake) -> dict[str, Any] | None:
-    """The plan of a load that was begun and did not end, by this version."""
-    text = lake.read(f"{PLAN}/plan.json")
-    told: dict[str, Any] | None = json.loads(text) if text else None
-    return told if told and told["version"] == _version(told) else None
+def _begun(lake: Lake, star: progress.Star) -> str | None:
+    """The plan of a job that was begun and did not end; what another one wrote there is none."""
+    text = (seals.read_small(lake, f"{PLAN}/plan.json", LONGEST) or b"").decode()
+    return text if text and _sha256(text) == star.plan_sha256 else None
 
 
-def _version(told: Mapping[str, Any]) -> str:
-    """A hash of the script and of what it is told about tables."""
-    code = "".join(path.read_text("utf-8") for path in (SCRIPT, *MODULES))
-    tables = {name: value for name, value in told.items() if name in ("declared", "dimensions", "facts", "mart")}
-    return hashlib.sha256(f"{code}{json.dumps(tables, sort_keys=True)}".encode()).hexdigest()
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _require_own(lake: Lake, star: progress.Star, place: str) -> None:
+    """Returns if the star is this warehouse's, and where it was: two would remove each other's files."""
+    if star.place != place:
+        raise ConfigError(
+            "load the star on the lake",
+            f"it lies at {star.place}, and the settings name {place}",
+            "set them back, or run RebuildLakeStar, which builds it there",
+        )
+    claimed = (seals.read_small(lake, CLAIM) or b"").decode(errors="replace")
+    if claimed not in ("", star.warehouse_id):
+        raise ConfigError(
+            "load the star on the lake",
+            f"the one on {lake.url} is another warehouse's",
+            "give this one a lake of its own; or, if the other one is gone, run RebuildLakeStar, which replaces it",
+        )
 
 
 def _plan(cursor: Cursor, settings: Settings, lake: Lake) -> dict[str, Any]:
@@ -109,36 +153,40 @@ def _plan(cursor: Cursor, settings: Settings, lake: Lake) -> dict[str, Any]:
         files = feeds.export(cursor, lake, name, after)
         brought.append({**feed(name), "files": files})
         loaded[name] = Loaded(batch=files[-1]["batch"] if files else after)
-    told = {
+    return {
         **plan(names),
         "catalog": CATALOG,
-        "is_small": sum(file["rows"] for table in tables for file in table["files"].values()) < FEW_ROWS,
+        "is_small": _rows_of_stage(cursor) < FEW_ROWS,
         "batch": postgres.value(cursor, "select nextval('etl.batch')"),
         "tables": tables,
         "feeds": brought,
         "loaded": {table: asdict(found) for table, found in loaded.items()},
     }
-    return {**told, "version": _version(told)}
 
 
-def _job(cursor: Cursor, settings: Settings, told: Mapping[str, Any]) -> Job:
+def _rows_of_stage(cursor: Cursor) -> int:
+    """About how many rows stage has, of which a job may look at all."""
+    rows: int = postgres.value(cursor, ROWS_OF_STAGE)
+    return rows
+
+
+def _job(cursor: Cursor, settings: Settings, told: Mapping[str, Any], sha256: str) -> Job:
     lakehouse = settings.lakehouse
     is_local = settings.spark.engine == "local"
     catalog, secrets = _catalog(cursor, settings)
-    further = dict(each.split("=", 1) for each in lakehouse.spark_settings.split())
     folders = [folder for table in told["tables"] for folder in table["files"]]
     return Job(
         name=f"load star {told['batch']}",
         script=SCRIPT,
         sources=(PLAN, *folders, *(f"{feeds.FOLDER}/{feed['name']}" for feed in told["feeds"] if feed["files"])),
         target=REPORT,
-        arguments=("--lake", "{source}", "--plan", PLAN, "--report", "{target}"),
+        arguments=("--lake", "{source}", "--plan", PLAN, "--plan-sha256", sha256, "--report", "{target}"),
         files=MODULES,
         settings={
             **ALWAYS,
             **(ON_ONE_MACHINE if is_local else {}),
             **{f"spark.sql.catalog.{CATALOG}{name}": value for name, value in catalog.items()},
-            **further,
+            **lakehouse.spark_settings,
         },
         jars=tuple(filter(None, lakehouse.jars.split(","))),
         python=(lakehouse.python or str(OWN_PYTHON)) if is_local else "",
@@ -152,7 +200,7 @@ def _catalog(cursor: Cursor, settings: Settings) -> tuple[dict[str, str], dict[s
     lakehouse = settings.lakehouse
     found = {
         "": "org.apache.iceberg.spark.SparkCatalog",
-        ".warehouse": lakehouse.warehouse or f"{settings.lake_url}/iceberg",
+        ".warehouse": progress.location(settings),
     }
     if lakehouse.catalog == "glue":
         return {
@@ -182,14 +230,20 @@ def _catalog(cursor: Cursor, settings: Settings) -> tuple[dict[str, str], dict[s
 
 
 def _report(lake: Lake) -> Report:
-    text = b"".join(lake.read(entry.key) or b"" for entry in lake.objects(REPORT) if "part-" in entry.key)
+    keys = [entry.key for entry in lake.objects(REPORT) if "part-" in entry.key]
+    text = b"".join(seals.read_small(lake, key, LONGEST) or b"" for key in keys)
     if not text:
         raise SparkFailed("finish the load of the star", "the job left no report", "run the same command again")
-    found = json.loads(text)
-    return Report(found["rows"], found["seconds"], found["rejected"], found["compared"])
+    return Report(**seals.parse(lake, REPORT, text, REPORT_FORM))
 
 
 def _clean(lake: Lake, told: Mapping[str, Any]) -> None:
     """Removes what lay on the lake for the job alone."""
     passing = [file["path"] for feed in told["feeds"] for file in feed["files"]]
     lake.delete([f"{PLAN}/plan.json", *passing, *(entry.key for entry in lake.objects(REPORT))])
+
+
+ROWS_OF_STAGE = """
+select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_class
+where relnamespace = 'stage'::regnamespace and relkind = 'r'
+"""

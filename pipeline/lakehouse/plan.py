@@ -89,15 +89,15 @@ def source_table(names: Names, table: SourceTable) -> dict[str, Any]:
         "watermark": table.watermark,
         "history": table.history,
         "is_large": table.short in ("orders", "order_lines"),
-        **_of_the_log(names, table, key, listed),
+        **_of_the_log(table, key, listed),
         "newest": for_spark("work/stage/newest", {}, {**texts, "columns": listed}),
         "seen_values": for_spark("work/stage/seen_values", {}, {**texts, "columns": history}) if history else "",
         "repaired_values": for_spark(
             "work/stage/repaired_values",
-            names.real(),
+            {},
             {
                 **texts,
-                "history": f"stage.{table.short}_version",
+                "history": f"history_{table.short}",
                 "value": table.history or "",
                 "later": "array[]::bigint[]",
                 "until": ":until::timestamptz",
@@ -108,12 +108,12 @@ def source_table(names: Names, table: SourceTable) -> dict[str, Any]:
     }
 
 
-def _of_the_log(names: Names, table: SourceTable, key: str, columns: str) -> dict[str, str]:
+def _of_the_log(table: SourceTable, key: str, columns: str) -> dict[str, str]:
     texts = {"delta": f"changes_{table.short}", "key": key, "columns": columns, "watermark": table.watermark}
     found = {"last_change": for_spark("work/stage/last_change", {}, texts)}
     if table.history:
-        texts |= {"value": table.history, "stage": f"stage.{table.short}"}
-        found["logged_values"] = for_spark("work/stage/logged_values", names.real(), texts)
+        texts |= {"value": table.history, "stage": f"before_{table.short}"}
+        found["logged_values"] = for_spark("work/stage/logged_values", {}, texts)
     return found
 
 
@@ -168,7 +168,13 @@ def _dimension(names: Names, dimension: Dimension) -> dict[str, Any]:
         "is_numbered": dimension.is_numbered,
         "sources": list(dimension.sources),
         "select": for_spark(f"work/dimension/{dimension.name}", names.real(), {"instants": f"({instants})"}),
-        "reopens": {fact: for_spark(f"work/queue/{select}", names.real()) for fact, select in dimension.reopens},
+        "reopens": {
+            fact: {
+                "fact": names.of(f"dwh.{fact}"),
+                "select": for_spark(f"work/queue/{select}", names.real({f"dwh.{fact}": f"lines_of_{dimension.name}"})),
+            }
+            for fact, select in dimension.reopens
+        },
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.catalog import FEEDS, SOURCE_TABLES, SourceTable
 from pipeline.kernel import postgres
+from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor, qualified, sql
 
 
@@ -18,8 +19,31 @@ class Loaded:
     batch: int = -1
 
 
-def is_current(cursor: Cursor) -> bool:
-    """Whether the lake has all that stage has."""
+@dataclass(frozen=True)
+class Star:
+    """Whose the star on the lake is, where it lies, and the hash of what the running job was told."""
+
+    warehouse_id: str
+    place: str
+    plan_sha256: str | None
+
+
+def place(settings: Settings) -> str:
+    """Where the star lies, as settings name it: the catalog, what names in it begin with, and where the files are."""
+    lakehouse = settings.lakehouse
+    names = (lakehouse.catalog, lakehouse.catalog_uri, lakehouse.prefix, location(settings))
+    return " ".join(filter(None, names))
+
+
+def location(settings: Settings) -> str:
+    """Where the files of the tables are."""
+    return settings.lakehouse.warehouse or f"{settings.lake_url}/iceberg"
+
+
+def is_current(cursor: Cursor, settings: Settings) -> bool:
+    """Whether the lake has all that stage has, where the settings say that it is."""
+    if not postgres.value(cursor, "select exists (select from etl.lake_star where place = %s)", (place(settings),)):
+        return False
     so_far = known(cursor)
     return all(
         digest(folders(cursor, table)) == so_far.get(table.short, Loaded()).sha256 for table in SOURCE_TABLES.values()
@@ -61,9 +85,21 @@ def note(cursor: Cursor, table: str, loaded: Loaded) -> None:
     cursor.execute(NOTE, (table, loaded.folders, loaded.sha256, loaded.batch))
 
 
-def forget(cursor: Cursor) -> None:
-    """Forgets how far the tables are: the next job begins at the beginning."""
-    cursor.execute("delete from etl.lake_table")
+def forget(cursor: Cursor, place: str) -> None:
+    """Forgets how far the tables are: the next job begins at the beginning, at this place."""
+    cursor.execute("delete from etl.lake_table; update etl.lake_star set place = %s, plan_sha256 = null", (place,))
+
+
+def star(cursor: Cursor, place: str) -> Star:
+    """The star of this warehouse, at this place if it has none yet."""
+    cursor.execute("insert into etl.lake_star (place) values (%s) on conflict do nothing", (place,))
+    [found] = postgres.rows(cursor, "select warehouse_id::text, place, plan_sha256 from etl.lake_star")
+    return Star(*found)
+
+
+def begin(cursor: Cursor, plan_sha256: str | None) -> None:
+    """Remembers the plan of a job that begins; None: it has ended."""
+    cursor.execute("update etl.lake_star set plan_sha256 = %s", (plan_sha256,))
 
 
 NOTE = """

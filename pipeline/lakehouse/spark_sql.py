@@ -17,6 +17,7 @@ TYPES: Mapping[str, str] = {
     "pg_lsn": "bigint",  # a position is a number there
     "smallint": "smallint",
     "text": "string",
+    "uuid": "string",
     "timestamp with time zone": "timestamp",
     "timestamp without time zone": "timestamp_ntz",
 }

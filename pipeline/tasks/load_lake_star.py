@@ -15,6 +15,7 @@ from pipeline.lakehouse import progress
 from pipeline.spark import Say
 from pipeline.tasks.base import DatedTask, MarkedTask, OceanTask, retried, show
 from pipeline.tasks.create_warehouse import CreateWarehouse
+from pipeline.tasks.load_mart import LoadMart
 from pipeline.tasks.load_risk_scores import LoadRiskScores
 from pipeline.tasks.load_table import LoadDimension, LoadFact, LoadStage, feed_task
 
@@ -55,12 +56,12 @@ class LoadLakeStar(MarkedTask):
         if not super().complete():
             return False
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            return progress.is_current(cursor)
+            return progress.is_current(cursor, settings())
 
     @retried
     def run(self) -> None:
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            is_current = progress.is_current(cursor)
+            is_current = progress.is_current(cursor, settings())
         report = None if is_current else _load(self.say)
         with self.transaction() as cursor:
             self.marker.touch(cursor)
@@ -133,6 +134,7 @@ class ReconcileStar(DatedTask):
             LoadLakeStar(self.date),
             *(LoadDimension(self.date, table) for table in DIMENSIONS),
             *(LoadFact(self.date, table) for table in FACTS),
+            LoadMart(self.date),
         ]
 
     def complete(self) -> bool:

@@ -12,6 +12,8 @@ from pipeline.kernel.config import Settings
 from pipeline.lake.objects import Lake
 from pipeline.lakehouse import load
 
+collect_ignore = ["readers.py", "warm_lake.py"]  # they run in Spark's environment
+
 
 @pytest.fixture(scope="session")
 def jars(tmp_path_factory: pytest.TempPathFactory) -> list[str]:

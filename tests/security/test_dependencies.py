@@ -15,7 +15,7 @@ LOCKS = (
     "requirements-dev.lock",
     "requirements-lakehouse.lock",
     "superset/requirements.lock",
-    "pipeline/lakehouse/requirements.lock",
+    "requirements-spark.lock",
     "tests/lakehouse/requirements.lock",
 )
 

@@ -11,10 +11,10 @@ from xdist.scheduler import LoadFileScheduling
 TOGETHER = {
     "site": re.compile(r"tests/superset/|tests/security/test_(superset_|country_viewers|rotation)"),
     "faults": re.compile("tests/faults/"),
-    "lakehouse": re.compile("tests/(lakehouse/|spark/test_emr_star)"),
+    "lakehouse": re.compile("tests/(lakehouse/(?!test_log)|spark/test_emr_star)"),
     "spark": re.compile("tests/(spark/|sql/test_spark|security/test_model_trust)"),
     "log": re.compile(
-        r"tests/(source/test_log|operations/test_following|security/test_lake_windows|services/test_source)"
+        r"tests/(source/test_log|lakehouse/test_log_star|operations/test_following|security/test_lake_windows|services/test_source)"
     ),
 }
 # The quick cases of SQL files come first, to fail soon. Then come the long files. So only short files are left at the

@@ -176,6 +176,17 @@ comment on table etl.lake_table is
 comment on column etl.lake_table.sha256 is
 'A hash of the names of their folders in their order: it is another one when one of them came late.';
 
+create table if not exists etl.lake_star (
+    is_known boolean primary key default true check (is_known), -- at most one row
+    warehouse_id uuid not null default gen_random_uuid(),
+    place text not null,
+    plan_sha256 text
+);
+comment on table etl.lake_star is
+'The star on the lake: where it lies, and the id by which the lake knows whose it is.';
+comment on column etl.lake_star.plan_sha256 is
+'A hash of what the running job was told; NULL: none runs.';
+
 create table if not exists etl.text_column (
     table_name text not null,
     column_name text not null,

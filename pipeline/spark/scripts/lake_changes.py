@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lake_files import REASON, Files
-from lake_tables import Table, differing, worked_out
+from lake_tables import Table, bounds, differing, worked_out
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 BATCH, DELETED = "etl_batch", "etl_deleted_ts"
 ORDER = ("etl_lsn", "etl_seq")
+NONE = ""  # in place of the name of a column
 UNKNOWN = "a value that did not change is not in the log, and stage has no row to take it from"
 
 
@@ -40,14 +41,15 @@ class Changes:
         if kinds[0]:
             found = worked_out(self._truncated(stage, found), self.plan)
         if kinds[1]:
-            found = self._filled(stage, found)
+            found = self._filled(stage, self._forgotten(found))
         unknown = F.col("etl_op").isin("I", "U") & (F.size("etl_unchanged") > 0)
         found = found.withColumn(REASON, F.coalesce(F.when(unknown, F.lit(UNKNOWN)), REASON))
         return worked_out(self.files.without_rejected(worked_out(found, self.plan)), self.plan)
 
-    def keep_history(self, history: Table, changes: DataFrame) -> None:
+    def keep_history(self, history: Table, stage: Table, changes: DataFrame) -> None:
         """Keeps the value of each change with the instant at which it was made."""
         changes.createOrReplaceTempView(f"changes_{self.table['short']}")
+        self._before(stage, changes).createOrReplaceTempView(f"before_{self.table['short']}")
         values = self.spark.sql(self.table["logged_values"], args={"batch": self.plan["batch"]})
         new = worked_out(differing(values, history.rows(), history.key), self.plan)
         if new.limit(1).count():
@@ -57,13 +59,34 @@ class Changes:
         """The rows of stage that the changes give another form: written, or marked as deleted."""
         changes.createOrReplaceTempView(f"changes_{self.table['short']}")
         last = self.spark.sql(self.table["last_change"], args={"batch": self.plan["batch"]})
-        new = differing(last.drop(BATCH), stage.rows(), self.key)
+        before = self._before(stage, changes)
+        new = differing(last.drop(BATCH), before, self.key)
         first = F.min_by("etl_ts", F.struct(*ORDER)).alias("gone_ts")
         only_gone = F.bool_and(F.col("etl_op").isin("D", "K")).alias("is_gone")
         gone = changes.groupBy(*self.key).agg(first, only_gone).where("is_gone").drop("is_gone")
-        marked = stage.rows().where(f"{DELETED} is null").join(gone, self.key)
+        marked = before.where(f"{DELETED} is null").join(gone, self.key)
         marked = marked.withColumn(DELETED, F.col("gone_ts")).select(*new.columns)
         return new.unionByName(marked).withColumn(BATCH, F.lit(self.plan["batch"]))
+
+    def _forgotten(self, changes: DataFrame) -> DataFrame:
+        """Of a row that was rejected, stage has not the values that the log does not repeat."""
+        keys = self.files.was_rejected(changes)
+        if keys is None:
+            return changes
+        known = changes.withColumn("row_key", self.files.row_key()).join(
+            keys.withColumn("was_rejected", F.lit(True)), "row_key", "left"
+        )
+        is_lost = F.col("was_rejected") & (F.size("etl_unchanged") > 0)
+        unknown = F.when(is_lost, F.array_union("etl_unchanged", F.array(F.lit(NONE)))).otherwise(
+            F.col("etl_unchanged")
+        )
+        return known.withColumn("etl_unchanged", unknown).drop("row_key", "was_rejected")
+
+    def _before(self, stage: Table, changes: DataFrame) -> DataFrame:
+        """The rows of stage among which those of the changes are."""
+        if not self.table["is_large"]:
+            return stage.rows()
+        return stage.rows().where(bounds(changes, self.key[0]).format(f"`{self.key[0]}`"))
 
     def _truncated(self, stage: Table, changes: DataFrame) -> DataFrame:
         """Turns each TRUNCATE into the deletion of every key that the table had."""
@@ -92,7 +115,7 @@ class Changes:
                     break
                 changes = moved
         # Nobody reads the others.
-        own = F.array(*(F.lit(name) for name in self.table["columns"]))
+        own = F.array(F.lit(NONE), *(F.lit(name) for name in self.table["columns"]))
         return changes.withColumn("etl_unchanged", F.array_intersect("etl_unchanged", own))
 
     def _of_the_key(self, stage: Table, changes: DataFrame, name: str) -> DataFrame:
@@ -102,7 +125,9 @@ class Changes:
         before = Window.partitionBy(*self.key).orderBy(*ORDER).rowsBetween(Window.unboundedPreceding, 0)
         head = F.last(F.when(is_head, F.struct(F.col(name).alias("v"), is_unknown.alias("u"))), ignorenulls=True)
         headed = changes.withColumn("head", head.over(before))
-        old = stage.rows().select(*self.key, F.struct(F.col(name).alias("v"), F.lit(False).alias("u")).alias("stage"))
+        old = self._before(stage, changes).select(
+            *self.key, F.struct(F.col(name).alias("v"), F.lit(False).alias("u")).alias("stage")
+        )
         headed = headed.join(old, self.key, "left")
         found = F.coalesce("head", "stage")
         is_found = is_unknown & found.isNotNull() & ~found["u"]

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lake_tables import Table, read_csv, worked_out
-from pyspark.sql import DataFrame, SparkSession, Window
+from lake_tables import Refused, Table, quoted, read_csv, worked_out
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 PLACE, LINE, REASON, RAW = "etl_place", "ctid", "etl_reason", "etl_raw"
@@ -43,6 +43,8 @@ LIMITS = {
 }
 
 
+# Of an extract, repair or window, in the path of its file.
+FOLDER = r"^.*/((?:extract/[a-z_.]+/date=|repair/[a-z_.]+/date=|log/window=)[^/]*(?:/[a-z]+=[^/]*)*)/[^/]*$"
 # The columns that changes have before those of the table.
 HALF = "cast(conv(split_part(etl_lsn, '/', {0}), 16, 10) as bigint)"
 OF_LOG = {
@@ -55,8 +57,7 @@ OF_LOG = {
 }
 
 
-class Refused(Exception):
-    """Why the job cannot go on, in words for people."""
+GONE = "array_union({0}, if(etl_op = 'U', array({1}), cast(array() as array<string>)))"
 
 
 class Files:
@@ -92,6 +93,29 @@ class Files:
         """The changes that can be kept; the others are rejected, and their rows stay as they were before."""
         return self._without_rejected(changes, self._firsts)
 
+    def row_key(self) -> Column:
+        """The key of a row as etl.rejected_row has it."""
+        return F.to_json(F.array(*(F.col(name).cast("string") for name in self.key)))
+
+    def was_rejected(self, rows: DataFrame) -> DataFrame | None:
+        """The keys of rows of which one was rejected before; None if none was."""
+        known = self.spark.table(self.plan["rejected"]).where(F.col("source") == self.table["name"])
+        if not known.limit(1).count():
+            return None
+        found = rows.select(self.row_key().alias("row_key")).distinct()
+        return worked_out(found.join(known, "row_key", "left_semi"), self.plan)
+
+    def forget_rejected(self, rows: DataFrame) -> None:
+        """Removes from etl.rejected_row what a repair brought again."""
+        keys = self.was_rejected(rows)
+        if keys is not None and keys.limit(1).count():
+            view = f"repaired_{self.table['short']}"
+            keys.createOrReplaceTempView(view)
+            self.spark.sql(
+                f"delete from {self.plan['rejected']} where source = '{self.table['name']}' "
+                f"and row_key in (select row_key from {view})"
+            )
+
     def _counts(self, rows: DataFrame, folders: Sequence[str]) -> list[Any]:
         """For each file its place, its rows, those with a fault, and the number of its first line."""
         found = rows.groupBy(PLACE).agg(F.count(F.lit(1)), F.count(REASON), F.min(f"{LINE}.line")).collect()
@@ -113,17 +137,26 @@ class Files:
 
     def _typed(self, raw: DataFrame, folders: Sequence[str], zoned: Mapping[str, str]) -> DataFrame:
         places = F.create_map(*(F.lit(each) for folder in folders for each in (folder, self.places[folder])))
-        folder = F.regexp_extract(F.input_file_name(), "((?:extract|repair|log)/.*)/[^/]*$", 1)
+        folder = F.regexp_extract(F.input_file_name(), FOLDER, 1)
         values = {name: _value(f"`{name}`", kind) for name, kind in self.columns.items()}
-        values |= {name: f"to_utc_timestamp({values[name]}, '{zone}')" for name, zone in zoned.items()}
         is_of_log = OF_LOG.keys() <= set(raw.columns)
         of_log = OF_LOG if is_of_log else {}
-        faults = [F.when(F.expr(condition), F.lit(words)) for condition, words in self._faults(is_of_log)]
+        # A column that the source has no more stays as it was in the rows that the log changes.
+        gone = ", ".join(f"'{name}'" for name in self.columns if name not in raw.columns)
+        if gone:
+            values |= {name: f"cast(null as {TYPES[self.columns[name]]})" for name in values if name not in raw.columns}
+            of_log = {**of_log, "etl_unchanged": GONE.format(OF_LOG["etl_unchanged"], gone)}
+        faults = [F.when(F.expr(condition), F.lit(words)) for condition, words in self._faults(raw.columns)]
         rows = raw.select(
             places[folder].alias(PLACE),
             F.monotonically_increasing_id().alias("line"),
-            F.struct(*raw.columns).alias("raw"),
-            *(F.expr(value).alias(name) for name, value in {**values, **of_log}.items()),
+            F.struct(*(F.col(quoted(name)) for name in raw.columns)).alias("raw"),
+            *(
+                F.to_utc_timestamp(F.expr(value), F.lit(zoned[name])).alias(name)
+                if name in zoned
+                else F.expr(value).alias(name)
+                for name, value in {**values, **of_log}.items()
+            ),
         )
         return rows.select(
             PLACE,
@@ -135,8 +168,9 @@ class Files:
             F.when(F.coalesce(*faults).isNotNull(), F.to_json("raw")).alias(RAW),
         )
 
-    def _faults(self, is_of_log: bool) -> list[tuple[str, str]]:
-        """Conditions of rows that cannot be kept, and the words for each."""
+    def _faults(self, columns: Sequence[str]) -> list[tuple[str, str]]:
+        """Conditions of rows with these columns that cannot be kept, and the words for each."""
+        is_of_log = OF_LOG.keys() <= set(columns)
         found = [
             # The log may leave out a value that did not change.
             (
@@ -146,6 +180,8 @@ class Files:
             for name, words in ((name, f"{name} is missing") for name in self.table["required"])
         ]
         for name, kind in self.columns.items():
+            if name not in columns:
+                continue
             if kind in WORDS:
                 is_fine = f"`{name}` is not null" + (
                     f" and {LIMITS[kind].format(f'`{name}`', f'raw.`{name}`')}" if kind in LIMITS else ""
@@ -199,7 +235,7 @@ class Files:
             F.substring(RAW, 1, LONGEST_ROW).alias("row"),
             file.alias("file"),
             F.current_timestamp().alias("rejected_ts"),
-            F.to_json(F.array(*(F.col(name).cast("string") for name in self.key))).alias("row_key"),
+            self.row_key().alias("row_key"),
         )
         new = worked_out(found.join(rejected.rows().select(rejected.key), rejected.key, "left_anti"), self.plan)
         self.rejected += new.count()

@@ -33,7 +33,10 @@ class Mart:
         if not behind:
             return 0
         # After a kill some may be behind the others: the months of the oldest are those of all.
-        months = sorted({month for each in behind for month in self._months(self._table(each).mark())})
+        marks: list[dict[str, Any]] = []
+        for mark in (self._table(each).mark() for each in behind):
+            marks += [] if mark in marks else [mark]
+        months = sorted({month for mark in marks for month in self._months(mark)})
         self._count(behind, months, {"counted": counted})
         return len(months)
 
@@ -67,20 +70,13 @@ class Mart:
         """Whether a table still has the commit, so that what came after it can be told."""
         if snapshot is None:
             return False
-        return self.spark.sql(f"select 1 from {name}.snapshots where snapshot_id = {snapshot}").count() == 1
+        return Table(self.spark, name).sequence_number(snapshot) is not None
 
     def _written(self, table: Table, before: Mapping[str, Any]) -> list[int]:
         """The partitions into which a table was written since a commit."""
+        since = table.sequence_number(before[table.name])
         found = self.spark.sql(
-            f"""
-            select distinct data_file.partition.* from {table.name}.all_entries
-            where snapshot_id in (
-                select snapshot_id from {table.name}.snapshots
-                where committed_at > (
-                    select committed_at from {table.name}.snapshots where snapshot_id = {before[table.name]}
-                )
-            )
-            """
+            f"select distinct data_file.partition.* from {table.name}.all_entries where sequence_number > {since}"
         ).collect()
         return [value for (value,) in found if value is not None]
 

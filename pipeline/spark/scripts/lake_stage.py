@@ -15,7 +15,7 @@ from typing import Any
 
 from lake_changes import Changes
 from lake_files import LINE, PLACE, TYPES, Files
-from lake_tables import Table, bounds, differing, worked_out
+from lake_tables import Refused, Table, bounds, differing, worked_out
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
@@ -40,7 +40,13 @@ class Stage:
         marked = stage.mark()
         done = marked.get("folders", 0)
         folders = self.table["folders"]
-        if marked.get("sha256") == _digest(folders[:done]) or not done:
+        is_next = marked.get("sha256") == _digest(folders[:done]) or not done
+        if lacking := [folder for folder in folders[done if is_next else 0 :] if folder not in self.told]:
+            raise Refused(
+                f"cannot load {lacking[0]}, because {stage.name} is at another place than the warehouse remembers; "
+                "run RebuildLakeStar"
+            )
+        if is_next:
             return self._fold(stage, self.history(""), folders[done:], done)
         return self._again(stage)
 
@@ -72,7 +78,7 @@ class Stage:
         if history and history_again:
             self._take_over_history(history, history_again)
         new = differing(again.rows().drop(BATCH), stage.rows(), self.key).withColumn(BATCH, F.lit(self.batch))
-        changed = self._write(stage, new, {**again.mark(), "batch": self.batch})
+        changed = self._write(stage, new, {**again.mark(), "batch": stage.mark().get("batch", -1)})
         for table in (again, *([history_again] if history_again else [])):
             self.spark.sql(f"drop table {table.name} purge")
         return changed
@@ -85,7 +91,9 @@ class Stage:
         rows = again.rows().drop(BATCH).join(touched, self.key).withColumn(BATCH, F.lit(self.batch))
         gone = old.join(touched, self.key).join(new, history.key, "left_anti")
         gone = gone.withColumn(BATCH, F.lit(self.batch)).withColumn("gone", F.lit(True))
-        history.merge(rows.withColumn("gone", F.lit(False)).unionByName(gone), {}, delete="gone")
+        changed = worked_out(rows.withColumn("gone", F.lit(False)).unionByName(gone), self.plan)
+        if changed.limit(1).count():
+            history.merge(changed, {"batch": self.batch}, delete="gone")
 
     def _fold(self, stage: Table, history: Table | None, folders: Sequence[str], done: int) -> int:
         """Loads folders in their order: those of a kind that follow each other at once, but each repair by itself."""
@@ -108,12 +116,14 @@ class Stage:
         if kind == "log":
             changes = self.changes.rows(stage, written, marked.get("lsn", 0))
             if history:
-                self.changes.keep_history(history, changes)
+                self.changes.keep_history(history, stage, changes)
             return self._write(stage, self.changes.newest(stage, changes), mark)
         rows, is_unique = self.files.rows(written)
         if history:
             self._keep_history(history, rows, self.told[written[-1]] if kind == "repair" else None)
         newest = self._newest(rows, is_unique)
+        if kind == "repair":
+            self.files.forget_rejected(rows)
         return self._repair(stage, newest, written[0], mark) if kind == "repair" else self._extend(stage, newest, mark)
 
     def _newest(self, rows: DataFrame, is_unique: bool) -> DataFrame:
@@ -146,14 +156,15 @@ class Stage:
         found = self.told[folder]
         watermark, until = self.table["watermark"], found["until"]
         before = f"`{watermark}` < timestamp '{until}'" if until else "true"
-        old = stage.rows()
+        old = stage.rows().where(self._bounds(newest).format(f"`{self.key[0]}`"))
         protected = old.where(f"not ({before})").select(self.key)
         new = differing(newest.drop(BATCH).join(protected, self.key, "left_anti"), old, self.key)
         new = new.withColumn(BATCH, F.lit(self.batch))
         if found["deleted"]:
             types = ", ".join(f"`{name}` {TYPES[self.columns[name]]}" for name in self.key)
             keys = self.spark.createDataFrame([tuple(key) for key in found["deleted"]], types)
-            gone = old.where(f"{DELETED} is null and {before}").join(keys, self.key)
+            there = stage.rows().where(self._bounds(keys).format(f"`{self.key[0]}`"))
+            gone = there.where(f"{DELETED} is null and {before}").join(keys, self.key)
             gone = gone.withColumn(DELETED, F.lit(found["extracted_at"]).cast("timestamp"))
             new = new.unionByName(gone.withColumn(BATCH, F.lit(self.batch)))
         return self._write(stage, new, mark)
@@ -180,6 +191,7 @@ class Stage:
         last = F.row_number().over(Window.partitionBy(*self.key, watermark).orderBy(F.desc(PLACE), F.desc(LINE)))
         rows.withColumn("recency", last).where("recency = 1").createOrReplaceTempView(f"seen_{self.table['short']}")
         if repair:
+            history.rows().createOrReplaceTempView(f"history_{self.table['short']}")
             statement, until = self.table["repaired_values"], repair["bound"]
             values = self.spark.sql(statement, args={"batch": self.batch, "until": until})
         else:

@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 BEGINNING = -1
+FEW_CHANGED = 1_000_000  # keys that each executor has room for
 QUEUE_KEY = ["fact_table", "business_key", "dimension"]
 
 
@@ -31,9 +32,13 @@ class Star:
 
     def newest(self, sources: list[str]) -> dict[str, int]:
         """The newest batch of each stage table."""
-        return {
-            source: Table(self.spark, self.plan["stage"][source]).mark().get("batch", BEGINNING) for source in sources
-        }
+        found = {}
+        for source in sources:
+            name = self.plan["stage"][source]
+            # A value of a history may be new without a new row.
+            tables = [Table(self.spark, each) for each in (name, f"{name}_version")]
+            found[source] = max(table.mark().get("batch", BEGINNING) for table in tables if table.exists())
+        return found
 
     def load_dimension(self, dimension: Mapping[str, Any]) -> int:
         """Brings a dimension up to date with stage; returns how many rows were written."""
@@ -49,9 +54,10 @@ class Star:
         mark = {"read": newest}
         if written:
             new.createOrReplaceTempView(f"work_{dimension['name']}")
-            for fact, select in dimension["reopens"].items():
+            for fact, reopened in dimension["reopens"].items():
+                self._lines(new, table, reopened["fact"]).createOrReplaceTempView(f"lines_of_{dimension['name']}")
                 with self.alone:
-                    self._reopen(fact, self.spark.sql(select))
+                    self._reopen(fact, self.spark.sql(reopened["select"]))
             table.merge(new, mark)
         else:
             table.note(mark)
@@ -74,11 +80,32 @@ class Star:
             return 0
         is_first = table.is_empty()
         written = self._first(fact, table) if is_first else self._daily(fact, table, marked.get("read", {}), due)
-        with self.alone:
-            self._settle(fact, due, is_first)
+        if written is not None:
+            with self.alone:
+                self._settle(fact, due, is_first)
         table.note(mark)
         due.unpersist()
-        return written
+        return written or 0
+
+    def _lines(self, new: DataFrame, table: Table, fact: str) -> DataFrame:
+        """The rows of a fact among which those are that other versions may move: of their days, with literal bounds.
+
+        A changed supplier moves those of all days.
+        """
+        old = table.rows().select("product_id", "product_key", "valid_from", "supplier_id")
+        known = old.select("product_id").distinct()
+        before = old.selectExpr("product_key", "valid_from as began", "supplier_id as supplied_by", "true as is_known")
+        found = new.join(known, "product_id", "left_semi").join(before, "product_key", "left")
+        day = "cast(date_format({0}(if(is_known is null or valid_from < began, {1}, null)), 'yyyyMMdd') as bigint)"
+        first, last, resupplied = found.selectExpr(
+            day.format("min", "valid_from"),
+            day.format("max", "valid_to"),
+            "count_if(is_known and not supplier_id <=> supplied_by)",
+        ).collect()[0]
+        rows = self.spark.table(fact)
+        if resupplied:
+            return rows
+        return rows.where("false" if first is None else f"ordered_date_key between {first} and {last}")
 
     def _numbered(self, table: Table, rows: DataFrame, target: Mapping[str, Any]) -> DataFrame:
         """The rows that are new or differ; new members get the next surrogate keys."""
@@ -128,18 +155,21 @@ class Star:
         table.rows().createOrReplaceTempView(f"changed_{fact['name']}")
         return table.rows().count()
 
-    def _daily(self, fact: Mapping[str, Any], table: Table, read: Mapping[str, int], due: DataFrame) -> int:
+    def _daily(self, fact: Mapping[str, Any], table: Table, read: Mapping[str, int], due: DataFrame) -> int | None:
+        """Looks at changed rows and those that are due; returns how many were written, None if there are none."""
         due.createOrReplaceTempView(f"due_{fact['name']}")
         after = {f"{source}_after": read.get(source, BEGINNING) for source in fact["sources"]}
         changed = worked_out(self.spark.sql(fact["changed"], args=after), self.plan)
         changed.createOrReplaceTempView(f"changed_{fact['name']}")
         first = fact["changed_by"][0]
         where = bounds(changed, first)
-        if where == "false":
-            return 0
+        if not changed.limit(1).count():
+            return None
+        # All of a fact changed where a first load was killed half-way.
+        asked = F.broadcast(changed) if changed.count() < FEW_CHANGED else changed
         for source in fact["sources"]:
             stage = Table(self.spark, self.plan["stage"][source]).rows().where(where.format(f"`{first}`"))
-            stage = stage.join(F.broadcast(changed), fact["changed_by"]).select(*stage.columns)
+            stage = stage.join(asked, fact["changed_by"]).select(*stage.columns)
             stage.createOrReplaceTempView(f"{source}_{fact['name']}")
         old = table.rows().where(where.format(f"`{first}`"))
         rows = self.spark.sql(fact["select"])

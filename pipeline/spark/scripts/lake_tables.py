@@ -6,6 +6,7 @@ Shipped beside the script that imports it (spark-submit --py-files): Python 3.9,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -47,8 +48,11 @@ class Table:
             self.spark.sql(f"create table {self.name} ({declared}) using iceberg {by} tblproperties ({listed})")
             return
         known = self.rows().columns
-        for name in [name for name in columns if name not in known]:
+        missing = [name for name in columns if name not in known]
+        for name in missing:
             self.spark.sql(f"alter table {self.name} add column `{name}` {columns[name]}")
+        if missing:
+            self.note({})  # the next load fills it for all rows
 
     def exists(self) -> bool:
         """Whether the catalog has it."""
@@ -68,7 +72,7 @@ class Table:
         while snapshot is not None:
             found = snapshot.summary().get(MARK)
             if found is not None:
-                marked: dict[str, Any] = json.loads(found)
+                marked: dict[str, Any] = _checked(json.loads(found), self.name)
                 return marked
             parent = snapshot.parentId()
             snapshot = table.snapshot(parent) if parent is not None else None
@@ -78,6 +82,11 @@ class Table:
         """The number of the newest commit."""
         found = self._iceberg().currentSnapshot()
         return None if found is None else int(found.snapshotId())
+
+    def sequence_number(self, snapshot: int) -> int | None:
+        """The place of a commit among those of the table; None if it is known no more."""
+        found = self._iceberg().snapshot(snapshot)
+        return None if found is None else int(found.sequenceNumber())
 
     def append(self, rows: DataFrame, mark: Mapping[str, Any]) -> None:
         """Adds rows and commits the mark with them."""
@@ -149,11 +158,16 @@ class _Call:
         implements: ClassVar = ["java.util.concurrent.Callable"]
 
 
+def quoted(name: str) -> str:
+    """A column's name in SQL, whatever it is: a source may have any."""
+    return "`{}`".format(name.replace("`", "``"))
+
+
 def read_csv(spark: SparkSession, paths: list[str], names: list[str]) -> DataFrame:
     """The rows of CSV as PostgreSQL writes it, all columns as text."""
     return spark.read.csv(
         paths,
-        schema=", ".join(f"`{name}` string" for name in names),
+        schema=", ".join(f"{quoted(name)} string" for name in names),
         header=True,
         enforceSchema=False,
         multiLine=True,
@@ -161,6 +175,19 @@ def read_csv(spark: SparkSession, paths: list[str], names: list[str]) -> DataFra
         nullValue=NEVER,
         mode="FAILFAST",
     )
+
+
+def _checked(found: Any, name: str) -> Any:
+    """A mark: names with numbers, hashes, or the same again. Tables lie where others may write."""
+    if isinstance(found, dict) and all(isinstance(key, str) for key in found):
+        return {key: _checked(value, name) for key, value in found.items()}
+    if found is None or type(found) is int or (isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found)):
+        return found
+    raise Refused(f"cannot use {name}, because the mark of its last commit is not one of ours; run RebuildLakeStar")
+
+
+class Refused(Exception):
+    """Why the job cannot go on, in words for people."""
 
 
 def worked_out(rows: DataFrame, plan: Mapping[str, Any]) -> DataFrame:

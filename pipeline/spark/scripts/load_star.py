@@ -1,7 +1,7 @@
 r"""Loads the star schema on the lake: extracts to stage, dimensions, facts and aggregates, as tables of Iceberg.
 
 spark-submit --py-files lake_tables.py,lake_files.py,lake_changes.py,lake_stage.py,lake_star.py,lake_mart.py \
-    load_star.py --lake DIR --plan NAME --report DIR
+    load_star.py --lake DIR --plan NAME --plan-sha256 HASH --report DIR
 
 The plan (JSON) says what there is: files with their hashes, tables with their columns, and each select in Spark's
 words. The script knows none of it by itself. Each table is written by commits that say what it holds, so that another
@@ -15,6 +15,7 @@ run after a kill goes on where it stopped, and a run for what is loaded writes n
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -23,11 +24,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lake_files import Refused
 from lake_mart import Mart
 from lake_stage import BATCH, Stage
 from lake_star import Star
-from lake_tables import Table, differing, read_csv, worked_out
+from lake_tables import Refused, Table, differing, read_csv, worked_out
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -57,6 +57,10 @@ def main() -> None:
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     [(text,)] = spark.read.text(f"{options.lake}/{options.plan}/plan.json", wholetext=True).collect()
+    # Others can write to the lake, and the plan says what is run.
+    if hashlib.sha256(text.encode()).hexdigest() != options.plan_sha256:
+        print("cannot load the star, because its plan is not the one that was made; run the same command again")
+        sys.exit(1)
     plan = json.loads(text)
     plan["lake"] = options.lake
     if password := os.environ.pop("CATALOG_PASSWORD", ""):
@@ -83,7 +87,7 @@ def load(spark: SparkSession, plan: Mapping[str, Any]) -> dict[str, Any]:
                 spark.sql(f"drop table if exists {table} purge")
     create(spark, plan)
     plan = {**plan, "batch": _next_batch(spark, plan)}
-    report: dict[str, Any] = {"rows": {}, "rejected": {}, "seconds": {}, "marks": {}, "compared": {}}
+    report: dict[str, Any] = {"rows": {}, "rejected": {}, "seconds": {}, "compared": {}}
 
     def timed(name: str, work: Any) -> int:
         begin = time.monotonic()
@@ -97,7 +101,6 @@ def load(spark: SparkSession, plan: Mapping[str, Any]) -> dict[str, Any]:
         one = Stage(spark, plan, table)
         timed(f"stage.{table['short']}", one.load)
         report["rejected"][table["short"]] = one.files.rejected
-        report["marks"][table["short"]] = one.stage("").mark()
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(stage, plan["tables"]))
@@ -120,9 +123,9 @@ def create(spark: SparkSession, plan: Mapping[str, Any]) -> None:
         spark.sql(f"create namespace if not exists {namespace}")
     for name, declared in plan["declared"].items():
         table = Table(spark, name)
-        is_new = not table.exists()
         table.create(declared["columns"], declared["partition"], is_large=declared["is_large"])
-        if is_new and declared["unknown"]:
+        # Not only of a new table: a kill may have come in between.
+        if declared["unknown"] and table.snapshot() is None:
             values = ", ".join(
                 f"cast({declared['unknown'].get(column, 'null')} as {kind}) as `{column}`"
                 for column, kind in declared["columns"].items()
@@ -164,8 +167,16 @@ def upkeep(spark: SparkSession, plan: Mapping[str, Any]) -> None:
         kept = f"older_than => timestamp '{until}', retain_last => 2"
         spark.sql(f"{call}.expire_snapshots(table => '{name}', {kept})").collect()
         if plan["keep_hours"] >= FEWEST_HOURS:
-            spark.sql(f"{call}.remove_orphan_files(table => '{name}', older_than => timestamp '{until}')").collect()
+            _remove_orphans(spark, f"{call}.remove_orphan_files(table => '{name}', older_than => timestamp '{until}')")
     Mart(spark, plan).note_counted()
+
+
+def _remove_orphans(spark: SparkSession, call: str) -> None:
+    """Removes files that no commit names. It lists them by Hadoop's file system, which a catalog can do without."""
+    try:
+        spark.sql(call).collect()
+    except Exception as error:
+        print(f"{call}: left out, because {str(error).splitlines()[0]}", flush=True)
 
 
 def _next_batch(spark: SparkSession, plan: Mapping[str, Any]) -> int:
@@ -178,6 +189,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--lake", required=True, help="the folder or URL of the lake")
     parser.add_argument("--plan", required=True, help="the folder of plan.json there")
+    parser.add_argument("--plan-sha256", required=True, help="its hash")
     parser.add_argument("--report", required=True, help="the folder for the report, JSON")
     return parser.parse_args()
 

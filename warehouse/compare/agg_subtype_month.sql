@@ -1,0 +1,16 @@
+-- kind: select
+-- grain: one row per month, country, subtype and status of the order
+-- reads: dwh.dim_order_status, mart.agg_subtype_month
+-- rerun: gives the same rows
+-- Gives sales by subtype with the source's key of the status.
+-- Leaves out sums of what is there no more, which PostgreSQL keeps.
+select
+    sums.month,
+    sums.country,
+    sums.product_subtype,
+    status.order_status_id,
+    sums.sales,
+    sums.orders
+from mart.agg_subtype_month as sums
+inner join dwh.dim_order_status as status on sums.order_status_key = status.order_status_key
+where sums.orders <> 0
