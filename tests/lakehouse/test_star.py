@@ -148,13 +148,12 @@ def test_two_loads_at_once_write_once(both: World) -> None:
     different, report = differences()
     assert different == []
     assert report.rows["mart"] == 0
-    rebuilt = load_lake(work="rebuild")
-    assert rebuilt.rows["dwh.fact_order"] == 1
 
 
 def test_repairs_and_an_extract_that_comes_late(both: World) -> None:
     open_shop(both)
     create_warehouse(both)
+    load_lake(compared=HALF_MADE)
     add_order(both, 1, at(1), 1)
     load_day(both, date(1))
     load_lake()
@@ -180,6 +179,14 @@ def test_repairs_and_an_extract_that_comes_late(both: World) -> None:
     different, report = differences(versions=versions)
     assert different == []
     assert report.compared["versions"] == [list(both.warehouse("select count(*) from stage.products_version")[0])]
+
+
+# What a kill leaves between the making of a dimension and its unknown member.
+SUPPLIERS = "supplier_key bigint, supplier_id bigint, name string, contact_email string, country string"
+HALF_MADE = {
+    "dropped": "drop table oceanrecords_dwh.dim_supplier",
+    "made": f"create table oceanrecords_dwh.dim_supplier ({SUPPLIERS}, is_deleted boolean) using iceberg",
+}
 
 
 def repair(world: World, day: int) -> None:

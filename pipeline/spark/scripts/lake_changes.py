@@ -92,11 +92,10 @@ class Changes:
         """Turns each TRUNCATE into the deletion of every key that the table had."""
         emptied = changes.where("etl_op = 'T'").select("etl_lsn", "etl_seq", "etl_ts")
         keys = [F.col(name) for name in self.key]
-        old = stage.rows().where(f"{DELETED} is null").select(*keys, F.struct(F.lit(0), F.lit(0)).alias("at"))
+        old = stage.rows().where(f"{DELETED} is null").select(*keys, _first().alias("at"))
         new = changes.where("etl_op in ('I', 'U')").select(*keys, _place().alias("at"))
-        known = old.withColumn("at", F.struct(F.lit(0).cast("bigint").alias("etl_lsn"), F.lit(0).alias("etl_seq")))
-        before = F.struct("etl_lsn", "etl_seq") > F.col("at")
-        gone = emptied.join(known.unionByName(new), before).select("etl_lsn", "etl_seq", "etl_ts", *keys).distinct()
+        known = old.unionByName(new)
+        gone = emptied.join(known, _place() > F.col("at")).select(*ORDER, "etl_ts", *keys).distinct()
         rest = changes.where("etl_op <> 'T'")
         return rest.unionByName(gone.withColumn("etl_op", F.lit("D")), allowMissingColumns=True)
 
@@ -144,9 +143,8 @@ class Changes:
         known = changes.where("etl_op in ('I', 'U')").select(
             *keys, _place().alias("at"), F.struct(F.col(name).alias("v"), is_unknown.alias("u")).alias("known")
         )
-        start = F.struct(F.lit(-1).cast("bigint").alias("etl_lsn"), F.lit(-1).alias("etl_seq")).alias("at")
         in_stage = stage.rows().select(
-            *keys, start, F.struct(F.col(name).alias("v"), F.lit(False).alias("u")).alias("known")
+            *keys, _first().alias("at"), F.struct(F.col(name).alias("v"), F.lit(False).alias("u")).alias("known")
         )
         joined = moved.join(known.unionByName(in_stage), [f"old_{n}" for n in range(len(self.key))])
         last = joined.where("at < moved_at").groupBy("moved_at").agg(F.max_by("known", "at").alias("known"))
@@ -170,6 +168,11 @@ def _with(rows: DataFrame, name: str, is_found: Column, value: Column) -> DataFr
             for each in rows.columns
         )
     )
+
+
+def _first() -> Column:
+    """The place of what was there before all changes."""
+    return F.struct(F.lit(-1).cast("bigint").alias("etl_lsn"), F.lit(-1).alias("etl_seq"))
 
 
 def _place() -> Column:
