@@ -67,7 +67,8 @@ def load(world: World, answer: bytes) -> Exception | None:
         "delete from stage.risk_score; delete from etl.rejected_row; delete from etl.feed_date;"
         "delete from etl.marker where target_table = 'stage.risk_score'; update dwh.dim_customer set risk_score = null"
     )
-    folder = ExtractRiskScores(shop.date(1)).folder
+    with settings_of(world):
+        folder = ExtractRiskScores(shop.date(1)).folder
     world.lake.write_all({f"{folder}/{ANSWER}": answer, f"{folder}/_SUCCESS": b"{}"})
     failure = run(world.where(OCEAN_MAX_REJECTED="1"), LoadRiskScores(shop.date(1)))
     load_dimensions(world)
