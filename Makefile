@@ -70,7 +70,11 @@ lakehouse: $(STAMP) $(LAKEHOUSE_STAMP)  ## Spark 3.5, for the star on the lake; 
 	@$(PIP) --require-hashes -r requirements-lakehouse.lock
 
 # Without a Java 17 the tests of the lake star are skipped by name, and Spark 3.5 is not installed.
-test: lint $(SUPERSET_STAMP) $(if $(shell java -version 2>&1 | grep 'version "17'),$(READERS_STAMP))  ## formatting, lint, types and the whole test suite
+ifneq ($(filter test nightly,$(MAKECMDGOALS)),)
+READERS := $(if $(shell java -version 2>&1 | grep 'version "17'),$(READERS_STAMP))
+endif
+
+test: lint $(SUPERSET_STAMP) $(READERS)  ## formatting, lint, types and the whole test suite
 	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 lint: lint-python lint-declared  ## all but the test suite
@@ -88,7 +92,7 @@ lint-declared: $(DEV_STAMP)  ## lint of SQL, templates, containers and shell
 	$(VENV)/bin/hadolint deploy/docker/*.Dockerfile
 	$(VENV)/bin/shellcheck deploy/*.sh deploy/docker/*.sh
 
-nightly: $(DEV_STAMP) $(READERS_STAMP)  ## the random faults and rows of the test suite, ten times as many; processes for each job of Spark
+nightly: $(DEV_STAMP) $(READERS)  ## the random faults and rows of the test suite, ten times as many; processes for each job of Spark
 	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults tests/source/test_log.py tests/sql/test_spark_selects.py tests/lakehouse
 	OCEAN_TEST_SPARK=processes $(VENV)/bin/pytest tests/spark tests/security/test_model_trust.py
 

@@ -19,6 +19,8 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -53,6 +55,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="days of each kind")
     parser.add_argument("--workers", type=int, default=2, help="Luigi's --workers")
     arguments = parser.parse_args()
+    with own_services() as home:
+        _measure(home, arguments)
+
+
+@contextmanager
+def own_services() -> Iterator[Path]:
+    """The state folder of running services that the source of a generator is loaded with, removed at the end."""
     home = Path(tempfile.mkdtemp(prefix="ocean-bench-"))
     home.chmod(0o711)
     # Checks and comparisons of everything have days of their own.
@@ -60,7 +69,7 @@ def main() -> None:
     os.environ |= alone | {"OCEAN_HOME": str(home)}
     try:
         services.up(home)
-        _measure(home, arguments)
+        yield home
     finally:
         services.down(home)
         shutil.rmtree(home, ignore_errors=True)

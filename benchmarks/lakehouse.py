@@ -11,7 +11,6 @@ are named by OCEAN_LAKEHOUSE_JARS; `make lakehouse` builds the rest.
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,6 @@ import psutil
 
 from benchmarks import events
 from benchmarks.run import load
-from pipeline import services
 from pipeline.operations import summary
 
 BETWEEN_LOOKS = 0.2  # seconds
@@ -37,22 +35,12 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=3, help="days after the first load")
     parser.add_argument("--memory", default="2g", help="the heap of Spark")
     arguments = parser.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="ocean-bench-"))
-    home.chmod(0o711)
-    os.environ |= {
-        "OCEAN_HOME": str(home),
-        "OCEAN_SIMULATE": "0",
-        "OCEAN_CHECK_WHOLE_DAYS": "0",
-        "OCEAN_RECONCILE_DAYS": "0",
-        "OCEAN_SPARK_DRIVER_MEMORY": arguments.memory,
-        "OCEAN_LAKEHOUSE_WAREHOUSE": f"file://{home}/iceberg",
-    }
-    try:
-        services.up(home)
+    with events.own_services() as home:
+        os.environ |= {
+            "OCEAN_SPARK_DRIVER_MEMORY": arguments.memory,
+            "OCEAN_LAKEHOUSE_WAREHOUSE": f"file://{home}/iceberg",
+        }
         _measure(home, arguments)
-    finally:
-        services.down(home)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def _measure(home: Path, arguments: argparse.Namespace) -> None:

@@ -4,9 +4,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.kernel.errors import ConfigError
-from pipeline.spark.job import Job
+from pipeline.spark.job import SCRIPTS, Job
 
-SCRIPTS = Path(__file__).parents[1] / "spark/scripts"
 MODULES = (SCRIPTS / "classifiers.py", SCRIPTS / "models.py", SCRIPTS / "review_text.py")
 
 

@@ -8,6 +8,7 @@ The file of a load is removed once the lake has its rows.
 from typing import Any
 
 from pipeline.catalog import FEEDS
+from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.lake.objects import Lake
 from pipeline.lakehouse import declared, progress
@@ -26,5 +27,5 @@ def export(cursor: Cursor, lake: Lake, feed: str, after: int) -> list[dict[str, 
         identifiers(columns), table, sql.Literal(after), identifiers(FEEDS[feed])
     )
     with lake.upload(key) as sink:
-        cursor.copy_expert(sql.SQL("copy ({}) to stdout (format csv, header)").format(select), sink)
+        postgres.copy_out(cursor, select, sink)
     return [{"path": key, "batch": batch}]

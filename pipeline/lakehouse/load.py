@@ -22,8 +22,8 @@ from pipeline.lakehouse import extracts, feeds, progress
 from pipeline.lakehouse.plan import Names, feed, plan, source_table
 from pipeline.lakehouse.progress import Loaded
 from pipeline.spark import Job, Say, engine
+from pipeline.spark.job import SCRIPTS
 
-SCRIPTS = Path(__file__).parents[1] / "spark/scripts"
 SCRIPT = SCRIPTS / "load_star.py"
 MODULES = tuple(SCRIPTS / f"lake_{name}.py" for name in ("tables", "files", "changes", "stage", "star", "mart"))
 PLAN, REPORT = "star/plan", "star/report"
@@ -34,7 +34,7 @@ NEWEST_JAVA = 17  # that Spark 3.5 runs on
 # pip's Hadoop has no zstd of its own; the class comes with Spark, and EMR's Hadoop finds it too.
 ALWAYS = {"spark.hadoop.io.compression.codecs": "io.airlift.compress.zstd.ZstdCodec"}
 # Spark's 200 parts of a shuffle are for clusters: here they are as many small tasks.
-ON_ONE_MACHINE = {"spark.sql.shuffle.partitions": "4", "spark.sql.adaptive.coalescePartitions.enabled": "true"}
+ON_ONE_MACHINE = {"spark.sql.shuffle.partitions": "4"}
 FEW_ROWS = 300_000
 LONGEST = 100 << 20  # bytes of a plan or a report
 KEEP_HOURS = 72  # for readers that look at an earlier commit
@@ -42,12 +42,10 @@ OWN_PYTHON = Path(__file__).parents[2] / ".venv-lakehouse/bin/python"
 
 
 VALUE = forms.either(forms.truth, forms.whole, forms.number, forms.text, forms.nothing)
-# What a job of the star on the lake reports: rows, seconds and rejected rows by table, and rows of the selects that it
-# was given.
+# What a job reports: rows and rejected rows by table, and the rows of the selects that it was given.
 REPORT_FORM = forms.fields(
     {
         "rows": forms.mapping(forms.text, forms.whole),
-        "seconds": forms.mapping(forms.text, forms.number),
         "rejected": forms.mapping(forms.text, forms.whole),
         "compared": forms.mapping(forms.text, forms.list_of(forms.list_of(VALUE))),
     }
@@ -56,10 +54,9 @@ REPORT_FORM = forms.fields(
 
 @dataclass(frozen=True)
 class Report:
-    """What a job did: rows written, seconds and rows rejected by table, and what it found to compare."""
+    """What a job did: rows written and rejected by table, and what it found to compare."""
 
     rows: Mapping[str, int]
-    seconds: Mapping[str, float]
     rejected: Mapping[str, int]
     compared: Mapping[str, list[list[Any]]]
 
@@ -156,18 +153,12 @@ def _plan(cursor: Cursor, settings: Settings, lake: Lake) -> dict[str, Any]:
     return {
         **plan(names),
         "catalog": CATALOG,
-        "is_small": _rows_of_stage(cursor) < FEW_ROWS,
+        "is_small": postgres.value(cursor, ROWS_OF_STAGE) < FEW_ROWS,
         "batch": postgres.value(cursor, "select nextval('etl.batch')"),
         "tables": tables,
         "feeds": brought,
         "loaded": {table: asdict(found) for table, found in loaded.items()},
     }
-
-
-def _rows_of_stage(cursor: Cursor) -> int:
-    """About how many rows stage has, of which a job may look at all."""
-    rows: int = postgres.value(cursor, ROWS_OF_STAGE)
-    return rows
 
 
 def _job(cursor: Cursor, settings: Settings, told: Mapping[str, Any], sha256: str) -> Job:
@@ -243,6 +234,7 @@ def _clean(lake: Lake, told: Mapping[str, Any]) -> None:
     lake.delete([f"{PLAN}/plan.json", *passing, *(entry.key for entry in lake.objects(REPORT))])
 
 
+# About how many rows stage has, of which a job may look at all.
 ROWS_OF_STAGE = """
 select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_class
 where relnamespace = 'stage'::regnamespace and relkind = 'r'

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.lake.objects import Lake, Object
-from pipeline.spark.job import Job
+from pipeline.spark.job import Job, conf
 
 STEPS = ("S3 to HDFS", "spark-submit", "HDFS to S3")
 
@@ -16,9 +16,8 @@ class EmrRun:
 
     def __init__(self, job: Job, entries: Iterable[Object], lake: Lake) -> None:
         self.job, self.lake = job, lake
-        settings = (f"{name}={value}" for name, value in job.settings.items())
-        parts = [job.code, job.target, *job.arguments, *settings, *job.jars]
-        parts += [*(f"{entry.key} {entry.etag} {entry.size}" for entry in entries)]
+        parts = [job.code, job.target, *job.arguments, *conf(job.settings), *job.jars]
+        parts += [f"{entry.key} {entry.etag} {entry.size}" for entry in entries]
         self.digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         self.name = f"{job.name} {self.digest}"
         self.step_names = [f"{self.name}: {step}" for step in STEPS]
@@ -69,8 +68,7 @@ class EmrRun:
     def _spark(self, driver_memory: str) -> list[str]:
         options = ["--name", self.job.name, "--master", "yarn", "--deploy-mode", "client"]
         options += ["--driver-memory", driver_memory]
-        for name, value in self.job.settings.items():
-            options += ["--conf", f"{name}={value}"]
+        options += conf(self.job.settings)
         if self.job.jars:
             options += ["--jars", ",".join(self.job.jars)]
         if self.job.modules:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+SCRIPTS = Path(__file__).with_name("scripts")
 # Takes a line of progress.
 Say = Callable[[str], None]
 
@@ -55,6 +56,11 @@ class Job:
     def modules(self) -> list[Path]:
         """The files that the script may import."""
         return [path for path in self.files if path.suffix == ".py"]
+
+
+def conf(settings: Mapping[str, str]) -> list[str]:
+    """The options of spark-submit for some settings."""
+    return [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
 
 
 class Engine(Protocol):

@@ -18,7 +18,7 @@ from pipeline.kernel.errors import ConfigError, SparkFailed
 from pipeline.lake import folders
 from pipeline.lake.objects import Lake
 from pipeline.spark.java import java_home
-from pipeline.spark.job import Job, Say
+from pipeline.spark.job import Job, Say, conf
 
 LOOPBACK = "127.0.0.1"
 # The variables of our environment that Spark gets. The others hold passwords and keys, which must not reach a program
@@ -123,8 +123,7 @@ class LocalEngine:
         for path in (job.script, *job.files):
             shutil.copy(path, code)
         options = ["--name", job.name, "--master", self.spark.master, "--driver-memory", self.spark.driver_memory]
-        for name, value in {**self._settings(scratch), **job.settings}.items():
-            options += ["--conf", f"{name}={value}"]
+        options += conf({**self._settings(scratch), **job.settings})
         if job.jars:
             options += ["--jars", ",".join(job.jars)]
         if job.modules:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import luigi
@@ -143,6 +144,7 @@ class ReconcileStar(DatedTask):
 
     @retried
     def run(self) -> None:
+        _require_sqlglot()
         from pipeline.lakehouse import compare
 
         report = _load(self.say, compared=compare.selects(settings().lakehouse.prefix))
@@ -159,13 +161,16 @@ class ReconcileStar(DatedTask):
 
 
 def _load(say: Say, **what: Any) -> "Report":
-    try:
-        from pipeline.lakehouse.load import load  # it imports sqlglot, which no other command needs
-    except ImportError:
-        raise ConfigError(
-            "load the star on the lake", "sqlglot is not installed", "install it with `make lakehouse`"
-        ) from None
+    _require_sqlglot()
+    from pipeline.lakehouse.load import load
+
     return load(settings(), lake(), say, **what)
+
+
+def _require_sqlglot() -> None:
+    """Returns if sqlglot is there, which nothing but the star on the lake needs, and so nothing else imports."""
+    if find_spec("sqlglot") is None:
+        raise ConfigError("load the star on the lake", "sqlglot is not installed", "install it with `make lakehouse`")
 
 
 def _saying(task: OceanTask) -> Say:

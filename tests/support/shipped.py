@@ -2,11 +2,9 @@
 
 import sys
 from importlib import import_module
-from pathlib import Path
 
-import pipeline
+from pipeline.spark.job import SCRIPTS as SCRIPTS
 
-SCRIPTS = Path(pipeline.__file__).parent / "spark/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 review_text = import_module("review_text")

@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lake_files import REASON, Files
-from lake_tables import Table, bounds, differing, worked_out
+from lake_tables import BATCH, DELETED, Table, differing, worked_out
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-BATCH, DELETED = "etl_batch", "etl_deleted_ts"
 ORDER = ("etl_lsn", "etl_seq")
 NONE = ""  # in place of the name of a column
 UNKNOWN = "a value that did not change is not in the log, and stage has no row to take it from"
@@ -84,9 +83,7 @@ class Changes:
 
     def _before(self, stage: Table, changes: DataFrame) -> DataFrame:
         """The rows of stage among which those of the changes are."""
-        if not self.table["is_large"]:
-            return stage.rows()
-        return stage.rows().where(bounds(changes, self.key[0]).format(f"`{self.key[0]}`"))
+        return stage.near(changes) if self.table["is_large"] else stage.rows()
 
     def _truncated(self, stage: Table, changes: DataFrame) -> DataFrame:
         """Turns each TRUNCATE into the deletion of every key that the table had."""

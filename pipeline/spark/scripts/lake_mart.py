@@ -59,11 +59,8 @@ class Mart:
             found = order.rows().selectExpr("cast(date_trunc('month', ordered_ts) as date)").distinct().collect()
             return {str(month) for (month,) in found}
         months = {str(1970 + number // 12) + f"-{number % 12 + 1:02}-01" for number in self._written(order, before)}
-        months |= {
-            f"{number // 100:04}-{number % 100:02}-01"
-            for number in map(_month, self._written(line, before))
-            if number > 0
-        }
+        keys = self._written(line, before)  # the first possible one of each month, 20261100; below 0 the unknown day's
+        months |= {f"{key // 10000:04}-{key // 100 % 100:02}-01" for key in keys if key > 0}
         return months | self._moved(before)
 
     def _knows(self, name: str, snapshot: int | None) -> bool:
@@ -110,13 +107,10 @@ class Mart:
         )
         orders.createOrReplaceTempView("given_orders")
         of_quarters = worked_out(self.spark.sql(self.mart["counted_order"]), self.plan)
-        of_quarters.createOrReplaceTempView("counted_of_quarters")
         listed = ", ".join(f"date '{month}'" for month in months)
         of_quarters.where(f"month in ({listed})").createOrReplaceTempView("counted_order")
-        keys = " or ".join(
-            f"ordered_date_key between {month[:7].replace('-', '')}01 and {month[:7].replace('-', '')}31"
-            for month in months
-        )
+        digits = (month[:7].replace("-", "") for month in months)
+        keys = " or ".join(f"ordered_date_key between {each}01 and {each}31" for each in digits)
         lines = self.spark.table(self.mart["lines"]).where(keys).withColumn("sign", F.lit(1))
         lines.createOrReplaceTempView("given_lines")
         self.spark.sql(self.mart["counted_line"]).createOrReplaceTempView("counted_line")
@@ -136,11 +130,6 @@ class Mart:
             self._table(aggregate).overwrite(rows, replaced, mark)
         products.unpersist()
         of_quarters.unpersist()
-
-
-def _month(key: int) -> int:
-    """20261101 -> 202611; of the unknown day -1."""
-    return key // 100
 
 
 def _quarter(month: str) -> str:

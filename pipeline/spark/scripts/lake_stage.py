@@ -15,11 +15,9 @@ from typing import Any
 
 from lake_changes import Changes
 from lake_files import LINE, PLACE, TYPES, Files
-from lake_tables import Refused, Table, bounds, differing, worked_out
+from lake_tables import BATCH, DELETED, Refused, Table, bounds, differing, worked_out
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
-
-BATCH, DELETED = "etl_batch", "etl_deleted_ts"
 
 
 class Stage:
@@ -156,14 +154,14 @@ class Stage:
         found = self.told[folder]
         watermark, until = self.table["watermark"], found["until"]
         before = f"`{watermark}` < timestamp '{until}'" if until else "true"
-        old = stage.rows().where(self._bounds(newest).format(f"`{self.key[0]}`"))
+        old = stage.near(newest) if self.table["is_large"] else stage.rows()
         protected = old.where(f"not ({before})").select(self.key)
         new = differing(newest.drop(BATCH).join(protected, self.key, "left_anti"), old, self.key)
         new = new.withColumn(BATCH, F.lit(self.batch))
         if found["deleted"]:
             types = ", ".join(f"`{name}` {TYPES[self.columns[name]]}" for name in self.key)
             keys = self.spark.createDataFrame([tuple(key) for key in found["deleted"]], types)
-            there = stage.rows().where(self._bounds(keys).format(f"`{self.key[0]}`"))
+            there = stage.near(keys) if self.table["is_large"] else stage.rows()
             gone = there.where(f"{DELETED} is null and {before}").join(keys, self.key)
             gone = gone.withColumn(DELETED, F.lit(found["extracted_at"]).cast("timestamp"))
             new = new.unionByName(gone.withColumn(BATCH, F.lit(self.batch)))

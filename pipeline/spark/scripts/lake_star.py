@@ -162,11 +162,12 @@ class Star:
         changed = worked_out(self.spark.sql(fact["changed"], args=after), self.plan)
         changed.createOrReplaceTempView(f"changed_{fact['name']}")
         first = fact["changed_by"][0]
-        where = bounds(changed, first)
-        if not changed.limit(1).count():
+        count = changed.count()
+        if not count:
             return None
+        where = bounds(changed, first)
         # All of a fact changed where a first load was killed half-way.
-        asked = F.broadcast(changed) if changed.count() < FEW_CHANGED else changed
+        asked = F.broadcast(changed) if count < FEW_CHANGED else changed
         for source in fact["sources"]:
             stage = Table(self.spark, self.plan["stage"][source]).rows().where(where.format(f"`{first}`"))
             stage = stage.join(asked, fact["changed_by"]).select(*stage.columns)
@@ -184,12 +185,12 @@ class Star:
         if fact["deleted"]:
             gone = self.spark.sql(fact["deleted"]).withColumn("gone", F.lit(True))
             gone = worked_out(gone.join(table.rows().select(fact["key"]), fact["key"], "left_semi"), self.plan)
-            count = gone.count()
-            if count:
+            deleted = gone.count()
+            if deleted:
                 missing = [name for name in table.rows().columns if name not in gone.columns]
                 full = table.rows().join(gone, fact["key"]).select(*fact["key"], *missing, "gone")
                 table.merge(full, table.mark(), delete="gone")
-            written += count
+            written += deleted
         table.rows().where(where.format(f"`{first}`")).createOrReplaceTempView(f"written_{fact['name']}")
         new.unpersist()
         return written
@@ -211,17 +212,17 @@ class Star:
         """Updates the queue after a load of a fact: what waits, and what waits no more."""
         name = fact["name"]
         missing = worked_out(self.spark.sql(fact["missing"]), self.plan)
-        mine = self.queue.rows().where((F.col("fact_table") == name) & F.col("resolved_ts").isNull())
+        mine = self._waiting(name)
         if not is_first:
             looked = self.spark.sql(fact["looked_at"]).union(due.select("business_key")).distinct()
             mine = mine.join(looked, "business_key", "left_semi")
-        waiting = missing.select(
+        still_missing = missing.select(
             F.lit(name).alias("fact_table"),
             "business_key",
             "dimension",
             F.coalesce("dimension_key", F.lit("")).alias("missing_key"),
         )
-        found = waiting.join(mine, QUEUE_KEY, "full_outer")
+        found = still_missing.join(mine, QUEUE_KEY, "full_outer")
         settled = found.select(
             *QUEUE_KEY,
             F.coalesce("queued_ts", F.current_timestamp()).alias("queued_ts"),
@@ -231,17 +232,12 @@ class Star:
             F.when(F.col("missing_key").isNull(), F.current_timestamp()).alias("resolved_ts"),
             F.coalesce("missing_key", "dimension_key").alias("dimension_key"),
         )
-        settled = worked_out(settled, self.plan)
-        if settled.limit(1).count():
-            self.queue.merge(settled, {}, "old.resolved_ts is null")
-        settled.unpersist()
+        self._queue(settled)
         missing.unpersist()
 
     def _reopen(self, fact: str, rows: DataFrame) -> None:
         """Makes the next load of a fact look at these rows, whether they are loaded or wait."""
-        mine = self.queue.rows().where((F.col("fact_table") == fact) & F.col("resolved_ts").isNull())
-        rows = rows.distinct()
-        found = rows.withColumn("fact_table", F.lit(fact)).join(mine, QUEUE_KEY, "left")
+        found = rows.distinct().withColumn("fact_table", F.lit(fact)).join(self._waiting(fact), QUEUE_KEY, "left")
         reopened = found.select(
             *QUEUE_KEY,
             F.coalesce("queued_ts", F.current_timestamp()).alias("queued_ts"),
@@ -249,7 +245,15 @@ class Star:
             F.lit(None).cast("timestamp").alias("resolved_ts"),
             F.lit(None).cast("string").alias("dimension_key"),
         )
-        reopened = worked_out(reopened, self.plan)
-        if reopened.limit(1).count():
-            self.queue.merge(reopened, {}, "old.resolved_ts is null")
-        reopened.unpersist()
+        self._queue(reopened)
+
+    def _waiting(self, fact: str) -> DataFrame:
+        """The rows of a fact that wait."""
+        return self.queue.rows().where((F.col("fact_table") == fact) & F.col("resolved_ts").isNull())
+
+    def _queue(self, rows: DataFrame) -> None:
+        """Writes rows of the queue, each in place of the one that waits."""
+        rows = worked_out(rows, self.plan)
+        if rows.limit(1).count():
+            self.queue.merge(rows, {}, "old.resolved_ts is null")
+        rows.unpersist()

@@ -13,7 +13,10 @@ from typing import Any, ClassVar
 from pyspark import StorageLevel
 from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
+# Stage's own columns: the load that wrote a row last, and since when the source does not have it any more.
+BATCH, DELETED = "etl_batch", "etl_deleted_ts"
 MARK = "oceanrecords.mark"
 # What no file of ours holds: without it a quoted empty text would be read as NULL.
 NEVER = "\x01"
@@ -66,9 +69,14 @@ class Table:
         """Whether it has no rows."""
         return self.rows().limit(1).count() == 0
 
+    def near(self, rows: DataFrame) -> DataFrame:
+        """Its rows among which those with the keys of others are: without the files that cannot hold them."""
+        return self.rows().where(bounds(rows, self.key[0]).format(f"`{self.key[0]}`"))
+
     def mark(self) -> dict[str, Any]:
         """What its newest commit with a mark said; empty where none did."""
-        snapshot, table = self._iceberg().currentSnapshot(), self._iceberg()
+        table = self._iceberg()
+        snapshot = table.currentSnapshot()
         while snapshot is not None:
             found = snapshot.summary().get(MARK)
             if found is not None:
@@ -200,18 +208,12 @@ def differing(new: DataFrame, old: DataFrame, key: list[str], keep: Mapping[str,
 
     `keep` names columns of the old row that are added to the new one, each with the name that it gets.
     """
-    columns = [name for name in new.columns if name not in key and name in old.columns and name != "etl_batch"]
+    columns = [name for name in new.columns if name not in key and name in old.columns and name != BATCH]
     kept = [f"old.`{name}` as `{alias}`" for name, alias in (keep or {}).items()]
     on = " and ".join(f"new.`{name}` = old.`{name}`" for name in key)
     same = " and ".join([f"old.`{key[0]}` is not null", *(f"new.`{name}` <=> old.`{name}`" for name in columns)])
-    joined = new.alias("new").join(old.alias("old"), on=_expression(on), how="left").where(f"not ({same})")
+    joined = new.alias("new").join(old.alias("old"), on=F.expr(on), how="left").where(f"not ({same})")
     return joined.selectExpr(*(f"new.`{name}`" for name in new.columns), *kept)
-
-
-def _expression(text: str) -> Any:
-    from pyspark.sql.functions import expr
-
-    return expr(text)
 
 
 def bounds(rows: DataFrame, column: str) -> str:

@@ -19,15 +19,14 @@ import hashlib
 import json
 import os
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lake_mart import Mart
-from lake_stage import BATCH, Stage
+from lake_stage import Stage
 from lake_star import Star
-from lake_tables import Refused, Table, differing, read_csv, worked_out
+from lake_tables import BATCH, Refused, Table, differing, read_csv, worked_out
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -87,29 +86,26 @@ def load(spark: SparkSession, plan: Mapping[str, Any]) -> dict[str, Any]:
                 spark.sql(f"drop table if exists {table} purge")
     create(spark, plan)
     plan = {**plan, "batch": _next_batch(spark, plan)}
-    report: dict[str, Any] = {"rows": {}, "rejected": {}, "seconds": {}, "compared": {}}
+    report: dict[str, Any] = {"rows": {}, "rejected": {}, "compared": {}}
 
-    def timed(name: str, work: Any) -> int:
-        begin = time.monotonic()
-        rows = int(work())
-        report["rows"][name], report["seconds"][name] = rows, round(time.monotonic() - begin, 2)
+    def told(name: str, work: Callable[[], int]) -> None:
+        report["rows"][name] = rows = work()
         if rows:
             print(f"{name}: {rows:,} rows", flush=True)
-        return rows
 
     def stage(table: Mapping[str, Any]) -> None:
         one = Stage(spark, plan, table)
-        timed(f"stage.{table['short']}", one.load)
+        told(f"stage.{table['short']}", one.load)
         report["rejected"][table["short"]] = one.files.rejected
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(stage, plan["tables"]))
-        list(pool.map(lambda feed: timed(f"stage.{feed['name']}", lambda: take_feed(spark, plan, feed)), plan["feeds"]))
+        list(pool.map(lambda feed: told(f"stage.{feed['name']}", lambda: take_feed(spark, plan, feed)), plan["feeds"]))
     star = Star(spark, plan)
     for targets, one in ((plan["dimensions"], star.load_dimension), (plan["facts"], star.load_fact)):
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda each, one=one: timed(f"dwh.{each['name']}", lambda: one(each)), targets))
-    timed("mart", Mart(spark, plan).keep)
+            list(pool.map(lambda each, one=one: told(f"dwh.{each['name']}", lambda: one(each)), targets))
+    told("mart", Mart(spark, plan).keep)
     if plan["work"] == "maintain":
         upkeep(spark, plan)
     for name, select in plan["compared"].items():
