@@ -169,7 +169,13 @@ DIMENSIONS = {
         Dimension(
             "dim_date", ("date_key",), ("orders", *dict.fromkeys(name for name, _ in INSTANTS)), instants=INSTANTS
         ),
-        Dimension("dim_customer", ("customer_id",), ("customers", "risk_score"), ("first_name", "last_name")),
+        Dimension(
+            "dim_customer",
+            ("customer_id",),
+            ("customers", "risk_score"),
+            ("first_name", "last_name"),
+            before="customer_before",
+        ),
         Dimension(
             "dim_address",
             ("address_id",),

@@ -164,6 +164,12 @@ def _measure(cursor: Cursor) -> int:
     writes.delete(cursor, metric, key, sql.SQL("select customerid, insert_date from changed"))
     rows = statement(f"work/purchases/{METRIC}")
     written = writes.insert(cursor, metric, writes.columns_of(cursor, metric), rows)
+    cursor.execute(
+        "delete from mart.agg_behavior_day as day using (select distinct insert_date from changed) as changed "
+        "where day.purchase_date = changed.insert_date"
+    )
+    columns, days = writes.columns_of(cursor, "mart.agg_behavior_day"), statement("work/purchases/agg_behavior_day")
+    writes.insert(cursor, "mart.agg_behavior_day", columns, days)
     watermarks.note(cursor, METRIC, newest)
     return written
 

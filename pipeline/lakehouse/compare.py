@@ -14,9 +14,8 @@ from pipeline.catalog import DIMENSIONS, FACTS
 from pipeline.kernel import postgres, sql_files
 from pipeline.kernel.postgres import Cursor
 from pipeline.lakehouse import declared
-from pipeline.lakehouse.plan import Names
+from pipeline.lakehouse.plan import MART, Names
 from pipeline.lakehouse.spark_sql import to_spark
-from pipeline.star.mart import AGGREGATES
 
 BUCKETS = 64
 # A value as text, the same in both: instants as microseconds, decimals without their point.
@@ -85,7 +84,7 @@ def _tables() -> Iterator[tuple[str, str, dict[str, str]]]:
         if dimension.is_numbered:
             del columns[dimension.surrogate]
         yield name, f"select {', '.join(columns)} from dwh.{name}", columns
-    for schema, name in [("dwh", name) for name in FACTS] + [("mart", each.name) for each in AGGREGATES]:
+    for schema, name in [("dwh", name) for name in FACTS] + [("mart", name) for name in MART]:
         select = sql_files.COMMENT.sub("", sql_files.read(f"compare/{name}"))
         listed = exp.maybe_parse(select, dialect="postgres", into=exp.Select).named_selects
         types = known | declared.tables()[f"{schema}.{name}"].columns

@@ -11,7 +11,7 @@ from pipeline.lakehouse import declared
 from pipeline.lakehouse.selects import for_spark
 from pipeline.lakehouse.spark_sql import to_spark
 from pipeline.source.columns import LONGEST_LABEL, kind_of
-from pipeline.star.mart import AGGREGATES
+from pipeline.star import kept, mart
 
 # By the words of the contract for what a column holds.
 KINDS = {
@@ -30,9 +30,22 @@ PARTITIONS = {
     "mart.agg_order_month": ("month", ""),
     "mart.agg_product_month": ("month", ""),
     "mart.agg_subtype_month": ("month", ""),
+    "mart.agg_risk_month": ("month", ""),
     "mart.agg_customer_quarter": ("quarter", ""),
+    "mart.agg_customer_month": ("month", ""),
 }
 MADE = ("etl.reprocessing_queue", "etl.rejected_row")
+# The tables of the mart that are counted month by month, and those that are made of a whole table, with what they read.
+BY_MONTH = {aggregate.name: aggregate.key for aggregate in (*mart.BY_MONTH, *mart.BY_CUSTOMER)}
+WHOLE = {
+    mart.SCORES.name: (mart.SCORES.key, "dim_customer", {"customers": mart.ALL_SCORES}),
+    **{
+        sums.name: (sums.key, fact, {"reviews": f"(select 1 as sign, fact.* from dwh.{fact} as fact)"})
+        for fact, sums in kept.SUMS.items()
+    },
+    **{name: (key, dimension, {"members": f"dwh.{dimension}"}) for dimension, (name, key) in kept.LABELS.items()},
+}
+MART = (*BY_MONTH, *WHOLE)
 
 
 class Names:
@@ -135,7 +148,7 @@ def _declared(names: Names) -> dict[str, Any]:
     found = declared.tables()
     wanted = [*(f"stage.{feed}" for feed in FEEDS), *MADE]
     wanted += [f"dwh.{name}" for name in (*DIMENSIONS, *FACTS)]
-    wanted += [f"mart.{aggregate.name}" for aggregate in AGGREGATES]
+    wanted += [f"mart.{name}" for name in MART]
     return {
         names.of(name): {
             "columns": found[name].columns,
@@ -225,22 +238,20 @@ def _fact(names: Names, fact: Fact) -> dict[str, Any]:
 def _mart(names: Names) -> dict[str, Any]:
     orders, lines = names.of("dwh.fact_order"), names.of("dwh.fact_order_line")
     address, product = names.of("dwh.dim_address"), names.of("dwh.dim_product")
+    customer, month_of_order = names.of("dwh.dim_customer"), "cast(date_trunc('month', ordered_ts) as date)"
     # Whole months are counted: nothing is taken away, so there is no state from before.
     before = {
         "mart.address_before": "select null::bigint as address_key, null::text as country where false",
         "mart.product_before": "select null::bigint as product_key, null::text as product_subtype where false",
+        "mart.customer_before": "select null::bigint as customer_key, null::integer as risk_score where false",
     }
     return {
         "orders": orders,
         "lines": lines,
-        "counted": [orders, lines, address, product],
+        "counted": [orders, lines, address, product, customer],
         "movers": {
-            address: {
-                "key": "address_key",
-                "by": "country",
-                "fact": orders,
-                "month": "cast(date_trunc('month', ordered_ts) as date)",
-            },
+            address: {"key": "address_key", "by": "country", "fact": orders, "month": month_of_order},
+            customer: {"key": "customer_key", "by": "risk_score", "fact": orders, "month": month_of_order},
             product: {
                 "key": "product_key",
                 "by": "product_subtype",
@@ -253,17 +264,23 @@ def _mart(names: Names) -> dict[str, Any]:
             for name in ("counted_order", "counted_line", "counted_product")
         },
         "nothing_before": {view: to_spark(before[name], lambda _: None) for name, view in _views(before).items()},
-        "aggregates": [
+        "by_month": [
+            {**_of_mart(names, name, key), "by": key[0], "select": for_spark(f"work/aggregate/{name}", names.real())}
+            for name, key in BY_MONTH.items()
+        ],
+        "whole": [
             {
-                "table": names.of(f"mart.{aggregate.name}"),
-                "key": list(aggregate.key),
-                "by": aggregate.key[0],
-                "columns": declared.tables()[f"mart.{aggregate.name}"].columns,
-                "select": for_spark(f"work/aggregate/{aggregate.name}", names.real()),
+                **_of_mart(names, name, key),
+                "reads": names.of(f"dwh.{table}"),
+                "select": for_spark(f"work/aggregate/{name}", names.real(), texts),
             }
-            for aggregate in AGGREGATES
+            for name, (key, table, texts) in WHOLE.items()
         ],
     }
+
+
+def _of_mart(names: Names, name: str, key: tuple[str, ...]) -> dict[str, Any]:
+    return {"table": names.of(f"mart.{name}"), "key": list(key), "columns": declared.tables()[f"mart.{name}"].columns}
 
 
 def _views(before: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pipeline.catalog import Dimension, Fact
 from pipeline.kernel import locks, plans, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
-from pipeline.star import indexes, moves, queue, watermarks
+from pipeline.star import indexes, kept, moves, queue, watermarks
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,9 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
     select = statement(f"work/dimension/{dimension.name}", instants=_instants(dimension, after), **batches)
     if _is_empty(cursor, dimension):
         written = _insert_all(cursor, dimension, select)
+        if dimension.before:
+            moves.ask_for_refill(cursor, f"{dimension.name} was filled")
+        kept.all_labels(cursor, dimension)
     else:
         writes.work_table(cursor, dimension.name, dimension.key, select)
         for fact, reopened in dimension.reopens:
@@ -51,6 +54,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
             queue.reopen(cursor, fact, statement(f"work/queue/{reopened}"))
         moves.keep_before(cursor, dimension)
         written = _write(cursor, dimension)
+        kept.written_labels(cursor, dimension)
     watermarks.note(cursor, dimension.name, newest)
     return written
 
@@ -99,6 +103,7 @@ def _first_load(cursor: Cursor, fact: Fact) -> Written:
     written = _insert_all(cursor, fact, select)
     if fact.before:
         moves.ask_for_refill(cursor, f"{fact.name} was filled")
+    kept.fill(cursor, fact)
     queue.settle(cursor, fact, qualified(f"dwh.{fact.name}"), queue.every_row(fact))
     return written
 
@@ -113,6 +118,7 @@ def _daily_load(cursor: Cursor, fact: Fact, after: dict[str, int], arrived: queu
     written = write_fact(cursor, fact, select)
     if fact.deleted:
         gone = statement(f"work/fact/{fact.deleted}")
+        kept.add(cursor, fact, -1, fact.key, gone)
         written = replace(written, deleted=writes.delete(cursor, f"dwh.{fact.name}", fact.key, gone))
     queue.settle(cursor, fact, sql.Identifier("changed"), queue.looked_at(fact))
     return written
@@ -122,7 +128,11 @@ def write_fact(cursor: Cursor, fact: Fact, select: sql.Composable) -> Written:
     """Writes the rows of a select that are new to a fact table or differ from it."""
     writes.work_table(cursor, fact.name, fact.key, select)
     moves.keep_before(cursor, fact)
-    return _write(cursor, fact)
+    keys = sql.SQL("select {} from {}").format(identifiers(fact.key), qualified(f"work.{fact.name}"))
+    kept.add(cursor, fact, -1, fact.key, keys)
+    written = _write(cursor, fact)
+    kept.add(cursor, fact, 1, fact.key, keys)
+    return written
 
 
 def _of_changed(fact: Fact, table: str) -> sql.Composed:

@@ -1,32 +1,20 @@
 """Star schema to mart: the aggregates behind the dashboards, kept by difference.
 
 The load of a fact copies the old state of the rows that it writes to mart.order_before and mart.line_before. The load
-of a dimension copies to mart.address_before and mart.product_before by what the facts of a member were counted. `keep`
-subtracts the old state from the aggregates and adds the new one. Each function works in the caller's transaction.
+of a dimension copies to mart.address_before, mart.customer_before and mart.product_before by what the facts of a member
+were counted. `keep` subtracts the old state from the aggregates and adds the new one. Each function works in the
+caller's transaction.
 """
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from pipeline.catalog import STAR, Fact
 from pipeline.kernel import locks, plans, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 from pipeline.star import indexes
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """A table of sums over facts: one row for each `key`, with the sums `measures`.
-
-    The select in `warehouse/work/aggregate/<name>.sql` computes the sums.
-    """
-
-    name: str
-    key: tuple[str, ...]
-    measures: tuple[str, ...]
-
+from pipeline.star.kept import Aggregate
 
 BY_MONTH = (
     Aggregate(
@@ -36,9 +24,14 @@ BY_MONTH = (
     ),
     Aggregate("agg_product_month", ("month", "country", "product_id", "order_status_key"), ("sales", "orders")),
     Aggregate("agg_subtype_month", ("month", "country", "product_subtype", "order_status_key"), ("sales", "orders")),
+    Aggregate("agg_risk_month", ("month", "risk_score", "order_status_key"), ("orders", "sales")),
 )
-CUSTOMERS = Aggregate("agg_customer_quarter", ("quarter", "country"), ("customers",))
-AGGREGATES = (*BY_MONTH, CUSTOMERS)
+BY_CUSTOMER = (
+    Aggregate("agg_customer_quarter", ("quarter", "country"), ("customers",)),
+    Aggregate("agg_customer_month", ("month",), ("customers",)),
+)
+SCORES = Aggregate("agg_risk_customer", ("risk_score",), ("customers",))
+AGGREGATES = (*BY_MONTH, *BY_CUSTOMER, SCORES)
 
 # What the aggregates count, and by what. The load of each keeps the old state of the rows that it writes.
 LOOKED_AT = tuple(target for target in STAR if target.before)
@@ -46,6 +39,7 @@ COUNTED = tuple(target.name for target in LOOKED_AT if isinstance(target, Fact))
 BEFORE = tuple(f"mart.{target.before}" for target in LOOKED_AT)
 
 IS_CURRENT = " and ".join(f"not exists (select from {table})" for table in ("mart.refill", *BEFORE))
+ALL_SCORES = "(select 1 as sign, risk_score from dwh.dim_customer where customer_key <> -1)"
 QUARTERS = "select distinct date_trunc('quarter', ordered_ts) from dwh.fact_order order by 1"
 
 
@@ -77,12 +71,13 @@ def _add_difference(cursor: Cursor) -> int:
     _sample_little(cursor)
     # Their rows come and go with each load, too fast for autovacuum to know how many there are.
     cursor.execute(sql.SQL("analyze {}").format(sql.SQL(", ").join(map(qualified, BEFORE))))
-    orders, lines, customers = (
-        _relation(statement(f"work/aggregate/written_{name}")) for name in ("order", "line", "customer")
+    orders, lines, scores = (
+        _relation(statement(f"work/aggregate/written_{name}")) for name in ("order", "line", "score")
     )
     count = _count_orders(cursor, orders)
     _count_products(cursor, lines)
-    for aggregate, sums in _sums(customers):
+    writes.temporary(cursor, "written_customer", statement("work/aggregate/written_customer"))
+    for aggregate, sums in [*_sums(sql.Identifier("written_customer")), (SCORES, _of_scores(scores))]:
         writes.add(cursor, f"mart.{aggregate.name}", aggregate.key, aggregate.measures, sums)
     return count
 
@@ -100,6 +95,7 @@ def _fill(cursor: Cursor, progress: Callable[[str, float], None]) -> int:
     for number, start in enumerate(quarters):
         progress(f"counting the quarter from {start:%Y-%m-%d}", 100 * number / len(quarters))
         count += _fill_quarter(cursor, start)
+    _insert(cursor, SCORES, _of_scores(sql.SQL(ALL_SCORES)))
     for aggregate in AGGREGATES:
         _alter_key(cursor, aggregate, "add constraint {name} primary key ({key})")
         cursor.execute(sql.SQL("analyze {}").format(qualified(f"mart.{aggregate.name}")))
@@ -110,8 +106,12 @@ def _fill_quarter(cursor: Cursor, start: dt.datetime) -> int:
     count = _count_orders(cursor, _of_quarter(start))
     _count_products(cursor, _between(cursor))
     for aggregate, sums in _sums(customers=sql.Identifier("counted_order")):
-        writes.insert(cursor, f"mart.{aggregate.name}", (*aggregate.key, *aggregate.measures), sums)
+        _insert(cursor, aggregate, sums)
     return count
+
+
+def _insert(cursor: Cursor, aggregate: Aggregate, sums: sql.Composable) -> None:
+    writes.insert(cursor, f"mart.{aggregate.name}", (*aggregate.key, *aggregate.measures), sums)
 
 
 def _of_quarter(start: dt.datetime) -> sql.Composed:
@@ -146,7 +146,12 @@ def _sums(customers: sql.Composable) -> Iterator[tuple[Aggregate, sql.Composed]]
     """Each aggregate with the select that sums counted_order and counted_product, or the orders of customers."""
     for aggregate in BY_MONTH:
         yield aggregate, statement(f"work/aggregate/{aggregate.name}")
-    yield CUSTOMERS, statement(f"work/aggregate/{CUSTOMERS.name}", orders=customers)
+    for aggregate in BY_CUSTOMER:
+        yield aggregate, statement(f"work/aggregate/{aggregate.name}", orders=customers)
+
+
+def _of_scores(customers: sql.Composable) -> sql.Composed:
+    return statement(f"work/aggregate/{SCORES.name}", customers=customers)
 
 
 def _sample_little(cursor: Cursor) -> None:

@@ -19,7 +19,7 @@ MIGRATIONS = "migrations"
 
 def version(**variables: Any) -> str:
     """A short hash of all that `create` would run."""
-    return sql_files.digest(MIGRATIONS, "ddl", feeds=_feed_tables(), tasks=TASKS, **variables)
+    return sql_files.digest(MIGRATIONS, "ddl", feeds=_feed_tables(), tasks=TASKS, facts=[*FACTS], **variables)
 
 
 def create(cursor: Cursor, **variables: Any) -> list[str]:
@@ -37,7 +37,7 @@ def create(cursor: Cursor, **variables: Any) -> list[str]:
     _wait_for_loads(cursor)
     for path in [] if is_new else migrations:
         cursor.execute(sql_files.statement(path))
-    variables["task_layers"] = _task_layers()
+    variables |= {"task_layers": _task_layers(), "facts": _relation([(name,) for name in FACTS])}
     for path in sql_files.files("ddl"):
         for table in new_columns.add(cursor, sql_files.read(path)):
             if table.startswith("dwh."):  # whose next load fills the column for all rows
@@ -81,8 +81,13 @@ def _feed_tables() -> list[str]:
 
 def _task_layers() -> sql.Composed:
     """The layers of the tasks as a relation, each layer with its place before its name."""
-    rows = [(task, f"{LAYERS.index(moves.layer) + 1} {moves.layer}") for task, moves in TASKS.items()]
-    return sql.SQL("(values {})").format(sql.SQL(", ").join(map(sql.Literal, rows)))
+    return _relation([(task, f"{LAYERS.index(moves.layer) + 1} {moves.layer}") for task, moves in TASKS.items()])
+
+
+def _relation(rows: list[tuple[str, ...]]) -> sql.Composed:
+    """Rows as a relation."""
+    listed = (sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, row))) for row in rows)
+    return sql.SQL("(values {})").format(sql.SQL(", ").join(listed))
 
 
 def _require_utf8(cursor: Cursor) -> None:

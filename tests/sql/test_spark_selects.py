@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # importing it takes as long as many a test
 POSTGRESQL_ALONE = {
     "checks/primary_keys": "reads the catalog of PostgreSQL",
     "checks/volume_of_extracts": "reads etl, which stays in PostgreSQL",
+    "work/purchases/agg_behavior_day": "behaviour of users is loaded into the mart, which stays in PostgreSQL",
     "work/purchases/changed_behavior": "behaviour of users is loaded into the mart, which stays in PostgreSQL",
     "work/purchases/replaced_day": "purchases are loaded by day, for the mart",
     "work/purchases/stage_user_purchase": "purchases are loaded by day, for the mart",

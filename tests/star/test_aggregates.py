@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import operator
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from support.world import World
 from pipeline.catalog import DIMENSIONS, FACTS
 from pipeline.kernel import postgres, writes
 from pipeline.kernel.postgres import Cursor, sql
-from pipeline.star import dwh, mart, moves
+from pipeline.star import dwh, kept, mart, moves
 
 CUSTOMERS = (-1, 1, 2, 3)
 # Members by their surrogate keys: addresses, statuses, and versions of products with the products that they are of.
@@ -25,6 +25,7 @@ COUNTRIES = {1: "Chile", 2: "Chile", 3: "Peru", -1: "Unknown"}
 IS_LOST = {1: False, 2: False, 3: True}
 SUBTYPES = {1: "Vinyl", 2: "Vinyl", 3: "Tape", 4: "Vinyl", -1: "Unknown"}
 PRODUCTS = {1: 1, 2: 2, 3: 3, 4: 1, -1: -1}
+SCORES = {1: 0, 2: 40, 3: 0}
 
 
 class Order(NamedTuple):
@@ -82,6 +83,8 @@ steps = st.one_of(
     st.tuples(st.just("address"), moved(st.sampled_from(["Chile", "Peru", "Cuba"]))),
     st.tuples(st.just("product"), moved(st.sampled_from(["Vinyl", "Tape", "Disc"]))),
     st.tuples(st.just("status"), moved(st.booleans())),
+    st.tuples(st.just("score"), moved(st.sampled_from([7, 40]))),
+    st.tuples(st.just("customer"), st.lists(st.sampled_from([7, 40, None]), min_size=1, max_size=2)),
     st.tuples(st.just("keep"), st.none()),
     st.tuples(st.just("refill"), st.none()),
 )
@@ -113,6 +116,7 @@ class Shop:
         self.orders: dict[int, Order] = {}
         self.lines: dict[tuple[int, int], Line] = {}
         self.countries, self.is_lost, self.subtypes = dict(COUNTRIES), dict(IS_LOST), dict(SUBTYPES)
+        self.scores: dict[int, int] = dict(SCORES)
 
     def counted(self) -> list[Order]:
         return [order for order in self.orders.values() if not order.is_deleted]
@@ -158,6 +162,22 @@ class Shop:
                     found[quarter, country].add(order.customer_key)
         return {(*key, len(customers)) for key, customers in found.items()}
 
+    def customers_of_months(self) -> set[tuple[Any, ...]]:
+        found: dict[Any, set[int]] = defaultdict(set)
+        for order in self.counted():
+            if order.customer_key != -1:
+                found[month(order)].add(order.customer_key)
+        return {(first, len(customers)) for first, customers in found.items()}
+
+    def risks(self) -> set[tuple[Any, ...]]:
+        found: dict[Any, list[Any]] = defaultdict(lambda: [0, Decimal(0)])
+        for order in self.counted():
+            if order.customer_key != -1:
+                row = found[month(order), self.scores[order.customer_key], order.order_status_key]
+                row[0] += 1
+                row[1] += order.order_amount
+        return {(*key, *row) for key, row in found.items()}
+
 
 def month(order: Order) -> dt.date:
     return order.ordered_ts.date().replace(day=1)
@@ -191,6 +211,21 @@ def move(cursor: Cursor, dimension: str, attribute: str, of_member: str, members
     writes.work_table(cursor, dimension, target.key, select)
     moves.keep_before(cursor, target)
     writes.apply_work(cursor, dimension, target.key)
+    kept.written_labels(cursor, target)
+
+
+def add_customers(cursor: Cursor, scores: dict[int, int | None]) -> None:
+    """New customers come, as a load of their dimension writes them; their keys are drawn."""
+    values = sql.SQL(", ").join(map(sql.Literal, scores.items()))
+    select = sql.SQL(
+        "select customer_id, '' as first_name, '' as last_name, '' as email, '' as phone, null::date as birth_date, "
+        "null::date as registered_on, risk_score::integer, false as is_deleted "
+        "from (values {}) as new (customer_id, risk_score)"
+    ).format(values)
+    target = DIMENSIONS["dim_customer"]
+    writes.work_table(cursor, target.name, target.key, select)
+    moves.keep_before(cursor, target)
+    writes.apply_work(cursor, target.name, target.key)
 
 
 def keep(cursor: Cursor) -> None:
@@ -206,6 +241,10 @@ def check(cursor: Cursor, shop: Shop) -> None:
     assert rows(cursor, SOLD.format("product_id", "product")) == shop.sold(PRODUCTS)
     assert rows(cursor, SOLD.format("product_subtype", "subtype")) == shop.sold(shop.subtypes)
     assert rows(cursor, "select * from mart.agg_customer_quarter where customers > 0") == shop.customers()
+    assert rows(cursor, "select * from mart.agg_customer_month where customers > 0") == shop.customers_of_months()
+    assert rows(cursor, "select * from mart.agg_risk_month where orders > 0") == shop.risks()
+    scores = set(Counter(shop.scores.values()).items())
+    assert rows(cursor, "select * from mart.agg_risk_customer where customers > 0") == scores
 
 
 def check_views(cursor: Cursor, shop: Shop) -> None:
@@ -235,6 +274,9 @@ def cursor(world: World) -> Iterator[Cursor]:
     for statement in (
         "insert into dwh.dim_address overriding system value select n, n, '', '', '', '', '', '', c "
         "from (values (1, 'Chile'), (2, 'Chile'), (3, 'Peru')) as a (n, c)",
+        "insert into dwh.dim_customer overriding system value "
+        "select n, n, '', '', '', '', null, null, s from (values (1, null), (2, 40), (3, null)) as c (n, s)",
+        "select setval(pg_get_serial_sequence('dwh.dim_customer', 'customer_key'), 3)",
         "insert into dwh.dim_order_status overriding system value "
         "values (1, 1, 'placed', false), (2, 2, 'sent', false), (3, 3, 'lost', true)",
         "insert into dwh.dim_product overriding system value "
@@ -247,6 +289,8 @@ def cursor(world: World) -> Iterator[Cursor]:
     ):
         world.warehouse(statement)
     with postgres.transaction(world.warehouse_url, "warehouse") as found:
+        for labelled in kept.LABELS:
+            kept.all_labels(found, DIMENSIONS[labelled])
         yield found
         found.connection.rollback()
 
@@ -312,6 +356,13 @@ def cursor(world: World) -> Iterator[Cursor]:
 @example([("orders", [an_order(1)]), KEEP, ("orders", [an_order(2)])])
 @example([("orders", [an_order(1), an_order(2)]), KEEP, ("orders", [an_order(2, customer=2)])])
 @example([("orders", [an_order(1, gone=True)]), KEEP, ("orders", [an_order(2)])])
+# A customer gets a score: alone, with an order that is written, there and back, and as he goes.
+@example([("orders", [an_order(1), an_order(2, customer=2)]), KEEP, ("score", {1: 7})])
+@example([("orders", [an_order(1)]), KEEP, ("score", {1: 7}), ("orders", [an_order(1, customer=2)])])
+@example([("orders", [an_order(1)]), KEEP, ("orders", [an_order(1, customer=2)]), ("score", {1: 7, 2: 7})])
+@example([("orders", [an_order(1, customer=2)]), KEEP, ("score", {2: 7}), ("score", {2: 40})])
+# A customer is new, and gets a score before the mart was kept.
+@example([KEEP, ("customer", [7]), KEEP, ("customer", [None, 40]), ("score", {2: 7})])
 def test_the_aggregates_are_the_sums_over_the_facts_whatever_was_loaded_and_kept(
     cursor: Cursor, history: list[tuple[str, Any]]
 ) -> None:
@@ -342,6 +393,14 @@ def replay(cursor: Cursor, history: list[tuple[str, Any]]) -> None:
         elif step == "status":
             move(cursor, "dim_order_status", "is_lost", "order_status_id", what)
             shop.is_lost |= what
+        elif step == "score":
+            move(cursor, "dim_customer", "risk_score", "customer_id", what)
+            shop.scores |= what
+        elif step == "customer":
+            # As many as there were tell their numbers apart; only -1 and those from the start place orders.
+            new = {len(shop.scores) + 10 + number: score for number, score in enumerate(what)}
+            add_customers(cursor, new)
+            shop.scores |= {number: score or 0 for number, score in new.items()}
         elif step == "refill":
             moves.ask_for_refill(cursor, "somebody asked")
         else:

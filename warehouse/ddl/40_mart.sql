@@ -77,6 +77,87 @@ comment on column mart.agg_customer_quarter.quarter is 'First day of the quarter
 comment on column mart.agg_customer_quarter.country is 'Where the order is delivered to, or everywhere.';
 comment on column mart.agg_customer_quarter.customers is 'Known customers who placed an order, lost or not.';
 
+create table if not exists mart.agg_customer_month (
+    month date primary key,
+    customers bigint not null
+);
+comment on table mart.agg_customer_month is 'Known customers who placed an order in the month, each counted once.';
+comment on column mart.agg_customer_month.month is 'First day of the month.';
+comment on column mart.agg_customer_month.customers is 'Known customers who placed an order, lost or not.';
+
+create table if not exists mart.agg_risk_month (
+    month date not null,
+    risk_score integer not null,
+    order_status_key bigint not null,
+    orders bigint not null,
+    sales numeric not null,
+    primary key (month, risk_score, order_status_key)
+);
+comment on table mart.agg_risk_month is 'Orders of known customers by month, status and the customer''s risk score.';
+comment on column mart.agg_risk_month.month is 'First day of the month.';
+comment on column mart.agg_risk_month.risk_score is '1 to 100; 0 where none is known.';
+comment on column mart.agg_risk_month.order_status_key is 'Status of the order.';
+comment on column mart.agg_risk_month.orders is 'Orders.';
+comment on column mart.agg_risk_month.sales is 'Their line amounts.';
+
+create table if not exists mart.agg_risk_customer (
+    risk_score integer primary key,
+    customers bigint not null
+);
+comment on table mart.agg_risk_customer is 'Known customers by their risk score.';
+comment on column mart.agg_risk_customer.risk_score is '1 to 100; 0 where none is known.';
+comment on column mart.agg_risk_customer.customers is 'Customers, with or without an order.';
+
+-- These are kept by the load of the table that they count, in its own transaction: what a vendor delivers may come late
+-- or not at all, and holds up nothing else.
+create table if not exists mart.agg_review_month (
+    month date primary key,
+    reviews bigint not null,
+    positive_reviews bigint not null
+);
+comment on table mart.agg_review_month is 'Reviews by the month in which they were received.';
+comment on column mart.agg_review_month.month is 'First day of the month.';
+comment on column mart.agg_review_month.reviews is 'Reviews received.';
+comment on column mart.agg_review_month.positive_reviews is 'Those that the classifier calls positive.';
+
+create table if not exists mart.agg_behavior_day (
+    purchase_date date not null,
+    positive_share_band text not null,
+    customer_days bigint not null,
+    amount_spent numeric not null,
+    reviews bigint not null,
+    positive_reviews bigint not null,
+    primary key (purchase_date, positive_share_band)
+);
+comment on table mart.agg_behavior_day is
+'Customers with reviews who bought on a day, by how positive their reviews are.';
+comment on column mart.agg_behavior_day.purchase_date is 'The day of the purchases.';
+comment on column mart.agg_behavior_day.positive_share_band is
+'Share of the customer''s reviews, received by that day, that are positive.';
+comment on column mart.agg_behavior_day.customer_days is 'Customers who bought on the day.';
+comment on column mart.agg_behavior_day.amount_spent is 'What they spent on the day.';
+comment on column mart.agg_behavior_day.reviews is 'Their reviews by then.';
+comment on column mart.agg_behavior_day.positive_reviews is 'The positive ones.';
+
+-- What the views look up of members. The loads of the dimensions keep it. The unknown members are there from the start.
+create table if not exists mart.product_label (
+    product_id bigint primary key,
+    label text not null
+);
+comment on table mart.product_label is 'What products are called now.';
+comment on column mart.product_label.product_id is 'The source''s key of the product.';
+comment on column mart.product_label.label is 'Its name in its current version.';
+insert into mart.product_label (product_id, label) values (-1, 'Unknown') on conflict do nothing;
+
+create table if not exists mart.order_status (
+    order_status_key bigint primary key,
+    is_lost boolean not null
+);
+comment on table mart.order_status is 'Which statuses of orders count as lost.';
+comment on column mart.order_status.order_status_key is 'The status, as in the aggregates.';
+comment on column mart.order_status.is_lost is 'Whether an order of it counts as lost.';
+insert into mart.order_status (order_status_key, is_lost) values (-1, false) on conflict do nothing;
+
 -- What the aggregates have counted of facts that were written since: the rows as they stood when LoadMart last ran.
 -- The loads of the facts put them here. NULLs: there was no such row.
 create table if not exists mart.order_before (
@@ -131,6 +212,17 @@ create table if not exists mart.product_before (
 comment on table mart.product_before is 'Versions of products that got another subtype since then.';
 comment on column mart.product_before.product_key is 'The version of a product.';
 comment on column mart.product_before.product_subtype is 'Its subtype then.';
+
+-- A customer without a key is one who was not there. Facts of customers with one are counted by the score here.
+create table if not exists mart.customer_before (
+    customer_id bigint primary key,
+    customer_key bigint,
+    risk_score integer
+);
+comment on table mart.customer_before is 'Customers who are new or got another risk score since then.';
+comment on column mart.customer_before.customer_id is 'The source''s key of the customer.';
+comment on column mart.customer_before.customer_key is 'The customer; NULL: there was no such customer then.';
+comment on column mart.customer_before.risk_score is 'The score then; NULL: none was known.';
 
 create table if not exists mart.refill (
     reason text not null,

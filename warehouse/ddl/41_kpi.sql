@@ -34,7 +34,7 @@ select
     coalesce(sum(agg_order_month.fulfilment) filter (where not status.is_lost), 0) / 86400000000 as fulfilment_days,
     :lost_order_limit::numeric as lost_order_limit
 from agg_order_month
-inner join dwh.dim_order_status as status on agg_order_month.order_status_key = status.order_status_key
+inner join mart.order_status as status on agg_order_month.order_status_key = status.order_status_key
 cross join loaded
 where agg_order_month.orders > 0
 group by agg_order_month.month, agg_order_month.country, loaded.loaded_to;
@@ -79,14 +79,8 @@ select
     lost_orders / orders as lost_order_rate,
     lost_orders / orders - lost_order_limit as lost_order_deviation,
     fulfilment_days / nullif(delivered_orders, 0) as average_fulfilment_days,
-    (
-        select count(distinct fact_order.customer_key)
-        from dwh.fact_order
-        where
-            fact_order.ordered_ts >= measures.month::timestamp at time zone 'UTC'
-            and fact_order.ordered_ts < (measures.month + interval '1 month') at time zone 'UTC'
-            and fact_order.customer_key <> -1
-            and not fact_order.is_deleted
+    coalesce(
+        (select agg.customers from mart.agg_customer_month as agg where agg.month = measures.month), 0
     ) as unique_customers,
     is_complete
 from measures;

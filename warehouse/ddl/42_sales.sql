@@ -24,7 +24,7 @@ sums as (
         sum(agg_product_month.sales) as sales,
         sum(agg_product_month.orders)::bigint as orders
     from agg_product_month
-    inner join dwh.dim_order_status as status on agg_product_month.order_status_key = status.order_status_key
+    inner join mart.order_status as status on agg_product_month.order_status_key = status.order_status_key
     where agg_product_month.orders > 0 and not status.is_lost
     group by agg_product_month.month, agg_product_month.country, agg_product_month.product_id
 )
@@ -32,11 +32,11 @@ sums as (
 select
     sums.month,
     sums.country,
-    product.name as label,
+    product.label,
     sums.sales,
     sums.orders
 from sums
-inner join dwh.dim_product as product on sums.product_id = product.product_id and product.is_current;
+inner join mart.product_label as product on sums.product_id = product.product_id;
 
 comment on view mart.sales_by_product is 'Sales of each product by month and country.';
 comment on column mart.sales_by_product.month is 'First day of the UTC month of ordering.';
@@ -68,7 +68,7 @@ select
     sum(agg_subtype_month.sales) as sales,
     sum(agg_subtype_month.orders)::bigint as orders
 from agg_subtype_month
-inner join dwh.dim_order_status as status on agg_subtype_month.order_status_key = status.order_status_key
+inner join mart.order_status as status on agg_subtype_month.order_status_key = status.order_status_key
 where agg_subtype_month.orders > 0 and not status.is_lost
 group by agg_subtype_month.month, agg_subtype_month.country, agg_subtype_month.product_subtype;
 

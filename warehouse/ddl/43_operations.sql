@@ -75,14 +75,14 @@ comment on column mart.rejected_rows.rows is 'How many there are.';
 
 create view mart.queue_depth as
 select
-    fact.relname::text as fact_table,
+    fact.name as fact_table,
     coalesce(sum(queue.waiting_rows), 0)::bigint as waiting_rows,
     min(queue.queued_ts) as oldest_ts,
     coalesce(extract(epoch from now() - min(queue.queued_ts)) / 3600, 0) as age_hours
-from pg_class as fact
-left join etl.queue_count as queue on fact.relname = queue.fact_table
-where fact.relnamespace = 'dwh'::regnamespace and fact.relkind = 'r' and fact.relname like 'fact\_%'
-group by fact.relname;
+-- Each fact table of pipeline/catalog.py.
+from :facts as fact (name)
+left join etl.queue_count as queue on fact.name = queue.fact_table
+group by fact.name;
 
 comment on view mart.queue_depth is 'Facts that wait for a row of a dimension.';
 comment on column mart.queue_depth.fact_table is 'The fact table, listed even if none of its rows waits.';

@@ -27,8 +27,8 @@ declare
 begin
     foreach written in array array[
         'mart.agg_order_month', 'mart.agg_product_month', 'mart.agg_subtype_month', 'mart.agg_customer_quarter',
-        'dwh.dim_product', 'dwh.dim_customer', 'dwh.dim_order_status', 'dwh.fact_order', 'dwh.fact_review',
-        'dwh.user_behavior_metric', 'analyst.country_access'
+        'mart.agg_customer_month', 'mart.agg_risk_month', 'mart.agg_risk_customer', 'mart.agg_review_month',
+        'mart.agg_behavior_day', 'mart.product_label', 'mart.order_status', 'analyst.country_access'
     ] loop
         execute format(
             'create or replace trigger note_version after insert or update or delete or truncate on %s '

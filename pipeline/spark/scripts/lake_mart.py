@@ -1,4 +1,4 @@
-"""The aggregates behind the KPIs on the lake: the months are counted again in which something changed.
+"""The mart on the lake: aggregates of months are counted again where something changed, small ones from a whole table.
 
 Shipped beside the script that imports it (spark-submit --py-files).
 """
@@ -13,7 +13,7 @@ from functools import reduce
 from typing import Any
 
 from lake_tables import Table, worked_out
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 
@@ -24,12 +24,25 @@ class Mart:
         self.spark, self.plan, self.mart = spark, plan, plan["mart"]
 
     def keep(self) -> int:
-        """Counts again the months whose orders, lines, countries or subtypes changed; returns how many they are.
+        """Brings the mart up to date; returns how many months were counted and how many tables made again.
 
-        Each aggregate has a mark of its own: the commits of the tables that it has counted.
+        Each table has a mark of its own: the commits of the tables that it was made of.
         """
+        return self._keep_months() + sum(map(self._keep_whole, self.mart["whole"]))
+
+    def _keep_whole(self, table: Mapping[str, Any]) -> int:
+        """Makes a table again if the one that it is made of has changed."""
+        counted = {table["reads"]: Table(self.spark, table["reads"]).snapshot()}
+        own = self._table(table)
+        if own.mark().get("counted") == counted:
+            return 0
+        own.overwrite(self._rows(table), F.lit(True), {"counted": counted})
+        return 1
+
+    def _keep_months(self) -> int:
+        """Counts again the months whose orders, lines, countries, scores or subtypes changed."""
         counted = self._counted()
-        behind = [each for each in self.mart["aggregates"] if self._table(each).mark().get("counted") != counted]
+        behind = [each for each in self.mart["by_month"] if self._table(each).mark().get("counted") != counted]
         if not behind:
             return 0
         # After a kill some may be behind the others: the months of the oldest are those of all.
@@ -42,8 +55,10 @@ class Mart:
 
     def note_counted(self) -> None:
         """Notes that nothing is to be counted again, after commits that changed no row."""
-        for aggregate in self.mart["aggregates"]:
+        for aggregate in self.mart["by_month"]:
             self._table(aggregate).note({"counted": self._counted()})
+        for table in self.mart["whole"]:
+            self._table(table).note({"counted": {table["reads"]: Table(self.spark, table["reads"]).snapshot()}})
 
     def _counted(self) -> dict[str, int | None]:
         return {name: Table(self.spark, name).snapshot() for name in self.mart["counted"]}
@@ -78,7 +93,7 @@ class Mart:
         return [value for (value,) in found if value is not None]
 
     def _moved(self, before: Mapping[str, Any]) -> set[str]:
-        """The months of the facts of members that count for another country or subtype since a commit."""
+        """The months of the facts of members that count for another country, score or subtype since a commit."""
         found: set[str] = set()
         for name, member in self.mart["movers"].items():
             snapshot = before[name]
@@ -87,7 +102,7 @@ class Mart:
             old = self.spark.sql(f"select * from {name} version as of {snapshot}")
             key, by, fact, month = member["key"], member["by"], member["fact"], member["month"]
             new = self.spark.table(name).select(key, F.col(by).alias("now"))
-            moved = worked_out(old.join(new, key).where(f"`{by}` <> now").select(key), self.plan)
+            moved = worked_out(old.join(new, key).where(f"not `{by}` <=> now").select(key), self.plan)
             if moved.limit(1).count():
                 months = self.spark.table(fact).join(F.broadcast(moved), key).selectExpr(month).distinct().collect()
                 found |= {str(each) for (each,) in months if each is not None}
@@ -117,19 +132,22 @@ class Mart:
         products = worked_out(self.spark.sql(self.mart["counted_product"]), self.plan)
         products.createOrReplaceTempView("counted_product")
         for aggregate in aggregates:
-            if aggregate["by"] == "quarter":
-                of_quarters.createOrReplaceTempView("given_orders")
-            rows = self.spark.sql(aggregate["select"])
-            rows = rows.selectExpr(
-                *(f"cast(`{name}` as {kind}) as `{name}`" for name, kind in aggregate["columns"].items())
+            is_of_quarters = aggregate["by"] == "quarter"
+            (of_quarters if is_of_quarters else self.spark.table("counted_order")).createOrReplaceTempView(
+                "given_orders"
             )
-            spans = quarters if aggregate["by"] == "quarter" else months
+            spans = quarters if is_of_quarters else months
             replaced = reduce(
                 lambda one, other: one | other, (F.col(aggregate["by"]) == F.lit(each).cast("date") for each in spans)
             )
-            self._table(aggregate).overwrite(rows, replaced, mark)
+            self._table(aggregate).overwrite(self._rows(aggregate), replaced, mark)
         products.unpersist()
         of_quarters.unpersist()
+
+    def _rows(self, table: Mapping[str, Any]) -> DataFrame:
+        """What the select of a table gives, in the types of its columns."""
+        casts = (f"cast(`{name}` as {kind}) as `{name}`" for name, kind in table["columns"].items())
+        return self.spark.sql(table["select"]).selectExpr(*casts)
 
 
 def _quarter(month: str) -> str:

@@ -3,7 +3,8 @@
 -- reads: counted_order, dwh.dim_address, dwh.fact_order
 -- rerun: gives the same rows
 -- Adds to the orders in counted_order all others of their customers in a quarter in which they have more or fewer
--- orders in some country than when the aggregates were last kept: whether they are new there, the others tell.
+-- orders of some month in some country than when the aggregates were last kept: whether they are new there, the others
+-- tell.
 with
 
 moved as (
@@ -16,15 +17,16 @@ moved as (
             quarter
         from counted_order
         where customer_key <> -1
-        group by customer_key, quarter, country
+        group by customer_key, quarter, month, country
         having sum(sign) <> 0
-    ) as by_country
+    ) as by_month
 ),
 
 others as (
     select
         moved.customer_key,
         moved.quarter,
+        date_trunc('month', fact_order.ordered_ts at time zone 'UTC')::date as month,
         address.country
     from moved
     inner join dwh.fact_order
@@ -42,6 +44,7 @@ select
     sign.sign,
     others.customer_key,
     others.quarter,
+    others.month,
     others.country
 from others
 cross join (values (1), (-1)) as sign (sign)
@@ -50,5 +53,6 @@ select
     sign,
     customer_key,
     quarter,
+    month,
     country
 from counted_order
