@@ -277,6 +277,11 @@ TASKS = {
 }
 
 
+def tasks(*, is_alone: bool) -> dict[str, Moves]:
+    """The tasks that move rows; where the star is on the lake alone, its load stands for those of dwh."""
+    return {**TASKS, "LoadLakeStar": Moves("dwh", "star")} if is_alone else TASKS
+
+
 def source_of(stage_table: str) -> str:
     """The source table behind a stage table: `orders` -> `ops.orders`.
 

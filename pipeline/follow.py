@@ -15,7 +15,7 @@ import luigi
 
 from pipeline.kernel import clock, postgres
 from pipeline.kernel.config import settings
-from pipeline.kernel.errors import OceanError
+from pipeline.kernel.errors import ConfigError, OceanError
 from pipeline.lake.objects import lake
 from pipeline.operations import following
 from pipeline.source import bounds, source_clock
@@ -59,6 +59,12 @@ def follow(every: float, rounds: int | None = None) -> int:
     A round that takes longer than that is followed by the next one at once. One that fails says so, and the next one
     tries again. SIGTERM and Ctrl-C end it after the round. `rounds` limits their number.
     """
+    if settings().lakehouse.is_alone:
+        raise ConfigError(
+            "load every few seconds",
+            "with star = lake a load takes a minute",
+            "run DailyWarehouseLoad every few minutes",
+        )
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

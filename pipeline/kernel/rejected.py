@@ -26,7 +26,11 @@ class Allowance:
 
     def allows(self, rejected: int, of: int) -> bool:
         """Whether a load may go on without so many rows of all."""
-        return rejected <= max(self.rows, self.share * of)
+        return rejected <= self.most(of)
+
+    def most(self, of: int) -> int:
+        """How many of so many rows may be rejected."""
+        return max(self.rows, int(self.share * of))
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,10 @@ class Lakehouse:
 
     star: str = setting(
         "postgresql",
-        one_of("postgresql", "both"),
-        "Where the star schema is built: postgresql, or both: also by Spark, as tables of Iceberg on the lake. "
-        "docs/scale.md says when and how. The engine is that of spark_engine.",
+        one_of("postgresql", "lake", "both"),
+        "Where the star schema is built: postgresql; lake: by Spark, as tables of Iceberg, while PostgreSQL has the "
+        "mart and the notes of the loads alone; or both. docs/scale.md says when and how. The engine is that of "
+        "spark_engine.",
         heading="The star on the lake",
     )
     catalog: str = setting(
@@ -97,3 +98,13 @@ class Lakehouse:
         "processes: no secret belongs here.",
         name="lakehouse_spark_settings",
     )
+
+    @property
+    def has_star(self) -> bool:
+        """Whether the star is built on the lake."""
+        return self.star != "postgresql"
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is built there alone, and PostgreSQL has no stage of the source and no dwh."""
+        return self.star == "lake"

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pipeline.catalog import SourceTable
+from pipeline.kernel.rejected import Allowance
 from pipeline.lake.objects import Lake
 from pipeline.source import zones
-from pipeline.source.columns import are_of, unusable
+from pipeline.source.columns import are_of, are_usable
 from pipeline.source.layout import LOG, SUCCESS, Metadata, metadata_in, missing
 from pipeline.source.log import lsn, windows
 from pipeline.source.log.pgoutput import COLUMNS as OF_LOG
@@ -16,10 +17,19 @@ from pipeline.stage import order, repairs
 AT_ONCE = 8
 
 
-def files(lake: Lake, table: SourceTable, wanted: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What a job is told of the files in some folders. Raises BadExtract."""
+def files(
+    lake: Lake, table: SourceTable, wanted: Sequence[str], allowance: Allowance | None = None
+) -> dict[str, dict[str, Any]]:
+    """What a job is told of the files in some folders. Raises BadExtract.
+
+    Of an extract more rows than `allowance` must not be rejected; without one they may be any number.
+    """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(wanted, pool.map(lambda folder: _file(lake, table, folder), wanted), strict=True))
+        found = dict(zip(wanted, pool.map(lambda folder: _file(lake, table, folder), wanted), strict=True))
+    for file in found.values():
+        is_limited = allowance and file["kind"] != "repair"
+        file["most_rejected"] = allowance.most(file["rows"]) if allowance and is_limited else None
+    return found
 
 
 def _file(lake: Lake, table: SourceTable, folder: str) -> dict[str, Any]:
@@ -42,11 +52,7 @@ def _of_window(lake: Lake, table: SourceTable, folder: str) -> dict[str, Any]:
     """The changes of a table in a window, without those whose columns stage cannot use: there is a repair of these."""
     window = windows.read(lake, int(folder.rpartition("=")[2], 16))
     usable = [
-        found
-        for found in window.of(table.name)
-        if set(table.required) <= {column.name for column in found.columns}
-        and are_of(table, found.columns)
-        and not any(unusable(table, column) for column in found.columns)
+        found for found in window.of(table.name) if are_usable(table, found.columns) and are_of(table, found.columns)
     ]
     return {
         "kind": "log",

@@ -4,28 +4,33 @@ star/plan/plan.json    what the job is told, while it runs
 star/report/           what it did
 """
 
+import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import FEEDS, SOURCE_TABLES
-from pipeline.kernel import locks, postgres
+from pipeline.kernel import clock, locks, postgres
 from pipeline.kernel.config import Settings
 from pipeline.kernel.errors import ConfigError, SparkFailed
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake import forms, seals
 from pipeline.lake.objects import Lake
-from pipeline.lakehouse import extracts, feeds, progress
+from pipeline.lakehouse import extracts, feeds, lake_results, progress, published
 from pipeline.lakehouse.plan import Names, feed, plan, source_table
 from pipeline.lakehouse.progress import Loaded
 from pipeline.spark import Job, Say, engine
 from pipeline.spark.job import SCRIPTS
+from pipeline.trust import turns
+from pipeline.trust.checks import Result
 
 SCRIPT = SCRIPTS / "load_star.py"
-MODULES = tuple(SCRIPTS / f"lake_{name}.py" for name in ("tables", "files", "changes", "stage", "star", "mart"))
+MODULES = tuple(
+    SCRIPTS / f"lake_{name}.py" for name in ("tables", "files", "changes", "stage", "star", "mart", "checks", "publish")
+)
 PLAN, REPORT = "star/plan", "star/report"
 CLAIM = "star/warehouse"
 CATALOG = "ocean"
@@ -41,30 +46,45 @@ KEEP_HOURS = 72  # for readers that look at an earlier commit
 OWN_PYTHON = Path(__file__).parents[2] / ".venv-lakehouse/bin/python"
 
 
+COMMIT = forms.either(forms.whole, forms.nothing)
+SPANS = forms.either(forms.list_of(forms.like(r"\d{4}-\d\d-\d\d")), forms.nothing)
 VALUE = forms.either(forms.truth, forms.whole, forms.number, forms.text, forms.nothing)
-# What a job reports: rows and rejected rows by table, and the rows of the selects that it was given.
+# What a job reports: rows and rejected rows by table, the rows of the selects that it was given, how many rows checks
+# found, and what it wrote for PostgreSQL.
 REPORT_FORM = forms.fields(
     {
         "rows": forms.mapping(forms.text, forms.whole),
         "rejected": forms.mapping(forms.text, forms.whole),
         "compared": forms.mapping(forms.text, forms.list_of(forms.list_of(VALUE))),
+        "checks": forms.mapping(forms.text, forms.whole),
+        "checked": forms.mapping(forms.text, COMMIT),
+        "published": forms.mapping(forms.text, forms.fields({"snapshot": COMMIT, "spans": SPANS, "present": SPANS})),
     }
 )
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a job did: rows written and rejected by table, and what it found to compare."""
+    """What a job did: rows written and rejected by table, what it found to compare, and the results of checks."""
 
-    rows: Mapping[str, int]
-    rejected: Mapping[str, int]
-    compared: Mapping[str, list[list[Any]]]
+    rows: Mapping[str, int] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    compared: Mapping[str, list[list[Any]]] = field(default_factory=dict)
+    results: Sequence[Result] = ()
 
 
 def load(
-    settings: Settings, lake: Lake, say: Say, *, work: str = "load", compared: Mapping[str, str] | None = None
+    settings: Settings,
+    lake: Lake,
+    say: Say,
+    *,
+    work: str = "load",
+    compared: Mapping[str, str] | None = None,
+    date: dt.date | None = None,
 ) -> Report:
     """Brings the star on the lake up to stage; `compared` are selects whose rows are reported then, by name.
+
+    A star that is there alone is checked, for a date (None: today), and what PostgreSQL shows of it is taken over.
 
     `work` rebuild drops all tables before, maintain writes small files together after. One job at a time: the others
     wait. A rerun finds nothing to do. Raises SparkFailed, BadExtract, ConfigError.
@@ -82,7 +102,7 @@ def load(
             # On a cluster the job of a killed command goes on. Beside another one both might add the same rows.
             say("going on with the load that was begun before")
             _run(cursor, settings, lake, begun, say)
-        told = _plan(cursor, settings, lake)
+        told = _plan(cursor, settings, lake, date or clock.today())
         told |= {"work": work, "compared": dict(compared or {}), "keep_hours": KEEP_HOURS}
         text = json.dumps(told)
         progress.begin(cursor, _sha256(text))
@@ -95,7 +115,7 @@ def _run(cursor: Cursor, settings: Settings, lake: Lake, text: str, say: Say) ->
     told = forms.parse(text.encode(), forms.own)
     try:
         engine(settings, lake).run(_job(cursor, settings, told, _sha256(text)), say)
-        report = _report(lake)
+        reported = _report(lake)
     except SparkFailed:
         progress.begin(cursor, None)
         _clean(lake, told)
@@ -103,9 +123,18 @@ def _run(cursor: Cursor, settings: Settings, lake: Lake, text: str, say: Say) ->
     with postgres.transaction(settings.warehouse_url, "warehouse") as own:
         for table, found in told["loaded"].items():
             progress.note(own, table, Loaded(**found))
+        published.take(own, lake, f"{REPORT}/published", reported["published"])
+        results = lake_results.note(own, told["checks"], reported["checks"], reported["checked"])
+        if settings.lakehouse.is_alone and settings.reads_log:
+            # Of a rejected row stage keeps what was before, and later changes may rest on it.
+            turns.owe(
+                own,
+                turns.COMPARISON,
+                [table.name for table in SOURCE_TABLES.values() if reported["rejected"].get(table.short)],
+            )
         progress.begin(own, None)
     _clean(lake, told)
-    return report
+    return Report(reported["rows"], reported["rejected"], reported["compared"], results)
 
 
 def _begun(lake: Lake, star: progress.Star) -> str | None:
@@ -135,29 +164,40 @@ def _require_own(lake: Lake, star: progress.Star, place: str) -> None:
         )
 
 
-def _plan(cursor: Cursor, settings: Settings, lake: Lake) -> dict[str, Any]:
+def _plan(cursor: Cursor, settings: Settings, lake: Lake, date: dt.date) -> dict[str, Any]:
     """The plan of a job, with how far the lake is once it has ended."""
     names = Names(settings.lakehouse.prefix)
     known, loaded = progress.known(cursor), dict[str, Loaded]()
+    is_alone = settings.lakehouse.is_alone
     tables, brought = [], []
     for table in SOURCE_TABLES.values():
         folders = progress.folders(cursor, table)
         wanted = progress.lacking(folders, known.get(table.short, Loaded()))
-        tables.append({**source_table(names, table), "folders": folders, "files": extracts.files(lake, table, wanted)})
+        tables.append(
+            {
+                **source_table(names, table),
+                "folders": folders,
+                "files": extracts.files(lake, table, wanted, settings.allowance if is_alone else None),
+            }
+        )
         loaded[table.short] = Loaded(folders=len(folders), sha256=progress.digest(folders))
     for name in FEEDS:
         after = known.get(name, Loaded()).batch
-        files = feeds.export(cursor, lake, name, after)
-        brought.append({**feed(name), "files": files})
-        loaded[name] = Loaded(batch=files[-1]["batch"] if files else after)
+        changed = feeds.export(cursor, lake, name, after)
+        brought.append({**feed(name), "files": changed})
+        loaded[name] = Loaded(batch=changed[-1]["batch"] if changed else after)
     return {
         **plan(names),
         "catalog": CATALOG,
-        "is_small": postgres.value(cursor, ROWS_OF_STAGE) < FEW_ROWS,
+        "is_small": postgres.value(cursor, ROWS_TAKEN if is_alone else ROWS_OF_STAGE) < FEW_ROWS,
         "batch": postgres.value(cursor, "select nextval('etl.batch')"),
         "tables": tables,
         "feeds": brought,
         "loaded": {table: asdict(found) for table, found in loaded.items()},
+        "published": published.wanted(cursor, names) if is_alone else [],
+        "checks": lake_results.wanted(cursor, names, date, settings.check_whole_days)
+        if is_alone
+        else lake_results.none(),
     }
 
 
@@ -220,12 +260,13 @@ def _catalog(cursor: Cursor, settings: Settings) -> tuple[dict[str, str], dict[s
     }, {"CATALOG_PASSWORD": password}
 
 
-def _report(lake: Lake) -> Report:
-    keys = [entry.key for entry in lake.objects(REPORT) if "part-" in entry.key]
+def _report(lake: Lake) -> dict[str, Any]:
+    keys = [entry.key for entry in lake.objects(f"{REPORT}/report") if "part-" in entry.key]
     text = b"".join(seals.read_small(lake, key, LONGEST) or b"" for key in keys)
     if not text:
         raise SparkFailed("finish the load of the star", "the job left no report", "run the same command again")
-    return Report(**seals.parse(lake, REPORT, text, REPORT_FORM))
+    found: dict[str, Any] = seals.parse(lake, REPORT, text, REPORT_FORM)
+    return found
 
 
 def _clean(lake: Lake, told: Mapping[str, Any]) -> None:
@@ -239,3 +280,4 @@ ROWS_OF_STAGE = """
 select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_class
 where relnamespace = 'stage'::regnamespace and relkind = 'r'
 """
+ROWS_TAKEN = "select coalesce(sum(rows), 0)::bigint from etl.task_run where task = 'LoadStage' and status = 'done'"

@@ -87,7 +87,11 @@ def note(cursor: Cursor, table: str, loaded: Loaded) -> None:
 
 def forget(cursor: Cursor, place: str) -> None:
     """Forgets how far the tables are: the next job begins at the beginning, at this place."""
-    cursor.execute("delete from etl.lake_table; update etl.lake_star set place = %s, plan_sha256 = null", (place,))
+    cursor.execute(
+        "delete from etl.lake_table; delete from etl.lake_published; "
+        "update etl.lake_star set place = %s, plan_sha256 = null",
+        (place,),
+    )
 
 
 def star(cursor: Cursor, place: str) -> Star:
@@ -95,6 +99,19 @@ def star(cursor: Cursor, place: str) -> Star:
     cursor.execute("insert into etl.lake_star (place) values (%s) on conflict do nothing", (place,))
     [found] = postgres.rows(cursor, "select warehouse_id::text, place, plan_sha256 from etl.lake_star")
     return Star(*found)
+
+
+def owner(cursor: Cursor) -> tuple[str, str] | None:
+    """By which id the lake knows whose star it has, and where that lies; None if there never was one."""
+    if postgres.value(cursor, "select to_regclass('etl.lake_star') is null"):
+        return None
+    found = postgres.rows(cursor, "select warehouse_id::text, place from etl.lake_star")
+    return found[0] if found else None
+
+
+def remember(cursor: Cursor, owner: tuple[str, str]) -> None:
+    """Makes a new warehouse the owner of the star on the lake that the one before it had."""
+    cursor.execute("insert into etl.lake_star (warehouse_id, place) values (%s, %s)", owner)
 
 
 def begin(cursor: Cursor, plan_sha256: str | None) -> None:

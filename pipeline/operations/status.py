@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, LAYERS, SOURCE_TABLES, TASKS
+from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, LAYERS, SOURCE_TABLES, tasks
 from pipeline.kernel import postgres, sql_files
 from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor
@@ -30,22 +30,27 @@ from pipeline.operations.state import (
 from pipeline.operations.summary import UNREAD, layer_of
 from pipeline.star import schema
 
-# The columns of the table of dates, and whose runs each stands for.
-COLUMNS = {
-    **{layer: {task for task, moves in TASKS.items() if moves.layer == layer} for layer in LAYERS},
-    "mart": {"LoadMart"},
-    "checks": {"CheckWarehouse", "CheckMart"},
-    "load": {DAILY},
-}
 # The tasks of every date, by family and table. A feed's are not among them: without a delivery they do not run.
 EXTRACTS = {("ExtractTable", name) for name in SOURCE_TABLES}
-EXPECTED = {
-    *(("LoadStage", name) for name in SOURCE_TABLES),
+EXPECTED = {*(("LoadStage", name) for name in SOURCE_TABLES), (DAILY, "")}
+IN_POSTGRESQL = {
     *(("LoadDimension", name) for name in DIMENSIONS),
     *(("LoadFact", fact.name) for fact in FACTS.values() if not set(fact.sources) <= set(FEEDS)),
     ("CheckWarehouse", ""),
-    (DAILY, ""),
 }
+ON_THE_LAKE = {("LoadLakeStar", "")}
+
+
+def _columns(is_alone: bool) -> dict[str, set[str]]:
+    """The columns of the table of dates, and whose runs each stands for."""
+    star = {task for task, _ in ON_THE_LAKE}
+    moving = tasks(is_alone=is_alone).items()
+    return {
+        **{layer: {task for task, moves in moving if moves.layer == layer} for layer in LAYERS},
+        "mart": star if is_alone else {"LoadMart"},
+        "checks": star if is_alone else {"CheckWarehouse", "CheckMart"},
+        "load": {DAILY},
+    }
 
 
 def read(cursor: Cursor, now: dt.datetime, days: int, settings: Settings) -> Status:
@@ -121,13 +126,15 @@ def _day(
     done |= {key for key, run in ran.items() if run.status == DONE and run.task != DAILY}
     failed = [run for run in own if run.status == FAILED]
     extracts = {("ExtractLog", "")} if settings.reads_log else EXTRACTS
-    expected = EXPECTED | extracts | ({("LoadMart", "")} if settings.mart else set())
+    is_alone = settings.lakehouse.is_alone
+    star = ON_THE_LAKE if is_alone else IN_POSTGRESQL | ({("LoadMart", "")} if settings.mart else set())
+    expected = EXPECTED | extracts | star
     # A date that is done did not need the tasks that it did not run.
     missing = set() if date in loads else expected - done - {(run.task, run.table) for run in failed}
     layers, opened = {}, {}
-    for column, tasks in COLUMNS.items():
-        failures = sum(run.task in tasks for run in failed)
-        absent = sum(task in tasks for task, _ in missing)
+    for column, of_column in _columns(is_alone).items():
+        failures = sum(run.task in of_column for run in failed)
+        absent = sum(task in of_column for task, _ in missing)
         layers[column] = FAILED if failures else MISSING if absent else DONE
         opened[column] = failures or absent
     if layers["load"] != DONE and any(later > date for later in loads):

@@ -158,6 +158,12 @@ class Kind:
     faults: Callable[[Column], list[Fault]]
 
 
+def are_usable(table: SourceTable, columns: Sequence[Column]) -> bool:
+    """Whether stage can take rows with these columns: all that it needs, and none of a type that it cannot use."""
+    has_all = set(table.required) <= {column.name for column in columns}
+    return has_all and not any(unusable(table, column) for column in columns)
+
+
 def unusable(table: SourceTable, column: Column) -> str:
     """Why the warehouse cannot use a column of this type; empty where it can.
 

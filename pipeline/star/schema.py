@@ -7,7 +7,7 @@ warehouse/migrations. Each migration runs once in a warehouse, in order.
 
 from typing import Any
 
-from pipeline.catalog import DIMENSIONS, FACTS, LAYERS, TASKS, VENDOR_FEEDS
+from pipeline.catalog import DIMENSIONS, FACTS, LAYERS, VENDOR_FEEDS, tasks
 from pipeline.kernel import locks, new_columns, postgres, sql_files
 from pipeline.kernel.errors import CannotUpgrade, ConfigError
 from pipeline.kernel.postgres import Cursor, sql
@@ -17,14 +17,16 @@ from pipeline.vendors import stage_table
 MIGRATIONS = "migrations"
 
 
-def version(**variables: Any) -> str:
+def version(*, is_alone: bool = False, **variables: Any) -> str:
     """A short hash of all that `create` would run."""
-    return sql_files.digest(MIGRATIONS, "ddl", feeds=_feed_tables(), tasks=TASKS, facts=[*FACTS], **variables)
+    made = {"feeds": _feed_tables(), "tasks": tasks(is_alone=is_alone), "facts": [*FACTS]}
+    return sql_files.digest(MIGRATIONS, "ddl", **made, **variables)
 
 
-def create(cursor: Cursor, **variables: Any) -> list[str]:
+def create(cursor: Cursor, *, is_alone: bool = False, **variables: Any) -> list[str]:
     """Brings the warehouse to this version, in the caller's transaction; returns the applied migrations.
 
+    `is_alone`: the star is on the lake alone, whose load then counts as that of dwh.
     Records all migrations of a new warehouse as not applied, because it needs none. A rerun makes the views again and
     changes nothing else.
 
@@ -37,7 +39,7 @@ def create(cursor: Cursor, **variables: Any) -> list[str]:
     _wait_for_loads(cursor)
     for path in [] if is_new else migrations:
         cursor.execute(sql_files.statement(path))
-    variables |= {"task_layers": _task_layers(), "facts": _relation([(name,) for name in FACTS])}
+    variables |= {"task_layers": _task_layers(is_alone=is_alone), "facts": _relation([(name,) for name in FACTS])}
     for path in sql_files.files("ddl"):
         for table in new_columns.add(cursor, sql_files.read(path)):
             if table.startswith("dwh."):  # whose next load fills the column for all rows
@@ -79,9 +81,10 @@ def _feed_tables() -> list[str]:
     return [stage_table.ddl(feed) for feed in VENDOR_FEEDS.values() if not feed.made_key]
 
 
-def _task_layers() -> sql.Composed:
+def _task_layers(*, is_alone: bool) -> sql.Composed:
     """The layers of the tasks as a relation, each layer with its place before its name."""
-    return _relation([(task, f"{LAYERS.index(moves.layer) + 1} {moves.layer}") for task, moves in TASKS.items()])
+    moving = tasks(is_alone=is_alone).items()
+    return _relation([(task, f"{LAYERS.index(moves.layer) + 1} {moves.layer}") for task, moves in moving])
 
 
 def _relation(rows: list[tuple[str, ...]]) -> sql.Composed:

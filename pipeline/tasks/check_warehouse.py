@@ -10,7 +10,6 @@ from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import ChecksFailed
 from pipeline.kernel.postgres import Cursor
-from pipeline.operations.state import ERROR
 from pipeline.star import dwh, mart
 from pipeline.tasks.base import MarkedTask, logger, retried
 from pipeline.tasks.load_mart import LoadMart
@@ -57,13 +56,13 @@ class _Checks(MarkedTask):
                 return
             results = checks.run(cursor, self.date, names=self.names(), whole=whole_of(cursor))
             failed = [result for result in results if result.failures]
-            if marker and not any(result.check.severity == ERROR for result in failed):
+            if marker and not any(result.is_error for result in failed):
                 marker.touch(cursor)
         self.rows = sum(result.failures for result in failed)
         for result in failed:
             logger.warning("%s: %s %s", result.check.severity, f"{result.failures:,}", result.check.title)
         self.say(f"{len(results)} checks, {len(failed)} found rows", 100)
-        _refuse([result for result in failed if result.check.severity == ERROR], self.date)
+        refuse([result for result in failed if result.is_error], self.date)
 
     def _owe(self, cursor: Cursor) -> None:
         turns.owe(cursor, turns.CHECK, [name for name in checks.by_weight() if name in self.names()])
@@ -162,7 +161,8 @@ class CheckMart(_Checks):
         return "the mart is behind the facts" if is_behind else None
 
 
-def _refuse(failed: list[Result], date: dt.date) -> None:
+def refuse(failed: Sequence[Result], date: dt.date) -> None:
+    """Raises ChecksFailed if checks of severity error found rows."""
     if failed:
         raise ChecksFailed(
             f"call the load of {date} right",

@@ -1,5 +1,7 @@
 """The warehouse as it is before its first load, or before the first load of a new version."""
 
+from typing import Any
+
 from pipeline.kernel import locks, postgres
 from pipeline.kernel.config import settings
 from pipeline.star import schema
@@ -35,6 +37,6 @@ class CreateWarehouse(OceanTask):
             logger.info("upgraded the warehouse: %s", name)
 
     @staticmethod
-    def variables() -> dict[str, float]:
+    def variables() -> dict[str, Any]:
         """The settings that the DDL contains."""
-        return {"lost_order_limit": settings().lost_order_limit}
+        return {"lost_order_limit": settings().lost_order_limit, "is_alone": settings().lakehouse.is_alone}

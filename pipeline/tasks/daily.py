@@ -39,7 +39,9 @@ class DailyWarehouseLoad(MarkedTask):
     luigi --module pipeline DailyWarehouseLoad --date 2026-11-19 --local-scheduler
     """
 
-    brief = luigi.BoolParameter(significant=False, description="print one line instead of the summary")
+    brief = luigi.BoolParameter(
+        significant=False, description="print one line, and leave the star on the lake to the next load"
+    )
     layer, table = "mart", "kpi_monthly"
 
     def complete(self) -> bool:
@@ -54,22 +56,29 @@ class DailyWarehouseLoad(MarkedTask):
         return [
             *(DailyWarehouseLoad(date, brief=True) for date in left),
             *(LoadStage(self.date, table) for table in SOURCE_TABLES),
+            *self._others(),
+            *([] if settings().lakehouse.is_alone else self._star()),
+            # Of several dates one job loads all: who asked for them asks for it.
+            *([] if self.brief else LoadLakeStar.wanted(self.date)),
+            *([] if self.brief else MaintainLakeStar.due(self.date)),
+            *([] if self.brief else ReconcileSource.due(self.date)),
+        ]
+
+    def _star(self) -> list[luigi.Task]:
+        """The tasks of the star in PostgreSQL."""
+        return [
             *(LoadFact(self.date, table) for table in FACTS),
             *self._dimensions(),
-            *self._others(),
             *LoadMart.wanted(self.date),
             CheckWarehouse(self.date),
             *CheckMart.due(self.date),
-            *LoadLakeStar.wanted(self.date),
-            *MaintainLakeStar.due(self.date),
-            *([] if self.brief else ReconcileSource.due(self.date)),
         ]
 
     def _feeds(self) -> list[DeliveredTask]:
         return [feed_task(name, self.date) for name in VENDOR_FEEDS]
 
     def _dimensions(self) -> list[LoadDimension]:
-        return [LoadDimension(self.date, table) for table in DIMENSIONS]
+        return [] if settings().lakehouse.is_alone else [LoadDimension(self.date, table) for table in DIMENSIONS]
 
     def _others(self) -> list[luigi.Task]:
         """The other tasks whose failure does not stop the rest."""
@@ -118,13 +127,16 @@ class LoadHistory(DatedTask):
         return [ClassifyReviews(self.date)] if not settings().simulate or knows_opening() else []
 
     def complete(self) -> bool:
-        return all(DailyWarehouseLoad(date).complete() for date in self.dates())
+        """Whether all dates are loaded, and the star on the lake is behind none of them."""
+        tasks = [*map(DailyWarehouseLoad, self.dates()), *LoadLakeStar.wanted(self.date)]
+        return all(task.complete() for task in tasks)
 
     def run(self) -> Iterator[luigi.Task]:
         dates = self.dates()
         for number, date in enumerate(dates):
             self.say(f"loading up to {date}", 100 * number / len(dates))
             yield DailyWarehouseLoad(date, brief=True)
+        yield from LoadLakeStar.wanted(self.date)
 
     def dates(self) -> list[dt.date]:
         """The dates that are loaded: the ends of the months, then the last seven days."""

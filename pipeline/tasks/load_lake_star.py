@@ -15,10 +15,12 @@ from pipeline.lake.objects import lake
 from pipeline.lakehouse import progress
 from pipeline.spark import Say
 from pipeline.tasks.base import DatedTask, MarkedTask, OceanTask, retried, show
+from pipeline.tasks.check_warehouse import refuse
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.load_mart import LoadMart
 from pipeline.tasks.load_risk_scores import LoadRiskScores
 from pipeline.tasks.load_table import LoadDimension, LoadFact, LoadStage, feed_task
+from pipeline.trust import checks
 
 if TYPE_CHECKING:
     from pipeline.lakehouse.load import Report
@@ -29,7 +31,9 @@ MAINTAIN_AFTER = 20  # loads: reading then takes twice as long
 class LoadLakeStar(MarkedTask):
     """Brings the star on the lake up to a date, with whatever else stage has: one application of Spark.
 
-    A rerun finds nothing to do, and starts no Spark. After a kill at any instant the next run goes on.
+    With `star = lake` it also runs the checks there, and takes the mart, the queue, rejected rows and results of the
+    checks over into PostgreSQL. A check of severity error that finds a row fails it. A rerun finds nothing to do, and
+    starts no Spark. After a kill at any instant the next run goes on.
 
     luigi --module pipeline LoadLakeStar --date 2026-11-19 --local-scheduler
     """
@@ -39,7 +43,7 @@ class LoadLakeStar(MarkedTask):
     @classmethod
     def wanted(cls, date: dt.date) -> list["LoadLakeStar"]:
         """The task of a date, if luigi.cfg asks for the star on the lake."""
-        return [cls(date)] if settings().lakehouse.star == "both" else []
+        return [cls(date)] if settings().lakehouse.has_star else []
 
     @property
     def is_long(self) -> bool:
@@ -62,11 +66,13 @@ class LoadLakeStar(MarkedTask):
     @retried
     def run(self) -> None:
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            is_current = progress.is_current(cursor, settings())
-        report = None if is_current else _load(self.say)
+            # What failed is checked again, as a whole.
+            is_done = progress.is_current(cursor, settings()) and not checks.is_whole_owed(cursor, self.date)
+        report = None if is_done else _load(self.say, date=self.date)
+        self.rows = sum(report.rows.values()) if report else 0
+        refuse([result for result in report.results if result.is_error] if report else [], self.date)
         with self.transaction() as cursor:
             self.marker.touch(cursor)
-        self.rows = sum(report.rows.values()) if report else 0
         self.say(f"{self.rows:,} rows written, {sum(report.rejected.values()) if report else 0:,} rejected", 100)
 
 

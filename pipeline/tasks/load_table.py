@@ -13,7 +13,7 @@ from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.source import layout
 from pipeline.source.log import lsn, positions, windows
-from pipeline.stage import loads, log_loads, merge, order, repairs
+from pipeline.stage import loads, log_loads, merge, order, repairs, taken
 from pipeline.star import dwh, queue
 from pipeline.tasks.base import MarkedTask, held_back, retried
 from pipeline.tasks.create_warehouse import CreateWarehouse
@@ -36,6 +36,8 @@ def feed_task(feed: str, date: dt.date) -> DeliveredTask:
 
 class LoadStage(MarkedTask):
     """Loads one extract into its stage table. The newest row of each key wins.
+
+    With `star = lake` it takes note of the extract, which LoadLakeStar loads.
 
     luigi --module pipeline LoadStage --table ops.orders --date 2026-11-19 --local-scheduler
     """
@@ -128,7 +130,11 @@ class LoadStage(MarkedTask):
         def progress(received: int) -> None:
             self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
 
-        return loads.load(cursor, lake(), SOURCE_TABLES[self.table], each, settings().allowance, progress)
+        table = SOURCE_TABLES[self.table]
+        if settings().lakehouse.is_alone:
+            return taken.note(cursor, lake(), table, each)
+        taken.require(cursor, table, on_lake=False)
+        return loads.load(cursor, lake(), table, each, settings().allowance, progress)
 
 
 @cache

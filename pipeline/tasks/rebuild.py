@@ -10,9 +10,10 @@ from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, SourceTable
 from pipeline.feeds import purchases, review_models
 from pipeline.kernel import config, locks, postgres
 from pipeline.kernel.config import settings
-from pipeline.kernel.errors import BadExtract, LoadIncomplete, WarehouseNotEmpty
+from pipeline.kernel.errors import BadExtract, ConfigError, LoadIncomplete, WarehouseNotEmpty
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
+from pipeline.lakehouse import progress
 from pipeline.source import bounds, identity, layout
 from pipeline.source.log import positions, windows
 from pipeline.stage import loads, log_loads, order
@@ -33,10 +34,11 @@ MART = "mart"
 class RebuildWarehouse(OceanTask):
     """Builds the warehouse from the lake alone, up to the newest date of which the lake has all extracts.
 
-    Neither the source nor the risk-score service is asked. The result is the warehouse that the loads of these dates
-    made, but for surrogate keys and the run log. First all that is to be loaded is read: one error names what cannot
-    be loaded, and nothing is dropped. With --replace what is there is then dropped, in one transaction; readers see an
-    empty warehouse until the first facts are in. A rerun after a failure needs --replace too.
+    Neither the source nor the risk-score service is asked. A star on the lake stays as it is. The result is the
+    warehouse that the loads of these dates made, but for surrogate keys and the run log. First all that is to be loaded
+    is read: one error names what cannot be loaded, and nothing is dropped. With --replace what is there is then
+    dropped, in one transaction; readers see an empty warehouse until the first facts are in. A rerun after a failure
+    needs --replace too.
 
     The new warehouse is not built beside the old one: statements name their schemas, and each task commits by itself.
     Where readers must not wait, build into an empty database that WAREHOUSE_URL names, which then replaces the other.
@@ -83,7 +85,7 @@ class RebuildWarehouse(OceanTask):
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             if self._may_build(cursor):
                 return
-            models, source = review_models.known(cursor), identity.known(cursor)
+            models, source, owner = review_models.known(cursor), identity.known(cursor), progress.owner(cursor)
             names = postgres.sql.SQL(", ").join(postgres.sql.Identifier(schema) for schema in SCHEMAS)
             cursor.execute(postgres.sql.SQL("drop schema if exists {} cascade").format(names))
             # What a model must be, and which source is the right one, the lake, which may hold others, must not say.
@@ -91,6 +93,8 @@ class RebuildWarehouse(OceanTask):
             review_models.remember(cursor, models)
             if source:
                 identity.remember(cursor, source)
+            if owner:
+                progress.remember(cursor, owner)
 
     def _may_build(self, cursor: Cursor) -> bool:
         """Whether there is no warehouse. Raises WarehouseNotEmpty for one that may not be replaced."""
@@ -121,6 +125,10 @@ class RebuildTable(OceanTask):
 
     @retried
     def run(self) -> None:
+        if settings().lakehouse.is_alone:
+            raise ConfigError(
+                f"build {self.table} again in PostgreSQL", "with star = lake it is on the lake", "run RebuildLakeStar"
+            )
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             if self.table in SOURCE_TABLES:
                 rows = _rebuild_stage(cursor, SOURCE_TABLES[self.table])

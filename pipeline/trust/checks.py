@@ -63,6 +63,11 @@ class Result:
     failures: int
     query: str
 
+    @property
+    def is_error(self) -> bool:
+        """Whether it found rows that must not be there."""
+        return bool(self.failures) and self.check.severity == ERROR
+
 
 @cache
 def checks() -> tuple[Check, ...]:
@@ -121,22 +126,32 @@ def run(cursor: Cursor, date: dt.date, *, names: Collection[str], whole: Collect
     written = dict(everything)
     if any(check.takes_turns and check.name not in whole for check in chosen):
         written |= {name: _written(cursor, name) for name in WRITTEN}
-    cursor.execute("delete from etl.check_result where load_date = %s and check_name = any(%s)", (date, list(names)))
+    forget(cursor, date, names)
     results = []
     for check in chosen:
         is_whole = check.name in whole or not check.takes_turns
         select = files.statement(f"checks/{check.name}", date=date, **(everything if is_whole else written))
         failures = postgres.value(cursor, sql.SQL("select count(*) from ({}) as failing").format(select))
         query = files.statement(f"checks/{check.name}", date=date, **everything).as_string(cursor)
-        results.append(Result(check, failures, query))
-        cursor.execute(
-            "insert into etl.check_result (check_name, severity, whole, load_date, failures, query) "
-            "values (%s, %s, %s, %s, %s, %s)",
-            (check.name, check.severity, is_whole, date, failures, query),
-        )
-        if is_whole:
-            turns.note(cursor, turns.CHECK, check.name, date, passed=check.severity != ERROR or not failures)
+        results.append(note(cursor, date, check, query, failures, whole=is_whole))
     return results
+
+
+def forget(cursor: Cursor, date: dt.date, names: Collection[str]) -> None:
+    """Removes earlier results of a date."""
+    cursor.execute("delete from etl.check_result where load_date = %s and check_name = any(%s)", (date, list(names)))
+
+
+def note(cursor: Cursor, date: dt.date, check: Check, query: str, failures: int, *, whole: bool) -> Result:
+    """Keeps the result of a check, and whether it passed if it looked at the whole warehouse."""
+    cursor.execute(
+        "insert into etl.check_result (check_name, severity, whole, load_date, failures, query) "
+        "values (%s, %s, %s, %s, %s, %s)",
+        (check.name, check.severity, whole, date, failures, query),
+    )
+    if whole:
+        turns.note(cursor, turns.CHECK, check.name, date, passed=check.severity != ERROR or not failures)
+    return Result(check, failures, query)
 
 
 def _unknown_members() -> sql.Composed:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from faults.disturbed import FAULTS
 from support.world import World
 
 from lakehouse import lake_world
@@ -13,6 +14,8 @@ from pipeline.lake.objects import Lake
 from pipeline.lakehouse import load
 
 collect_ignore = ["readers.py", "warm_lake.py"]  # they run in Spark's environment
+if FAULTS <= 10:  # it makes a site of its own and a Spark of its own: three minutes
+    collect_ignore.append("test_lake_dashboards.py")
 
 
 @pytest.fixture(scope="session")

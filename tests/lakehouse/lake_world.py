@@ -57,10 +57,10 @@ def s3_settings(home: Path) -> dict[str, str]:
 
 
 def on_the_lake(world: World, jars: list[str]) -> World:
-    """The world with both stars."""
+    """The world with both stars, or with that on the lake alone if it says so."""
     settings = " ".join(f"{name}={value}" for name, value in s3_settings(world.home).items())
     return world.where(
-        OCEAN_STAR="both",
+        OCEAN_STAR=world.more.get("OCEAN_STAR", "both"),
         OCEAN_LAKEHOUSE_JARS=",".join(jars),
         OCEAN_LAKEHOUSE_PYTHON=str(PYTHON),
         OCEAN_LAKEHOUSE_SPARK_SETTINGS=settings,

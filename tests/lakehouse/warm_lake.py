@@ -16,7 +16,10 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 ANSWER = "answer: "
-MODULES = ("lake_tables", "lake_files", "lake_changes", "lake_stage", "lake_star", "lake_mart")
+MODULES = (
+    *("lake_tables", "lake_files", "lake_changes", "lake_stage", "lake_star", "lake_mart"),
+    *("lake_checks", "lake_publish"),
+)
 
 
 def main() -> None:

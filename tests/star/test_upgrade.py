@@ -18,7 +18,7 @@ from pipeline.star import schema
 FIRST_VERSION, SECOND_VERSION = (
     Path(__file__).with_name(f"{name}_version.sql").read_text("utf-8") for name in ("first", "second")
 )
-LIMIT = {"lost_order_limit": 0.05}
+LIMIT: dict[str, Any] = {"lost_order_limit": 0.05}
 TASK_FAILED = 30
 
 # What a database is made of, but for the order of columns: new ones come last. Indexes of stage name the first batch.

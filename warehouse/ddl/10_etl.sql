@@ -33,10 +33,13 @@ create table if not exists etl.stage_batch (
     last_batch bigint not null,
     loaded_to timestamptz not null,
     loaded_lsn pg_lsn,
-    source_columns text
+    source_columns text,
+    is_on_lake boolean not null default false
 );
 comment on table etl.stage_batch is
 'First and newest batch of each stage table, and the watermark up to which it has all changes of the source.';
+comment on column etl.stage_batch.is_on_lake is
+'Whether the star is on the lake alone, and stage in PostgreSQL has no rows of what was taken in.';
 comment on column etl.stage_batch.loaded_lsn is
 'The position up to which it has all changes of the source''s log; NULL: it was never loaded from the log.';
 comment on column etl.stage_batch.source_columns is
@@ -186,6 +189,13 @@ comment on table etl.lake_star is
 'The star on the lake: where it lies, and the id by which the lake knows whose it is.';
 comment on column etl.lake_star.plan_sha256 is
 'A hash of what the running job was told; NULL: none runs.';
+
+create table if not exists etl.lake_published (
+    table_name text primary key,
+    snapshot bigint
+);
+comment on table etl.lake_published is
+'The commit of each table of a star on the lake alone up to which PostgreSQL has taken it over, or it was checked.';
 
 create table if not exists etl.text_column (
     table_name text not null,

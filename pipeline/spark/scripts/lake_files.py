@@ -95,7 +95,8 @@ class Files:
 
     def row_key(self) -> Column:
         """The key of a row as etl.rejected_row has it."""
-        return F.to_json(F.array(*(F.col(name).cast("string") for name in self.key)))
+        texts = (F.to_json(F.array(name)).substr(F.lit(2), F.length(F.to_json(F.array(name))) - 2) for name in self.key)
+        return F.concat(F.lit("["), F.concat_ws(", ", *texts), F.lit("]"))
 
     def was_rejected(self, rows: DataFrame) -> DataFrame | None:
         """The keys of rows of which one was rejected before; None if none was."""
@@ -208,6 +209,15 @@ class Files:
         self._reject(judged.where(f"{REASON} is not null"), firsts)
         return judged.where(f"{REASON} is null")
 
+    def _require_few(self, folder: str, count: int) -> None:
+        """Returns if no more rows of a file are rejected than may be."""
+        told = self.files[folder]
+        if told["most_rejected"] is not None and count > told["most_rejected"]:
+            raise Refused(
+                f"cannot load {folder}, because {count} of its {told['rows']} rows cannot be kept; fix them in the "
+                "source, run this once with OCEAN_MAX_REJECTED=1 to load the rest, then run ReconcileSource --repair"
+            )
+
     def _judged(self, rows: DataFrame) -> DataFrame:
         """Rows of which a later line has the same key and time cannot be kept either."""
         watermark = self.table["watermark"]
@@ -219,7 +229,7 @@ class Files:
         return judged.withColumn(RAW, F.when(F.col(REASON).isNotNull(), F.coalesce(RAW, F.to_json(values))))
 
     def _reject(self, bad: DataFrame, firsts: Mapping[int, int]) -> None:
-        """Keeps rows in etl.rejected_row, each once. How many they may be, PostgreSQL's stage has decided."""
+        """Keeps rows in etl.rejected_row, each once. Raises Refused where they are more than the plan allows."""
         places = [place for (place,) in bad.select(PLACE).distinct().collect()]
         if not places:
             return
@@ -238,7 +248,9 @@ class Files:
             self.row_key().alias("row_key"),
         )
         new = worked_out(found.join(rejected.rows().select(rejected.key), rejected.key, "left_anti"), self.plan)
-        self.rejected += new.count()
+        for folder, count in new.groupBy("file").count().collect():
+            self._require_few(folder, count)
+            self.rejected += count
         if self.rejected:
             rejected.append(new, {})
 

@@ -85,12 +85,8 @@ class Mart:
         return Table(self.spark, name).sequence_number(snapshot) is not None
 
     def _written(self, table: Table, before: Mapping[str, Any]) -> list[int]:
-        """The partitions into which a table was written since a commit."""
-        since = table.sequence_number(before[table.name])
-        found = self.spark.sql(
-            f"select distinct data_file.partition.* from {table.name}.all_entries where sequence_number > {since}"
-        ).collect()
-        return [value for (value,) in found if value is not None]
+        """The partitions into which a table was written since a commit, which it knows."""
+        return [value for value in table.partitions_since(before[table.name]) or [] if value is not None]
 
     def _moved(self, before: Mapping[str, Any]) -> set[str]:
         """The months of the facts of members that count for another country, score or subtype since a commit."""

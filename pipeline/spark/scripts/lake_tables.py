@@ -96,6 +96,18 @@ class Table:
         found = self._iceberg().snapshot(snapshot)
         return None if found is None else int(found.sequenceNumber())
 
+    def partitions_since(self, snapshot: int) -> list[Any] | None:
+        """The partitions into which somebody wrote since a commit; None if it is known no more.
+
+        Of a table without partitions it is one, None, if somebody wrote at all.
+        """
+        since = self.sequence_number(snapshot)
+        if since is None:
+            return None
+        place = "data_file.partition.*" if self._iceberg().spec().isPartitioned() else "null"
+        found = self.spark.sql(f"select distinct {place} from {self.name}.all_entries where sequence_number > {since}")
+        return [value for (value,) in found.collect()]
+
     def append(self, rows: DataFrame, mark: Mapping[str, Any]) -> None:
         """Adds rows and commits the mark with them."""
         self._writer(rows, mark).append()

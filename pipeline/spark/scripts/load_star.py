@@ -1,7 +1,7 @@
 r"""Loads the star schema on the lake: extracts to stage, dimensions, facts and aggregates, as tables of Iceberg.
 
-spark-submit --py-files lake_tables.py,lake_files.py,lake_changes.py,lake_stage.py,lake_star.py,lake_mart.py \
-    load_star.py --lake DIR --plan NAME --plan-sha256 HASH --report DIR
+spark-submit --py-files lake_tables.py,lake_files.py,lake_changes.py,lake_stage.py,lake_star.py,lake_mart.py,\
+lake_checks.py,lake_publish.py load_star.py --lake DIR --plan NAME --plan-sha256 HASH --report DIR
 
 The plan (JSON) says what there is: files with their hashes, tables with their columns, and each select in Spark's
 words. The script knows none of it by itself. Each table is written by commits that say what it holds, so that another
@@ -23,7 +23,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from lake_checks import check
 from lake_mart import Mart
+from lake_publish import publish
 from lake_stage import Stage
 from lake_star import Star
 from lake_tables import BATCH, Refused, Table, differing, read_csv, worked_out
@@ -66,17 +68,16 @@ def main() -> None:
         spark.conf.set(f"spark.sql.catalog.{plan['catalog']}.jdbc.password", password)
     spark.sql(f"use {plan['catalog']}")
     try:
-        report = load(spark, plan)
+        report = load(spark, plan, options.report)
     except Refused as refused:
         print(refused, flush=True)
         sys.exit(1)
-    spark.createDataFrame([(json.dumps(report),)], "report string").coalesce(1).write.mode("overwrite").text(
-        options.report
-    )
+    lines = spark.createDataFrame([(json.dumps(report),)], "report string").coalesce(1)
+    lines.write.mode("overwrite").text(f"{options.report}/report")
 
 
-def load(spark: SparkSession, plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Loads what the plan names; returns what was done."""
+def load(spark: SparkSession, plan: Mapping[str, Any], target: str) -> dict[str, Any]:
+    """Loads what the plan names, and writes what PostgreSQL shows of it below a folder; returns what was done."""
     if plan["is_small"]:
         for name, value in OF_FEW_ROWS.items():
             spark.conf.set(name, value)
@@ -86,7 +87,7 @@ def load(spark: SparkSession, plan: Mapping[str, Any]) -> dict[str, Any]:
                 spark.sql(f"drop table if exists {table} purge")
     create(spark, plan)
     plan = {**plan, "batch": _next_batch(spark, plan)}
-    report: dict[str, Any] = {"rows": {}, "rejected": {}, "compared": {}}
+    report: dict[str, Any] = {"rows": {}, "rejected": {}, "compared": {}, "published": {}}
 
     def told(name: str, work: Callable[[], int]) -> None:
         report["rows"][name] = rows = work()
@@ -108,6 +109,10 @@ def load(spark: SparkSession, plan: Mapping[str, Any]) -> dict[str, Any]:
     told("mart", Mart(spark, plan).keep)
     if plan["work"] == "maintain":
         upkeep(spark, plan)
+    report["checks"], report["checked"] = check(spark, plan["checks"], AT_ONCE)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        published = pool.map(lambda table: publish(spark, table, f"{target}/published"), plan["published"])
+        report["published"] = {table["name"]: one for table, one in zip(plan["published"], published) if one}
     for name, select in plan["compared"].items():
         report["compared"][name] = [list(row) for row in spark.sql(select).collect()]
     return report

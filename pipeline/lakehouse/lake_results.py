@@ -1,0 +1,106 @@
+"""The checks of a star that is on the lake alone: what a job runs, and its results, kept as those of PostgreSQL's."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.catalog import DIMENSIONS
+from pipeline.kernel import postgres
+from pipeline.kernel.postgres import Cursor
+from pipeline.lakehouse import published
+from pipeline.lakehouse.plan import Names
+from pipeline.lakehouse.selects import for_spark
+from pipeline.lakehouse.spark_sql import to_spark
+from pipeline.trust import checks
+
+# What reads PostgreSQL's own notes runs there. Its catalog has no keys of the lake's tables, which are merged by them.
+IN_POSTGRESQL = ("volume_of_extracts",)
+NOT_ON_THE_LAKE = ("primary_keys", *IN_POSTGRESQL)
+# The mart on the lake is never behind the facts.
+NOTHING = {f"mart.{name}": "select 1 as nothing where false" for name in ("line_before", "order_before", "refill")}
+# The rows of a partition, and how many values of the column it holds.
+CONDITIONS = {
+    "fact_order": (
+        "(ordered_ts >= add_months(date'1970-01-01', {value}) and ordered_ts < add_months(date'1970-01-01', {next}))",
+        1,
+    ),
+    "fact_order_line": ("(ordered_date_key >= {value} and ordered_date_key < {next})", 100),
+}
+
+
+def wanted(cursor: Cursor, names: Names, date: dt.date, days: int) -> dict[str, Any]:
+    """What a job is told of the checks: each looks at what was written since the last one, or in its turn at all."""
+    known = dict(postgres.rows(cursor, "select table_name, snapshot from etl.lake_published"))
+    is_first = not all(known.get(_noted(name)) for name in checks.WRITTEN)
+    owed = is_first or checks.is_whole_owed(cursor, date)
+    whole = checks.by_weight() if owed else checks.due(cursor, date, days)
+    chosen = [
+        check
+        for check in checks.checks()
+        if check.name not in NOT_ON_THE_LAKE and (check.name in whole or not check.whole)
+    ]
+    views = {name: name.replace(".", "_") for name in NOTHING}
+    everything = {name: f"dwh.{name}" for name in checks.WRITTEN} | {"members": _members()}
+    written = everything | {name: f"checked_{name}" for name in checks.WRITTEN}
+    return {
+        "date": str(date),
+        "whole": [check.name for check in chosen if check.name in whole or not check.takes_turns],
+        "written": {name: _written(names, name, known.get(_noted(name))) for name in checks.WRITTEN},
+        "nothing": {views[name]: to_spark(select, lambda _: None) for name, select in NOTHING.items()},
+        "selects": {
+            check.name: for_spark(
+                f"checks/{check.name}", names.real(views), everything if check.name in whole else written
+            )
+            for check in chosen
+        },
+    }
+
+
+def none() -> dict[str, Any]:
+    """What a job is told where PostgreSQL has the star too, and checks it there."""
+    return {"date": "", "whole": [], "written": {}, "nothing": {}, "selects": {}}
+
+
+def note(
+    cursor: Cursor, told: Mapping[str, Any], failures: Mapping[str, int], checked: Mapping[str, int | None]
+) -> list[checks.Result]:
+    """Keeps the results of a job in etl.check_result, in place of earlier ones of the date; returns them."""
+    if not told["selects"]:
+        return []
+    date = dt.date.fromisoformat(told["date"])
+    names = [check.name for check in checks.checks()]
+    checks.forget(cursor, date, names)
+    results = [
+        checks.note(
+            cursor, date, check, told["selects"][check.name], failures[check.name], whole=check.name in told["whole"]
+        )
+        for check in checks.checks()
+        if check.name in failures
+    ]
+    for name, snapshot in checked.items():
+        published.note(cursor, _noted(name), snapshot)
+    return results + checks.run(cursor, date, names=IN_POSTGRESQL, whole=IN_POSTGRESQL)
+
+
+def _noted(name: str) -> str:
+    return f"checked dwh.{name}"
+
+
+def _written(names: Names, name: str, known: int | None) -> dict[str, Any]:
+    condition, width = CONDITIONS.get(name, ("", 1))
+    return {
+        "table": names.of(f"dwh.{name}"),
+        "view": f"checked_{name}",
+        "known": known,
+        "condition": condition,
+        "width": width,
+    }
+
+
+def _members() -> str:
+    """A relation of the dimensions, each with how many unknown members it has."""
+    counts = (
+        f"select '{name}' as dimension, count(*) as members from dwh.{name} where {dimension.surrogate} = -1"
+        for name, dimension in DIMENSIONS.items()
+    )
+    return f"({' union all '.join(counts)})"

@@ -1,0 +1,127 @@
+"""What PostgreSQL has of a star that is on the lake alone: the mart, what waits, and what was rejected.
+
+A job writes the rows that changed since the commits that `etl.lake_published` knows. `take` puts them in the place of
+the old ones, in the transaction that notes the new commits. So a killed copy is made again.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
+from pipeline.catalog import SOURCE_TABLES
+from pipeline.kernel import postgres, writes
+from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
+from pipeline.lake.objects import Lake
+from pipeline.lakehouse.plan import BY_MONTH, MART, Names
+
+QUEUE, REJECTED = "etl.reprocessing_queue", "etl.rejected_row"
+# JSON escapes control characters, so that these cannot be in it.
+JSON_LINES = r"format csv, quote e'\x01', delimiter e'\x02'"
+
+
+def wanted(cursor: Cursor, names: Names) -> list[dict[str, Any]]:
+    """What a job is told of the tables to write out."""
+    known = dict(postgres.rows(cursor, "select table_name, snapshot from etl.lake_published"))
+    spans = {f"mart.{name}": key[0] for name, key in BY_MONTH.items()}
+    return [
+        {
+            "name": name,
+            "table": names.of(name),
+            "where": "resolved_ts is null" if name == QUEUE else "true",
+            "span": spans.get(name, ""),
+            "known": known.get(name),
+        }
+        for name in (*(f"mart.{each}" for each in MART), QUEUE, REJECTED)
+    ]
+
+
+def take(cursor: Cursor, lake: Lake, folder: str, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Takes over what a job wrote below a folder of the lake, and notes the commits. A rerun changes nothing."""
+    for name, written in found.items():
+        _fetch(cursor, lake, f"{folder}/{name}")
+        if name in (QUEUE, REJECTED):
+            for statement in OF_QUEUE if name == QUEUE else OF_REJECTED:
+                cursor.execute(statement, {"sources": list(SOURCE_TABLES)})
+        else:
+            _replace(cursor, name, written["spans"], written["present"])
+        note(cursor, name, written["snapshot"])
+
+
+def note(cursor: Cursor, name: str, snapshot: int | None) -> None:
+    """Remembers the commit of a table on the lake up to which PostgreSQL has taken it over or checked it."""
+    cursor.execute(NOTE, (name, snapshot))
+
+
+def _fetch(cursor: Cursor, lake: Lake, folder: str) -> None:
+    """Brings the rows in the files of a folder into the temporary table `published`."""
+    cursor.execute("drop table if exists pg_temp.published; create temporary table published (line jsonb not null)")
+    for key in (entry.key for entry in lake.objects(folder) if "/part-" in entry.key):
+        body = lake.open(key)
+        assert body is not None
+        with closing(body):
+            postgres.copy_in(cursor, sql.Identifier("published"), ["line"], body, JSON_LINES)
+    cursor.execute("analyze published")
+
+
+def _replace(cursor: Cursor, name: str, spans: list[str] | None, present: list[str] | None) -> None:
+    """Puts the fetched rows in the place of those of some months or quarters, or of all."""
+    table, column = qualified(name), BY_MONTH.get(name.removeprefix("mart."), ("",))[0]
+    gone: sql.Composable = sql.SQL("true")
+    if spans is not None:
+        gone = sql.SQL("{0} = any({1}::date[]) or {0} <> all({2}::date[])").format(
+            sql.Identifier(column), sql.Literal(spans), sql.Literal(present)
+        )
+    cursor.execute(sql.SQL("delete from {} where {}").format(table, gone))
+    columns = identifiers(writes.columns_of(cursor, name))
+    cursor.execute(
+        sql.SQL(
+            "insert into {0} ({1}) select {1} from published, jsonb_populate_record(null::{0}, published.line)"
+        ).format(table, columns)
+    )
+
+
+GIVEN = """
+with given as (select shown.* from published, jsonb_populate_record(null::{}, published.line) as shown)
+"""
+OF_QUEUE = (
+    f"""
+    {GIVEN.format(QUEUE)}
+    update etl.reprocessing_queue as known set resolved_ts = now()
+    where resolved_ts is null and not exists (
+        select from given
+        where (given.fact_table, given.business_key, given.dimension)
+            = (known.fact_table, known.business_key, known.dimension)
+    )
+    """,
+    f"""
+    {GIVEN.format(QUEUE)}
+    insert into etl.reprocessing_queue as known
+    (fact_table, business_key, dimension, queued_ts, attempts, dimension_key)
+    select fact_table, business_key, dimension, queued_ts, attempts, dimension_key from given
+    on conflict (fact_table, business_key, dimension) where resolved_ts is null
+    do update set
+        queued_ts = excluded.queued_ts, attempts = excluded.attempts, dimension_key = excluded.dimension_key
+    where (known.queued_ts, known.attempts, known.dimension_key)
+        is distinct from (excluded.queued_ts, excluded.attempts, excluded.dimension_key)
+    """,
+)
+SAME_REJECTED = (
+    "(given.source, given.file, given.line, given.reason) = (known.source, known.file, known.line, known.reason)"
+)
+OF_REJECTED = (
+    f"""
+    {GIVEN.format(REJECTED)}
+    delete from etl.rejected_row as known
+    where source = any(%(sources)s) and not exists (select from given where {SAME_REJECTED})
+    """,
+    f"""
+    {GIVEN.format(REJECTED)}
+    insert into etl.rejected_row (source, date, line, reason, row, file, rejected_ts, row_key)
+    select source, date, line, reason, row, file, rejected_ts, row_key from given
+    where not exists (select from etl.rejected_row as known where {SAME_REJECTED})
+    """,
+)
+NOTE = """
+insert into etl.lake_published (table_name, snapshot) values (%s, %s)
+on conflict (table_name) do update set snapshot = excluded.snapshot
+"""
