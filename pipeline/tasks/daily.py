@@ -136,7 +136,8 @@ class LoadHistory(DatedTask):
         for number, date in enumerate(dates):
             self.say(f"loading up to {date}", 100 * number / len(dates))
             yield DailyWarehouseLoad(date, brief=True)
-        yield from LoadLakeStar.wanted(self.date)
+        for task in LoadLakeStar.wanted(self.date):  # no `yield from`: Luigi sends values into this generator
+            yield task
 
     def dates(self) -> list[dt.date]:
         """The dates that are loaded: the ends of the months, then the last seven days."""
