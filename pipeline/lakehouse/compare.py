@@ -4,7 +4,7 @@ Surrogate keys are drawn by each star for itself, so facts are compared with the
 (warehouse/compare), and dimensions without their surrogate keys.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,9 @@ from pipeline.lakehouse.plan import MART, Names
 from pipeline.lakehouse.spark_sql import to_spark
 
 BUCKETS = 64
-# A value as text, the same in both: instants as microseconds, decimals without their point.
+POSTGRESQL, SPARK = 0, 1
+# A value as text, the same in both: instants as microseconds, decimals without their point. No text has a US in it that
+# no dot follows.
 TEXTS = {
     "timestamp": ("(extract(epoch from {0}) * 1000000)::bigint::text", "cast(unix_micros({0}) as string)"),
     "decimal": (
@@ -27,13 +29,14 @@ TEXTS = {
     ),
     "date": ("to_char({0}, 'YYYYMMDD')", "date_format({0}, 'yyyyMMdd')"),
     "boolean": ("{0}::int::text", "cast(cast({0} as int) as string)"),
-    "string": ("{0}", "{0}"),
+    "string": ("replace({0}, chr(31), chr(31) || '.')", "replace({0}, chr(31), chr(31) || '.')"),
     "": ("{0}::text", "cast({0} as string)"),
 }
 TEXT = ("text", "string")
+# Of the bytes in UTF-8, whatever a database of PostgreSQL keeps.
+HASH = ("md5(convert_to({0}, 'UTF8'))", "md5({0})")
 # Both count the hexadecimal digits of a hash as a number.
-OF_POSTGRESQL = "('x' || left({0}, 15))::bit(60)::bigint"
-OF_SPARK = "cast(conv(left({0}, 15), 16, 10) as bigint)"
+NUMBER = ("('x' || left({0}, 15))::bit(60)::bigint", "cast(conv(left({0}, 15), 16, 10) as bigint)")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def selects(prefix: str) -> dict[str, str]:
     """For each table of the star the select of its buckets, for Spark."""
     names = Names(prefix)
     return {
-        table: _buckets(to_spark(select, lambda name: names.of(name) if "." in name else None), columns, 1, OF_SPARK)
+        table: _buckets(to_spark(select, lambda name: names.of(name) if "." in name else None), columns, SPARK)
         for table, select, columns in _tables()
     }
 
@@ -64,15 +67,36 @@ def compare(cursor: Cursor, found: Mapping[str, Sequence[Sequence[Any]]]) -> lis
     """Compares PostgreSQL's star with the buckets that a job has found by `selects`."""
     result = []
     for table, select, columns in _tables():
-        own = _by_bucket(postgres.rows(cursor, _buckets(select, columns, 0, OF_POSTGRESQL)))
-        other = _by_bucket(found[table])
+        own = by_bucket(postgres.rows(cursor, _buckets(select, columns, POSTGRESQL)))
+        other = by_bucket(found[table])
         differing = sum(own.get(bucket) != other.get(bucket) for bucket in own.keys() | other.keys())
         rows, lake_rows = (sum(count for count, _ in buckets.values()) for buckets in (own, other))
         result.append(Compared(table, rows, lake_rows, differing))
     return result
 
 
-def _by_bucket(rows: Sequence[Sequence[Any]]) -> dict[int, tuple[int, str]]:
+def text_of(value: str, kind: str, engine: int) -> str:
+    """A value, of one of Spark's types, as text that is the same in both engines."""
+    return TEXTS.get(kind.partition("(")[0], TEXTS[""])[engine].format(value)
+
+
+def hash_of(texts: Iterable[str], engine: int) -> str:
+    """The hash of texts in their order, as hexadecimal digits. NULL is another value than any text."""
+    listed = ", ".join(f"coalesce('=' || {text}, '~')" for text in texts)
+    return HASH[engine].format(f"concat_ws(chr(31), {listed})")
+
+
+def buckets(select: str, engine: int) -> str:
+    """The select of the rows and the sum of hashes of each bucket of a select of `bucket` and `hash`, a number."""
+    return f"""
+        select bucket, count(*) as found, cast(sum(cast(hash as decimal(38, 0))) as {TEXT[engine]}) as total
+        from ({select}) as hashed
+        group by bucket
+    """
+
+
+def by_bucket(rows: Sequence[Sequence[Any]]) -> dict[int, tuple[int, str]]:
+    """Rows and sum of hashes by bucket, of the rows of such a select."""
     return {int(bucket): (int(count), str(total)) for bucket, count, total in rows}
 
 
@@ -91,17 +115,7 @@ def _tables() -> Iterator[tuple[str, str, dict[str, str]]]:
         yield name, select, {column: types[column] for column in listed}
 
 
-def _buckets(select: str, columns: Mapping[str, str], engine: int, number: str) -> str:
-    """Rows and sum of hashes of each bucket of a select."""
-    texts = ", ".join(f"coalesce({_text(kind)[engine].format(name)}, '~')" for name, kind in columns.items())
-    hashed = number.format(f"md5(concat_ws(chr(31), {texts}))")
-    return f"""
-        select hash % {BUCKETS} as bucket, count(*) as found,
-            cast(sum(cast(hash as decimal(38, 0))) as {TEXT[engine]}) as total
-        from (select {hashed} as hash from ({select}) as row_of_star) as hashed
-        group by hash % {BUCKETS}
-    """
-
-
-def _text(kind: str) -> tuple[str, str]:
-    return TEXTS.get(kind.partition("(")[0], TEXTS[""])
+def _buckets(select: str, columns: Mapping[str, str], engine: int) -> str:
+    hashed = hash_of((text_of(name, kind, engine) for name, kind in columns.items()), engine)
+    numbered = f"select {NUMBER[engine].format(hashed)} as hash from ({select}) as row_of_star"
+    return buckets(f"select hash % {BUCKETS} as bucket, hash from ({numbered}) as numbered", engine)

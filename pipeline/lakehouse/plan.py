@@ -83,7 +83,7 @@ def plan(names: Names) -> dict[str, Any]:
 
 def source_table(names: Names, table: SourceTable) -> dict[str, Any]:
     """What a job is told of a source table: columns of the contract with what they hold, and its selects."""
-    columns = {name: _kind(table, name) for name in table.columns if kind_of(table, name)}
+    columns = kinds(table)
     key, listed = ", ".join(table.key), ", ".join(columns)
     history = ""
     if table.history:
@@ -119,6 +119,11 @@ def source_table(names: Names, table: SourceTable) -> dict[str, Any]:
         if history
         else "",
     }
+
+
+def kinds(table: SourceTable) -> dict[str, str]:
+    """The columns that stage on the lake has of a source table, those of the contract, with what they hold."""
+    return {name: _kind(table, name) for name in table.columns if kind_of(table, name)}
 
 
 def _of_the_log(table: SourceTable, key: str, columns: str) -> dict[str, str]:

@@ -68,7 +68,7 @@ class LoadLakeStar(MarkedTask):
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
             # What failed is checked again, as a whole.
             is_done = progress.is_current(cursor, settings()) and not checks.is_whole_owed(cursor, self.date)
-        report = None if is_done else _load(self.say, date=self.date)
+        report = None if is_done else run_job(self.say, date=self.date)
         self.rows = sum(report.rows.values()) if report else 0
         refuse([result for result in report.results if result.is_error] if report else [], self.date)
         with self.transaction() as cursor:
@@ -91,7 +91,7 @@ class RebuildLakeStar(OceanTask):
 
     @retried
     def run(self) -> None:
-        _load(_saying(self), work="rebuild")
+        run_job(_saying(self), work="rebuild")
 
 
 class MaintainLakeStar(MarkedTask):
@@ -117,7 +117,7 @@ class MaintainLakeStar(MarkedTask):
 
     @retried
     def run(self) -> None:
-        _load(self.say, work="maintain")
+        run_job(self.say, work="maintain")
         with self.transaction() as cursor:
             self.marker.touch(cursor)
 
@@ -150,10 +150,10 @@ class ReconcileStar(DatedTask):
 
     @retried
     def run(self) -> None:
-        _require_sqlglot()
+        require_sqlglot()
         from pipeline.lakehouse import compare
 
-        report = _load(self.say, compared=compare.selects(settings().lakehouse.prefix))
+        report = run_job(self.say, compared=compare.selects(settings().lakehouse.prefix))
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
             found = compare.compare(cursor, report.compared)
         for each in found:
@@ -166,14 +166,15 @@ class ReconcileStar(DatedTask):
             )
 
 
-def _load(say: Say, **what: Any) -> "Report":
-    _require_sqlglot()
+def run_job(say: Say, **what: Any) -> "Report":
+    """Runs the load of the star on the lake, as `load.load` does, and raises what that raises."""
+    require_sqlglot()
     from pipeline.lakehouse.load import load
 
     return load(settings(), lake(), say, **what)
 
 
-def _require_sqlglot() -> None:
+def require_sqlglot() -> None:
     """Returns if sqlglot is there, which nothing but the star on the lake needs, and so nothing else imports."""
     if find_spec("sqlglot") is None:
         raise ConfigError("load the star on the lake", "sqlglot is not installed", "install it with `make lakehouse`")

@@ -12,16 +12,19 @@ from pipeline.kernel.config import settings
 from pipeline.kernel.errors import OceanError, SchemaDrift, SourceDiffers, StatementLost, TransactionOpen, Transient
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
+from pipeline.lakehouse import progress
 from pipeline.operations import summary
 from pipeline.source import bounds, identity, instants
+from pipeline.source.columns import read_columns
 from pipeline.source.log import lsn, positions, snapshot
 from pipeline.source.log.snapshot import Snapshot
-from pipeline.stage import log_loads, repairs
+from pipeline.stage import log_loads, repairs, taken
 from pipeline.star import dwh, mart, moves, watermarks
 from pipeline.tasks.base import DatedTask, logger, retried
 from pipeline.tasks.check_warehouse import CheckWarehouse
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.extract_table import read_log
+from pipeline.tasks.load_lake_star import LoadLakeStar, require_sqlglot, run_job
 from pipeline.tasks.load_table import LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.locked_source import LOG, locked_source, require_log
 from pipeline.trust import deletions, due, reconcile, repairing
@@ -76,7 +79,9 @@ class ReconcileSource(DatedTask):
     def requires(self) -> Iterable[luigi.Task]:
         yield CreateWarehouse()
         yield from (LoadStage(self.date, table) for table in SOURCE_TABLES)
-        if self.in_turn:
+        if self.in_turn and _is_on_lake():
+            yield LoadLakeStar(self.date)
+        elif self.in_turn:
             # What the load is about to write is no difference.
             yield from (LoadDimension(self.date, table) for table in DIMENSIONS)
             yield from (LoadFact(self.date, table) for table in FACTS)
@@ -112,7 +117,8 @@ class ReconcileSource(DatedTask):
                     deletions.require_few(cursor, self.date, found, settings())
             for difference in found:
                 self._repair(difference)
-            self._load_dwh()
+            if not _is_on_lake():  # there the comparison loads it first
+                self._load_dwh()
             found = self._compare_all(tables)
         differing = [difference for difference in found if not difference.is_none]
         if self._drift:
@@ -164,7 +170,8 @@ class ReconcileSource(DatedTask):
         if not self.repair:
             return f"run {this}"
         if not all(each.is_same_in_stage for each in differing):
-            return f"fix in the source the rows that were rejected (etl.rejected_row says why), then run {this}"
+            rejected = f"{settings().lakehouse.prefix if _is_on_lake() else ''}etl.rejected_row"
+            return f"fix in the source the rows that were rejected ({rejected} says why), then run {this}"
         targets = [IN_DWH[each.table.short].name for each in differing]
         facts = [f"{LUIGI} RebuildTable --table {name}" for name in targets if name in FACTS]
         members = [
@@ -174,12 +181,15 @@ class ReconcileSource(DatedTask):
 
     def _compare_all(self, tables: Sequence[str]) -> list[Difference]:
         found, self._drift = [], None
-        for number, table in enumerate(tables):
-            self.say(f"comparing {table}", 100 * number / len(tables))
-            try:
-                found += self._compare(SOURCE_TABLES[table])
-            except SchemaDrift as error:
-                self._drift = error
+        if _is_on_lake():
+            found = self._compare_lake([SOURCE_TABLES[table] for table in tables])
+        else:
+            for number, table in enumerate(tables):
+                self.say(f"comparing {table}", 100 * number / len(tables))
+                try:
+                    found += self._compare(SOURCE_TABLES[table])
+                except SchemaDrift as error:
+                    self._drift = error
         self.rows = sum(difference.source_rows for difference in found)
         if found:
             print(f"\nSource and warehouse of {self.date}\n{_report(found)}\n", flush=True)
@@ -189,12 +199,7 @@ class ReconcileSource(DatedTask):
         """The difference of a table. In turn, nothing if another load is under way: the next turn comes soon enough."""
         with self._both(table) as (source, warehouse):
             target = IN_DWH.get(table.short)
-            if self._taken and log_loads.position(warehouse, table) != self._taken.position:
-                raise StatementLost(
-                    f"compare {table.name} with the source",
-                    "another load brought it further meanwhile",
-                    "run the same command again while nothing else loads; stop `follow` for it",
-                )
+            self._require_position(warehouse, table)
             if self.in_turn and target and dwh.has_news(warehouse, target):
                 self.say(f"{table.name} is not compared, because another load is under way")
                 return []
@@ -202,6 +207,41 @@ class ReconcileSource(DatedTask):
             found = reconcile.compare(source, warehouse, table, settings().source_zone, is_exact=is_exact)
             reconcile.keep(warehouse, self.date, found)
         return [found]
+
+    def _compare_lake(self, tables: Sequence[SourceTable]) -> list[Difference]:
+        """The differences of all tables from stage on the lake: one job of Spark loads and looks at all of them."""
+        require_sqlglot()
+        from pipeline.lakehouse import reconcile_lake
+
+        usable, zone, prefix = [], settings().source_zone, settings().lakehouse.prefix
+        with self._both(*tables) as (source, warehouse):
+            for table in tables:
+                self._require_position(warehouse, table)
+                try:
+                    read_columns(source, table)
+                    usable.append(table)
+                except SchemaDrift as error:
+                    self._drift = error
+            found = reconcile_lake.compare(
+                source,
+                warehouse,
+                lambda selects: run_job(self.say, compared=selects).compared,
+                usable,
+                prefix,
+                zone,
+                is_exact=self._taken is not None,
+            )
+            for each in found:
+                reconcile.keep(warehouse, self.date, each)
+        return found
+
+    def _require_position(self, warehouse: Cursor, table: SourceTable) -> None:
+        if self._taken and log_loads.position(warehouse, table) != self._taken.position:
+            raise StatementLost(
+                f"compare {table.name} with the source",
+                "another load brought it further meanwhile",
+                "run the same command again while nothing else loads; stop `follow` for it",
+            )
 
     def _repair(self, difference: Difference) -> None:
         table = difference.table
@@ -211,7 +251,10 @@ class ReconcileSource(DatedTask):
                 self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
                 at = lsn.text(self._taken.position) if self._taken else None
                 made = repairing.extract_again(source, lake(), settings(), self.date, difference, bound, at)
-                repairs.load(warehouse, lake(), table, made)
+                if _is_on_lake():
+                    taken.note(warehouse, lake(), table, made)
+                else:
+                    repairs.load(warehouse, lake(), table, made)
                 if difference.vanished:
                     deletions.note(warehouse, self.date, difference, was_allowed=self.allow_deletes)
         if difference.dwh_missing or difference.dwh_changed:
@@ -221,20 +264,27 @@ class ReconcileSource(DatedTask):
                 moves.ask_for_refill(cursor, f"{IN_DWH[table.short].name} was not as the loads left it")
 
     @contextmanager
-    def _both(self, table: SourceTable) -> Iterator[tuple[Cursor, Cursor]]:
-        """Source and warehouse, while no load of the table runs. Raises WrongSource."""
+    def _both(self, *tables: SourceTable) -> Iterator[tuple[Cursor, Cursor]]:
+        """Source and warehouse, while no load of the tables runs. Raises WrongSource."""
         with (
             postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source,
             postgres.transaction(settings().warehouse_url, "warehouse") as warehouse,
         ):
             identity.require_known(source, warehouse, settings().new_source)
-            locks.lock(warehouse, f"stage.{table.short}")
+            for table in tables:
+                locks.lock(warehouse, f"stage.{table.short}")
             with snapshot.seen(source, self._taken) if self._taken else nullcontext():
                 yield source, warehouse
 
     def _load_dwh(self) -> None:
-        """Dimensions, facts and mart, each in its transaction as their tasks do."""
+        """Dimensions, facts and mart, each in its transaction as their tasks do; or what the lake lacks."""
         self.say("loading dwh")
+        if _is_on_lake():
+            with postgres.session(settings().warehouse_url, "warehouse") as cursor:
+                is_current = progress.is_current(cursor, settings())
+            if not is_current:
+                run_job(self.say)
+            return
         for name, dimension in DIMENSIONS.items():
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
                 locks.lock_tables(cursor, f"dwh.{name}")
@@ -248,11 +298,20 @@ class ReconcileSource(DatedTask):
                 mart.keep(cursor, self.say)
 
 
+def _is_on_lake() -> bool:
+    """Whether stage and dwh are on the lake alone."""
+    return settings().lakehouse.star == "lake"
+
+
 def _report(found: list[Difference]) -> str:
     lines = []
     for each in found:
         counts = [each.source_rows, each.stage_rows, len(each.missing), len(each.changed), len(each.vanished)]
-        in_dwh = [each.dwh_missing, each.dwh_changed, each.dwh_vanished] if each.table.short in IN_DWH else []
+        in_dwh = (
+            [each.dwh_missing, each.dwh_changed, each.dwh_vanished]
+            if each.table.short in IN_DWH and not _is_on_lake()
+            else []
+        )
         cells = [f"{count:,}" for count in [*counts, *in_dwh]]
         lines.append([each.table.name, *cells, *[""] * (len(HEADER) - 1 - len(cells))])
     return summary.table(HEADER, lines)

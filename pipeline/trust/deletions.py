@@ -41,9 +41,7 @@ def _beyond(warehouse: Cursor, date: dt.date, found: Difference, settings: Setti
     large one.
     """
     name, vanished, days = found.table.name, len(found.vanished), max(settings.reconcile_days, 1)
-    query = sql.SQL("select count(*) from {} where {} is null")
-    table, deleted = qualified(f"stage.{found.table.short}"), sql.Identifier(DELETED)
-    present = postgres.value(warehouse, query.format(table, deleted))
+    present = _present(warehouse, found)
     marked = postgres.value(
         warehouse, MARKED, {"table": name, "since": date - dt.timedelta(days=days), "days": days - 1}
     )
@@ -54,6 +52,15 @@ def _beyond(warehouse: Cursor, date: dt.date, found: Difference, settings: Setti
         return ""
     before = f" after {marked:,} in the {days} days before" if marked else ""
     return f"{vanished:,} of {present:,} rows of {name}{before} (max_deleted and max_deleted_rows allow {most:,})"
+
+
+def _present(warehouse: Cursor, found: Difference) -> int:
+    if found.present is not None:
+        return found.present
+    query = sql.SQL("select count(*) from {} where {} is null")
+    table, deleted = qualified(f"stage.{found.table.short}"), sql.Identifier(DELETED)
+    counted: int = postgres.value(warehouse, query.format(table, deleted))
+    return counted
 
 
 # By the dates of the loads, and by the clock if many dates are loaded in a short time.

@@ -47,6 +47,8 @@ class Difference:
     dwh_missing: int = 0
     dwh_changed: int = 0
     dwh_vanished: int = 0
+    # How many rows stage holds that are not marked as deleted, where it is not PostgreSQL's.
+    present: int | None = None
 
     @property
     def to_extract(self) -> list[Key]:
@@ -84,7 +86,7 @@ def compare(
     """
     found = Difference(table)
     bound = None if is_exact else loaded_to(warehouse, table)
-    here, there = _Side(source, table, bound, zone), _Side(warehouse, table, bound, stage=True)
+    here, there = Side(source, table, bound, zone), Side(warehouse, table, bound, stage=True)
     here.bring_moved(warehouse)
     shared = [column for column in there.columns.values() if here.has_alike(column)]
     ours, theirs = there.buckets(shared), here.buckets(shared)
@@ -122,8 +124,8 @@ def _against_dwh(table: SourceTable, target: Dimension | Fact) -> sql.Composed:
 
 
 @dataclass
-class _Side:
-    """One of the two: the source table, or its stage table. Without a bound all its rows are compared."""
+class Side:
+    """One of the two: the source table, or its stage table in PostgreSQL. Without a bound all its rows are compared."""
 
     cursor: Cursor
     table: SourceTable
@@ -176,7 +178,7 @@ class _Side:
         """Key, bucket and hash of the rows that are compared."""
         key = identifiers(self.table.key)
         moved = sql.SQL("{} is null and ({}) not in (select {} from moved)").format(sql.Identifier(DELETED), key, key)
-        older = sql.SQL("{} < {}").format(sql.Identifier(self.table.watermark), self._end())
+        older = sql.SQL("{} < {}").format(sql.Identifier(self.table.watermark), self.end())
         if self.bound is None:
             older = sql.SQL("true").format()
         select = statement(
@@ -197,12 +199,13 @@ class _Side:
         # Without limits each value has a scale of its own.
         return sql.SQL("trim_scale({})").format(value) if staged.type == "numeric" else value
 
-    def _end(self) -> sql.Composable:
+    def end(self) -> sql.Composable:
+        """The bound, to be compared with the watermark."""
         return zones.end(self.table, self.columns.values(), self.bound, self.zone)
 
-    def fixed(self, keys: list[Key]) -> list[Key]:
-        """Those of some keys whose rows can be kept as they are in the source now."""
-        why = [condition for condition, _ in faults(self.table, list(self.columns.values()))]
+    def fixed(self, keys: list[Key], more: Sequence[sql.Composable] = ()) -> list[Key]:
+        """Those of some keys whose rows can be kept as they are in the source now; `more` says what else cannot be."""
+        why = [*(condition for condition, _ in faults(self.table, list(self.columns.values()))), *more]
         if not (keys and why):
             return keys
         read = (
@@ -234,7 +237,7 @@ class _Side:
         if self.bound is None:
             return
         watermark = sql.Identifier(self.table.watermark)
-        query = statement("reconcile/moved", key=key, table=self.name, watermark=watermark, bound=self._end())
+        query = statement("reconcile/moved", key=key, table=self.name, watermark=watermark, bound=self.end())
         _move(self.cursor, query, warehouse, "moved", self.table.key)
 
 
