@@ -53,8 +53,10 @@ INTEGERS = ("smallint", "integer", "bigint")
 TOO_LONG = "({0} is not null and (abs({0}) >= 1e18 or {0} <> round({0}, 9)))"
 # Keys in a statement. Of a table of which more rows changed, the keys of all buckets are looked at.
 MOST_MOVED = 500_000
-# Keys that one job reports: the others are left to the next one.
+# Keys that one job reports, and that are in memory at once: the others are left to the next one.
 MOST_KEYS = 500_000
+NOTHING = (0, "")  # of a bucket without rows
+BITS = {"id": 64, "int": 32}
 
 
 def compare(
@@ -109,7 +111,7 @@ class _Compared:
     def __init__(self, source: Cursor, table: SourceTable, bound: str | None, prefix: str, zone: str) -> None:
         self.table, self.names, self.found = table, Names(prefix), Difference(table)
         self.source, self.kinds = Side(source, table, bound, zone), plan.kinds(table)
-        self.differing: dict[int, int] = {}  # buckets, with how many rows stage has of each
+        self.differing: dict[int, int] = {}  # buckets, with how many rows they have
         watermark = sql.Identifier(table.watermark).as_string(source)
         end = self.source.end().as_string(source)
         self.is_compared = "true" if bound is None else f"{watermark} < {end}"
@@ -132,9 +134,9 @@ class _Compared:
         self.found.source_rows = sum(count for count, _ in ours.values())
         self.found.stage_rows = sum(count for count, _ in theirs.values())
         self.differing = {
-            bucket: theirs.get(bucket, (0, ""))[0]
+            bucket: max(ours.get(bucket, NOTHING)[0], theirs.get(bucket, NOTHING)[0])
             for bucket in sorted(ours.keys() | theirs.keys())
-            if ours.get(bucket) != theirs.get(bucket)
+            if ours.get(bucket, NOTHING) != theirs.get(bucket, NOTHING)
         }
 
     def of_differing(self, own: Sequence[int]) -> dict[str, str]:
@@ -150,10 +152,11 @@ class _Compared:
         """Takes in the answers to these, and finds the keys that differ."""
         name, cursor = self.table.name, self.source.cursor
         theirs: dict[Texts, int] = {tuple(key): number for *key, number in answers[f"keys of {name}"]}
-        rejected = {tuple(key) for key in answers[f"rejected of {name}"]}
         ours: dict[Texts, list[int]] = {}
         for *key, number in postgres.rows(cursor, self._in(own, self._of_source(self.is_compared), "hash")):
             ours.setdefault(tuple(key), []).append(number)
+        # A row whose key stage cannot hold was rejected without it.
+        rejected = {tuple(key) for key in answers[f"rejected of {name}"]} | {key for key in ours if not self._fits(key)}
         # Last: what changed while the job ran is left out too.
         moved = set(map(tuple, postgres.rows(cursor, self._in(own, self._of_source(self._is_moved)))))
         missing = ours.keys() - theirs.keys() - moved
@@ -166,7 +169,7 @@ class _Compared:
 
     @property
     def _is_moved(self) -> str:
-        """Also a row without a time, and one whose time is no number."""
+        """Holds for a row without a time too, which no window has."""
         return f"({self.is_compared}) is not true"
 
     def _moved(self) -> list[int]:
@@ -221,6 +224,16 @@ class _Compared:
 
     def _key(self, texts: Texts) -> Key:
         return tuple(_value(self.kinds[name], text) for name, text in zip(self.table.key, texts, strict=True))
+
+    def _fits(self, texts: Texts) -> bool:
+        """Whether stage can hold a key."""
+        limits = (
+            (value, BITS.get(self.kinds[name])) for name, value in zip(self.table.key, self._key(texts), strict=True)
+        )
+        return all(
+            value is not None and (not bits or (isinstance(value, int) and -(1 << bits - 1) <= value < 1 << bits - 1))
+            for value, bits in limits
+        )
 
     def _too_long(self) -> list[sql.Composable]:
         return [sql.SQL(TOO_LONG).format(sql.Identifier(name)) for name, kind in self.kinds.items() if kind == "amount"]

@@ -13,7 +13,6 @@ from pipeline.kernel.errors import OceanError, SchemaDrift, SourceDiffers, State
 from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.lakehouse import progress
-from pipeline.operations import summary
 from pipeline.source import bounds, identity, instants
 from pipeline.source.columns import read_columns
 from pipeline.source.log import lsn, positions, snapshot
@@ -27,11 +26,8 @@ from pipeline.tasks.extract_table import read_log
 from pipeline.tasks.load_lake_star import LoadLakeStar, require_sqlglot, run_job
 from pipeline.tasks.load_table import LoadDimension, LoadFact, LoadStage
 from pipeline.tasks.locked_source import LOG, locked_source, require_log
-from pipeline.trust import deletions, due, reconcile, repairing
+from pipeline.trust import deletions, differences, due, reconcile, repairing
 from pipeline.trust.reconcile import IN_DWH, Difference
-
-LUIGI = ".venv/bin/luigi --module pipeline"
-HEADER = ["table", "source", "stage", "missing", "changed", "vanished", "dwh: missing", "changed", "more"]
 
 
 class ReconcileSource(DatedTask):
@@ -124,10 +120,11 @@ class ReconcileSource(DatedTask):
         if self._drift:
             raise self._drift
         if differing:
+            rejected = f"{settings().lakehouse.prefix if _is_on_lake() else ''}etl.rejected_row"
             raise SourceDiffers(
                 f"call the warehouse of {self.date} the same as its source",
                 f"{', '.join(each.table.name for each in differing)} differ (the keys are in etl.difference)",
-                self._advice(differing),
+                differences.advice(self.date, differing, rejected, is_repair=self.repair),
             )
 
     # The source at one position of its log, where changes come from there.
@@ -164,21 +161,6 @@ class ReconcileSource(DatedTask):
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
             return due.tables(cursor, self.date, settings().reconcile_days)
 
-    def _advice(self, differing: list[Difference]) -> str:
-        """The next step for the differences that are left, with those that a repair cannot remove."""
-        this = f"{LUIGI} ReconcileSource --date {self.date} --repair"
-        if not self.repair:
-            return f"run {this}"
-        if not all(each.is_same_in_stage for each in differing):
-            rejected = f"{settings().lakehouse.prefix if _is_on_lake() else ''}etl.rejected_row"
-            return f"fix in the source the rows that were rejected ({rejected} says why), then run {this}"
-        targets = [IN_DWH[each.table.short].name for each in differing]
-        facts = [f"{LUIGI} RebuildTable --table {name}" for name in targets if name in FACTS]
-        members = [
-            f"mark the rows of dwh.{name} that stage does not have as deleted" for name in targets if name in DIMENSIONS
-        ]
-        return "; ".join([*([f"run {', then '.join(facts)}"] if facts else []), *members, f"then run {this}"])
-
     def _compare_all(self, tables: Sequence[str]) -> list[Difference]:
         found, self._drift = [], None
         if _is_on_lake():
@@ -192,7 +174,10 @@ class ReconcileSource(DatedTask):
                     self._drift = error
         self.rows = sum(difference.source_rows for difference in found)
         if found:
-            print(f"\nSource and warehouse of {self.date}\n{_report(found)}\n", flush=True)
+            print(
+                f"\nSource and warehouse of {self.date}\n{differences.report(found, has_dwh=not _is_on_lake())}\n",
+                flush=True,
+            )
         return found
 
     def _compare(self, table: SourceTable) -> list[Difference]:
@@ -301,17 +286,3 @@ class ReconcileSource(DatedTask):
 def _is_on_lake() -> bool:
     """Whether stage and dwh are on the lake alone."""
     return settings().lakehouse.star == "lake"
-
-
-def _report(found: list[Difference]) -> str:
-    lines = []
-    for each in found:
-        counts = [each.source_rows, each.stage_rows, len(each.missing), len(each.changed), len(each.vanished)]
-        in_dwh = (
-            [each.dwh_missing, each.dwh_changed, each.dwh_vanished]
-            if each.table.short in IN_DWH and not _is_on_lake()
-            else []
-        )
-        cells = [f"{count:,}" for count in [*counts, *in_dwh]]
-        lines.append([each.table.name, *cells, *[""] * (len(HEADER) - 1 - len(cells))])
-    return summary.table(HEADER, lines)

@@ -223,12 +223,14 @@ def test_differences_are_found_down_to_their_keys_and_what_moved_is_none(both: W
 def test_rows_that_cannot_be_kept_and_what_changes_during_the_job(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
     open_shop(both)
     both.source("alter table ops.products alter column unit_price type numeric")
+    both.source("alter table ops.payment_methods alter column payment_method_id type numeric")
     create_warehouse(both)
     # Stage in PostgreSQL could keep all but the first.
     prices = {5: "NaN", 6: "1e18", 7: "0.0000000001"}
     for number, price in prices.items():
         add_product(both, number, Decimal(price), at(1))  # type: ignore[arg-type]
     insert(both, "customers", at(1), customer_id=-1, first_name="No", last_name="One", registered_on=date(1))
+    insert(both, "payment_methods", at(1), payment_method_id=Decimal("2.5"), name="Cash")
     load(both.where(OCEAN_MAX_REJECTED="1"), 1)
     found, jobs = compare()
     assert keys(found) == {}
