@@ -1,7 +1,7 @@
 """The main job."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 import luigi
@@ -131,13 +131,12 @@ class LoadHistory(DatedTask):
         tasks = [*map(DailyWarehouseLoad, self.dates()), *LoadLakeStar.wanted(self.date)]
         return all(task.complete() for task in tasks)
 
-    def run(self) -> Iterator[luigi.Task]:
+    def run(self) -> Iterator[luigi.Task | Sequence[luigi.Task]]:
         dates = self.dates()
         for number, date in enumerate(dates):
             self.say(f"loading up to {date}", 100 * number / len(dates))
             yield DailyWarehouseLoad(date, brief=True)
-        for task in LoadLakeStar.wanted(self.date):  # no `yield from`: Luigi sends values into this generator
-            yield task
+        yield LoadLakeStar.wanted(self.date)
 
     def dates(self) -> list[dt.date]:
         """The dates that are loaded: the ends of the months, then the last seven days."""

@@ -75,7 +75,7 @@ class ReconcileSource(DatedTask):
     def requires(self) -> Iterable[luigi.Task]:
         yield CreateWarehouse()
         yield from (LoadStage(self.date, table) for table in SOURCE_TABLES)
-        if self.in_turn and _is_on_lake():
+        if self.in_turn and settings().lakehouse.is_alone:
             yield LoadLakeStar(self.date)
         elif self.in_turn:
             # What the load is about to write is no difference.
@@ -113,14 +113,14 @@ class ReconcileSource(DatedTask):
                     deletions.require_few(cursor, self.date, found, settings())
             for difference in found:
                 self._repair(difference)
-            if not _is_on_lake():  # there the comparison loads it first
+            if not settings().lakehouse.is_alone:  # there the comparison loads it first
                 self._load_dwh()
             found = self._compare_all(tables)
         differing = [difference for difference in found if not difference.is_none]
         if self._drift:
             raise self._drift
         if differing:
-            rejected = f"{settings().lakehouse.prefix if _is_on_lake() else ''}etl.rejected_row"
+            rejected = f"{settings().lakehouse.prefix if settings().lakehouse.is_alone else ''}etl.rejected_row"
             raise SourceDiffers(
                 f"call the warehouse of {self.date} the same as its source",
                 f"{', '.join(each.table.name for each in differing)} differ (the keys are in etl.difference)",
@@ -143,6 +143,9 @@ class ReconcileSource(DatedTask):
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
                 locks.lock(cursor, f"stage.{table.short}")
                 LoadStage(self.date, name).load_up_to(cursor, taken.position)
+        if settings().lakehouse.is_alone:
+            self._load_dwh()
+            return
         check = CheckWarehouse(self.date)
         check.owe_unless_done()
         try:
@@ -163,7 +166,7 @@ class ReconcileSource(DatedTask):
 
     def _compare_all(self, tables: Sequence[str]) -> list[Difference]:
         found, self._drift = [], None
-        if _is_on_lake():
+        if settings().lakehouse.is_alone:
             found = self._compare_lake([SOURCE_TABLES[table] for table in tables])
         else:
             for number, table in enumerate(tables):
@@ -174,10 +177,8 @@ class ReconcileSource(DatedTask):
                     self._drift = error
         self.rows = sum(difference.source_rows for difference in found)
         if found:
-            print(
-                f"\nSource and warehouse of {self.date}\n{differences.report(found, has_dwh=not _is_on_lake())}\n",
-                flush=True,
-            )
+            report = differences.report(found, has_dwh=not settings().lakehouse.is_alone)
+            print(f"\nSource and warehouse of {self.date}\n{report}\n", flush=True)
         return found
 
     def _compare(self, table: SourceTable) -> list[Difference]:
@@ -210,7 +211,7 @@ class ReconcileSource(DatedTask):
             found = reconcile_lake.compare(
                 source,
                 warehouse,
-                lambda selects: run_job(self.say, compared=selects).compared,
+                lambda selects: run_job(self.say, date=self.date, compared=selects).compared,
                 usable,
                 prefix,
                 zone,
@@ -236,7 +237,7 @@ class ReconcileSource(DatedTask):
                 self.say(f"repairing {len(difference.to_extract) + len(difference.vanished):,} rows of {table.name}")
                 at = lsn.text(self._taken.position) if self._taken else None
                 made = repairing.extract_again(source, lake(), settings(), self.date, difference, bound, at)
-                if _is_on_lake():
+                if settings().lakehouse.is_alone:
                     taken.note(warehouse, lake(), table, made)
                 else:
                     repairs.load(warehouse, lake(), table, made)
@@ -264,11 +265,11 @@ class ReconcileSource(DatedTask):
     def _load_dwh(self) -> None:
         """Dimensions, facts and mart, each in its transaction as their tasks do; or what the lake lacks."""
         self.say("loading dwh")
-        if _is_on_lake():
+        if settings().lakehouse.is_alone:
             with postgres.session(settings().warehouse_url, "warehouse") as cursor:
                 is_current = progress.is_current(cursor, settings())
             if not is_current:
-                run_job(self.say)
+                run_job(self.say, date=self.date)
             return
         for name, dimension in DIMENSIONS.items():
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
@@ -281,8 +282,3 @@ class ReconcileSource(DatedTask):
         if settings().mart:
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
                 mart.keep(cursor, self.say)
-
-
-def _is_on_lake() -> bool:
-    """Whether stage and dwh are on the lake alone."""
-    return settings().lakehouse.star == "lake"

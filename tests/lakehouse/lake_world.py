@@ -1,5 +1,6 @@
 """A world whose star is also on the lake, and what both hold."""
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -14,13 +15,16 @@ from support.world import ROOT, World
 
 from lakehouse.iceberg_jars import shaded_jackson
 from lakehouse.warm_lake import ANSWER
-from pipeline.kernel import config, postgres
+from pipeline.catalog import SOURCE_TABLES
+from pipeline.kernel import config, locks, postgres
 from pipeline.kernel.errors import SparkFailed
 from pipeline.lake.objects import Lake
 from pipeline.lakehouse import compare, load
+from pipeline.source import layout
 from pipeline.spark.java import java_home
 from pipeline.spark.job import Job, Say
 from pipeline.spark.local import LocalEngine
+from pipeline.stage import taken
 
 VENV = ROOT / ".venv-lakehouse"
 PYTHON = VENV / "bin/python"
@@ -145,6 +149,16 @@ class WarmEngine(LocalEngine):
             say(f"{job.name}: {line}")
         if code:
             raise SparkFailed(f"finish the Spark job {job.name}", "\n".join(self.warm.said[-5:]), "fix the cause")
+
+
+def take(world: World, day: dt.date) -> None:
+    """Takes note of the extracts of a date for the star on the lake alone, as LoadStage does."""
+    for name, table in SOURCE_TABLES.items():
+        found = layout.metadata(world.lake, name, day)
+        assert found is not None
+        with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
+            locks.lock(cursor, f"stage.{table.short}")
+            taken.note(cursor, world.lake, table, found)
 
 
 def load_lake(**what: Any) -> load.Report:

@@ -1,6 +1,5 @@
 """With the star on the lake alone PostgreSQL holds no fact, and its mart shows what it shows with one."""
 
-import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,12 +10,9 @@ from support.loads import create_warehouse, extract_date, load_extracted
 from support.shop import add_order, add_product, at, date, insert, open_shop, update
 from support.world import World, Worlds
 
-from lakehouse.lake_world import load_lake
-from pipeline.catalog import FACTS, SOURCE_TABLES
-from pipeline.kernel import locks, postgres
+from lakehouse.lake_world import load_lake, take
+from pipeline.catalog import FACTS
 from pipeline.kernel.errors import ChecksFailed, ConfigError, SparkFailed
-from pipeline.source import layout
-from pipeline.stage import taken
 from pipeline.tasks.load_lake_star import LoadLakeStar
 
 SHOWN = {
@@ -40,16 +36,6 @@ SCORE = "insert into stage.risk_score values "
 def shown(world: World) -> dict[str, set[Any]]:
     """What people see, and what waits."""
     return {name: world.rows(query) for name, query in SHOWN.items()}
-
-
-def take(world: World, day: dt.date) -> None:
-    """Takes note of the extracts of a date, as LoadStage does."""
-    for name, table in SOURCE_TABLES.items():
-        found = layout.metadata(world.lake, name, day)
-        assert found is not None
-        with postgres.transaction(world.warehouse_url, "warehouse") as cursor:
-            locks.lock(cursor, f"stage.{table.short}")
-            taken.note(cursor, world.lake, table, found)
 
 
 def feed(world: World, table: str, values: str) -> None:

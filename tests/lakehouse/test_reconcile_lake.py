@@ -11,13 +11,12 @@ from support.loads import create_source, create_warehouse, extract_date, load_st
 from support.shop import OPENING, add_order, add_product, at, date, insert, open_shop, update
 from support.world import World
 
-from lakehouse.lake_world import load_lake
+from lakehouse.lake_world import load_lake, take
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import config, postgres
 from pipeline.kernel.errors import SchemaDrift, SourceDiffers, SparkFailed, TooManyDeleted
 from pipeline.lakehouse import reconcile_lake
-from pipeline.stage import repairs, taken
-from pipeline.tasks import reconcile_source
+from pipeline.stage import repairs
 from pipeline.tasks.reconcile_source import ReconcileSource
 from pipeline.trust import deletions, reconcile, repairing
 from pipeline.trust.reconcile import Difference
@@ -280,23 +279,22 @@ def test_the_answers_of_an_earlier_job_are_not_taken(world: World) -> None:
         assert reconcile_lake.compare(source, warehouse, job, [], "ocean_") == []
 
 
-def test_the_task_repairs_stage_on_the_lake(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The repair is loaded into PostgreSQL's stage too, which this world has besides.
-    monkeypatch.setattr(reconcile_source, "_is_on_lake", lambda: True)
-    monkeypatch.setattr(taken, "note", repairs.load)
-    open_shop(both)
-    create_warehouse(both)
-    add_order(both, 1, at(1), 1, 1)
-    load(both, 1)
-    both.source("update ops.suppliers set name = 'Reef' where supplier_id = 1")
-    both.source("delete from ops.order_lines where line_number = 2")
+def test_the_task_repairs_stage_on_the_lake(world: World, warmed: Callable[[World], World]) -> None:
+    alone = warmed(world.where(OCEAN_STAR="lake"))
+    open_shop(alone)
+    create_warehouse(alone)
+    add_order(alone, 1, at(1), 1, 1)
+    extract_date(alone, date(1))
+    take(alone, date(1))
+    alone.source("update ops.suppliers set name = 'Reef' where supplier_id = 1")
+    alone.source("delete from ops.order_lines where line_number = 2")
     with pytest.raises(SourceDiffers, match=r"ops\.order_lines, ops\.suppliers differ"):
-        run(both, ReconcileSource(date(1)))
+        run(alone, ReconcileSource(date(1)))
     found = "select table_name, kind, key from etl.difference"
-    assert both.rows(found) == {("ops.order_lines", "vanished", "[1, 2]"), ("ops.suppliers", "changed", "[1]")}
-    assert run(both, ReconcileSource(date(1), repair=True)) is None
-    assert both.rows(found) == set()
-    assert both.rows("select table_name, rows from etl.deletion") == {("ops.order_lines", 1)}
+    assert alone.rows(found) == {("ops.order_lines", "vanished", "[1, 2]"), ("ops.suppliers", "changed", "[1]")}
+    assert run(alone, ReconcileSource(date(1), repair=True)) is None
+    assert alone.rows(found) == set()
+    assert alone.rows("select table_name, rows from etl.deletion") == {("ops.order_lines", 1)}
     report = load_lake(
         compared={
             "supplier": "select name from oceanrecords_dwh.dim_supplier where supplier_id = 1",
@@ -305,9 +303,9 @@ def test_the_task_repairs_stage_on_the_lake(both: World, monkeypatch: pytest.Mon
     )
     assert report.compared == {"supplier": [["Reef"]], "lines": [[1]]}
     # A table that cannot be used stops no other, and one that was emptied is not marked.
-    both.source("alter table ops.states rename name to title; delete from ops.order_lines")
+    alone.source("alter table ops.states rename name to title; delete from ops.order_lines")
     with pytest.raises(TooManyDeleted, match=r"all 1 rows of ops\.order_lines vanished"):
-        run(both, ReconcileSource(date(1), repair=True))
-    assert both.rows(found) == {("ops.order_lines", "vanished", "[1, 1]")}
+        run(alone, ReconcileSource(date(1), repair=True))
+    assert alone.rows(found) == {("ops.order_lines", "vanished", "[1, 1]")}
     with pytest.raises(SchemaDrift, match=r"its column name is not there"):
-        run(both, ReconcileSource(date(1)))
+        run(alone, ReconcileSource(date(1)))
