@@ -29,6 +29,7 @@ class Star:
         self.spark, self.plan = spark, plan
         self.queue = Table(spark, plan["queue"], QUEUE_KEY)
         self.alone = Lock()  # facts that are loaded side by side write the queue one after the other
+        self.members: dict[str, int] = {}
 
     def newest(self, sources: list[str]) -> dict[str, int]:
         """The newest batch of each stage table."""
@@ -71,7 +72,7 @@ class Star:
         """
         table = Table(self.spark, fact["table"], fact["key"])
         marked, newest = table.mark(), self.newest(fact["sources"])
-        seen = {dimension["name"]: self._members(dimension) for dimension in fact["dimensions"]}
+        seen = {dimension["name"]: self.members[dimension["name"]] for dimension in fact["dimensions"]}
         due = worked_out(self._due(fact, marked.get("seen", {}), seen), self.plan)
         mark = {"read": newest, "seen": seen}
         if marked.get("read") == newest and not due.limit(1).count():
@@ -119,11 +120,14 @@ class Star:
         place = F.row_number().over(Window.partitionBy(F.isnull(number)).orderBy(*order))
         return found.withColumn(number, F.coalesce(F.col(number), place + F.lit(max(last, 0))))
 
-    def _members(self, dimension: Mapping[str, Any]) -> int:
-        """A number that changes if a dimension gets new members: the newest key, or for days their number."""
+    def count_members(self, dimension: Mapping[str, Any]) -> None:
+        """Notes a number that changes if a dimension gets new members: the newest key, or for days their number.
+
+        Before facts are loaded, each of which asks for it.
+        """
         measure = f"max(`{dimension['surrogate']}`)" if dimension["is_numbered"] else "count(1)"
-        found = Table(self.spark, dimension["table"]).rows().selectExpr(f"coalesce({measure}, 0)").collect()[0][0]
-        return int(found)
+        [(found,)] = self.spark.table(dimension["table"]).selectExpr(f"coalesce({measure}, 0)").collect()
+        self.members[dimension["name"]] = found
 
     def _due(self, fact: Mapping[str, Any], known: Mapping[str, int], seen: Mapping[str, int]) -> DataFrame:
         """The business keys of waiting rows to look at: reopened, or with a member that has come."""

@@ -103,9 +103,14 @@ def load(spark: SparkSession, plan: Mapping[str, Any], target: str) -> dict[str,
         list(pool.map(stage, plan["tables"]))
         list(pool.map(lambda feed: told(f"stage.{feed['name']}", lambda: take_feed(spark, plan, feed)), plan["feeds"]))
     star = Star(spark, plan)
-    for targets, one in ((plan["dimensions"], star.load_dimension), (plan["facts"], star.load_fact)):
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda each, one=one: told(f"dwh.{each['name']}", lambda: one(each)), targets))
+
+    def load_dimension(dimension: Mapping[str, Any]) -> None:
+        told(f"dwh.{dimension['name']}", lambda: star.load_dimension(dimension))
+        star.count_members(dimension)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(load_dimension, plan["dimensions"]))
+        list(pool.map(lambda fact: told(f"dwh.{fact['name']}", lambda: star.load_fact(fact)), plan["facts"]))
     told("mart", Mart(spark, plan).keep)
     if plan["work"] == "maintain":
         upkeep(spark, plan)
