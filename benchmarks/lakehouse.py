@@ -2,8 +2,9 @@
 
 A large source from a generator, in services of the benchmark's own, which are removed at the end: the first load of
 both stars, then days of the same number of new orders and prices, whatever the size of the shop. Prints seconds, the
-largest memory of Spark's process, and at the end that both stars are equal. Iceberg's runtime and PostgreSQL's driver
-are named by OCEAN_LAKEHOUSE_JARS; `make lakehouse` builds the rest.
+largest memory of Spark's process, and at the end that both stars are equal. With --star lake the star is on the lake
+alone, and a load is all of DailyWarehouseLoad. Iceberg's runtime and PostgreSQL's driver are named by
+OCEAN_LAKEHOUSE_JARS; `make lakehouse` builds the rest.
 
     OCEAN_LAKEHOUSE_JARS=iceberg.jar,postgresql.jar .venv/bin/python -m benchmarks.lakehouse --orders 1000000 \
         --generator 'python ../shared/peers/gen.py'
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--generator", required=True, help="command that fills the database OPERATIONAL_URL")
     parser.add_argument("--days", type=int, default=3, help="days after the first load")
     parser.add_argument("--memory", default="2g", help="the heap of Spark")
+    parser.add_argument("--star", choices=("both", "lake"), default="both", help="where the star is")
     arguments = parser.parse_args()
     with events.own_services() as home:
         os.environ |= {
@@ -45,19 +47,27 @@ def main() -> None:
 
 def _measure(home: Path, arguments: argparse.Namespace) -> None:
     generator, lines = arguments.generator, []
+    once = _alone if arguments.star == "lake" else _both
     events.generate(generator, "init", "--orders", arguments.orders, "--products", events.PRODUCTS)
     events.change(events.roles())
-    lines.append(_line("first load", [_both()]))
+    lines.append(_line("first load", [once()]))
     days = []
     for _ in range(arguments.days):
         events.generate(generator, "day", "--new", events.NEW_ORDERS, "--repriced", events.NEW_PRICES)
-        days.append(_both())
+        days.append(once())
     lines.append(_line(f"a day (median of {arguments.days})", days))
-    lines.append(_line("the same date again", [_both()]))
+    lines.append(_line("the same date again", [once()]))
     print(summary.table(["", "PostgreSQL, s", "lake, s", "Spark's memory, MB"], lines), flush=True)
     size = sum(path.stat().st_size for path in (home / "iceberg").rglob("*") if path.is_file())
     print(f"tables of Iceberg: {size / 1e6:,.0f} MB")
-    print(_luigi("ReconcileStar")[2])
+    if arguments.star == "both":
+        print(_luigi("ReconcileStar")[2])
+
+
+def _alone() -> tuple[float, float, float]:
+    os.environ["OCEAN_STAR"] = "lake"
+    seconds, memory, _ = _luigi("DailyWarehouseLoad")
+    return 0.0, seconds, memory
 
 
 def _both() -> tuple[float, float, float]:
@@ -79,7 +89,9 @@ def _luigi(task: str) -> tuple[float, float, str]:
     command = [Path(sys.executable).parent / "luigi", "--module", "pipeline", task, "--date", str(events.newest())]
     start, memory = time.perf_counter(), 0.0
     with tempfile.TemporaryFile("w+") as said:
-        process = psutil.Popen([*map(str, command), "--local-scheduler"], stdout=said, stderr=subprocess.STDOUT)
+        process = psutil.Popen(
+            [*map(str, command), "--local-scheduler", "--workers", "2"], stdout=said, stderr=subprocess.STDOUT
+        )
         while process.poll() is None:
             for child in process.children(recursive=True):
                 try:

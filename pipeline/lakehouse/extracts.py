@@ -41,6 +41,7 @@ def _file(lake: Lake, table: SourceTable, folder: str) -> dict[str, Any]:
     is_repair = order.is_repair(found)
     return {
         "kind": "repair" if is_repair else "extract",
+        "date": str(found.date),
         "rows": found.rows,
         "parts": [_part(table, found)],
         "lsn": lsn.number(found.to_lsn) if found.to_lsn and not is_repair else 0,
@@ -56,6 +57,7 @@ def _of_window(lake: Lake, table: SourceTable, folder: str) -> dict[str, Any]:
     ]
     return {
         "kind": "log",
+        "date": str(window.date),
         "rows": sum(found.rows for found in usable),
         "parts": [_part(table, found, OF_LOG) for found in usable],
         "lsn": window.end,

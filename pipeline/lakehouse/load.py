@@ -24,8 +24,10 @@ from pipeline.lakehouse.plan import Names, feed, plan, source_table
 from pipeline.lakehouse.progress import Loaded
 from pipeline.spark import Job, Say, engine
 from pipeline.spark.job import SCRIPTS
+from pipeline.stage import taken
 from pipeline.trust import turns
 from pipeline.trust.checks import Result
+from pipeline.trust.reconcile import loaded_to
 
 SCRIPT = SCRIPTS / "load_star.py"
 MODULES = tuple(
@@ -92,6 +94,8 @@ def load(
     place = progress.place(settings)
     with postgres.session(settings.warehouse_url, "warehouse") as cursor:
         locks.lock_session(cursor, "star on the lake")
+        for table in SOURCE_TABLES.values():
+            taken.require(cursor, table, on_lake=settings.lakehouse.is_alone)
         star = progress.star(cursor, place)
         if work == "rebuild":
             progress.forget(cursor, place)
@@ -102,7 +106,7 @@ def load(
             # On a cluster the job of a killed command goes on. Beside another one both might add the same rows.
             say("going on with the load that was begun before")
             _run(cursor, settings, lake, begun, say)
-        told = _plan(cursor, settings, lake, date or clock.today())
+        told = _plan(cursor, settings, lake, date or clock.today(), is_rebuild=work == "rebuild")
         told |= {"work": work, "compared": dict(compared or {}), "keep_hours": KEEP_HOURS}
         text = json.dumps(told)
         progress.begin(cursor, _sha256(text))
@@ -123,15 +127,11 @@ def _run(cursor: Cursor, settings: Settings, lake: Lake, text: str, say: Say) ->
     with postgres.transaction(settings.warehouse_url, "warehouse") as own:
         for table, found in told["loaded"].items():
             progress.note(own, table, Loaded(**found))
-        published.take(own, lake, f"{REPORT}/published", reported["published"])
+        rejected = published.take(own, lake, f"{REPORT}/published", told["published"], reported["published"])
         results = lake_results.note(own, told["checks"], reported["checks"], reported["checked"])
         if settings.lakehouse.is_alone and settings.reads_log:
             # Of a rejected row stage keeps what was before, and later changes may rest on it.
-            turns.owe(
-                own,
-                turns.COMPARISON,
-                [table.name for table in SOURCE_TABLES.values() if reported["rejected"].get(table.short)],
-            )
+            turns.owe(own, turns.COMPARISON, rejected)
         progress.begin(own, None)
     _clean(lake, told)
     return Report(reported["rows"], reported["rejected"], reported["compared"], results)
@@ -164,11 +164,13 @@ def _require_own(lake: Lake, star: progress.Star, place: str) -> None:
         )
 
 
-def _plan(cursor: Cursor, settings: Settings, lake: Lake, date: dt.date) -> dict[str, Any]:
+def _plan(cursor: Cursor, settings: Settings, lake: Lake, date: dt.date, *, is_rebuild: bool) -> dict[str, Any]:
     """The plan of a job, with how far the lake is once it has ended."""
     names = Names(settings.lakehouse.prefix)
     known, loaded = progress.known(cursor), dict[str, Loaded]()
     is_alone = settings.lakehouse.is_alone
+    # What was let pass once is let pass again, and PostgreSQL's stage has judged what it loaded.
+    allowance = settings.allowance if is_alone and not is_rebuild else None
     tables, brought = [], []
     for table in SOURCE_TABLES.values():
         folders = progress.folders(cursor, table)
@@ -177,10 +179,10 @@ def _plan(cursor: Cursor, settings: Settings, lake: Lake, date: dt.date) -> dict
             {
                 **source_table(names, table),
                 "folders": folders,
-                "files": extracts.files(lake, table, wanted, settings.allowance if is_alone else None),
+                "files": extracts.files(lake, table, wanted, allowance),
             }
         )
-        loaded[table.short] = Loaded(folders=len(folders), sha256=progress.digest(folders))
+        loaded[table.short] = Loaded(len(folders), progress.digest(folders), loaded_to=loaded_to(cursor, table))
     for name in FEEDS:
         after = known.get(name, Loaded()).batch
         changed = feeds.export(cursor, lake, name, after)
@@ -189,7 +191,7 @@ def _plan(cursor: Cursor, settings: Settings, lake: Lake, date: dt.date) -> dict
     return {
         **plan(names),
         "catalog": CATALOG,
-        "is_small": postgres.value(cursor, ROWS_TAKEN if is_alone else ROWS_OF_STAGE) < FEW_ROWS,
+        "few_rows": FEW_ROWS,
         "batch": postgres.value(cursor, "select nextval('etl.batch')"),
         "tables": tables,
         "feeds": brought,
@@ -273,11 +275,3 @@ def _clean(lake: Lake, told: Mapping[str, Any]) -> None:
     """Removes what lay on the lake for the job alone."""
     passing = [file["path"] for feed in told["feeds"] for file in feed["files"]]
     lake.delete([f"{PLAN}/plan.json", *passing, *(entry.key for entry in lake.objects(REPORT))])
-
-
-# About how many rows stage has, of which a job may look at all.
-ROWS_OF_STAGE = """
-select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_class
-where relnamespace = 'stage'::regnamespace and relkind = 'r'
-"""
-ROWS_TAKEN = "select coalesce(sum(rows), 0)::bigint from etl.task_run where task = 'LoadStage' and status = 'done'"

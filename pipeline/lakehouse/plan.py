@@ -35,8 +35,8 @@ PARTITIONS = {
     "mart.agg_customer_month": ("month", ""),
 }
 MADE = ("etl.reprocessing_queue", "etl.rejected_row")
-# The tables of the mart that are counted month by month, and those that are made of a whole table, with what they read.
-BY_MONTH = {aggregate.name: aggregate.key for aggregate in (*mart.BY_MONTH, *mart.BY_CUSTOMER)}
+# The tables of the mart that are counted by months or quarters, and those made of a whole table, with what they read.
+BY_SPAN = {each.name: each.key for each in (*mart.BY_MONTH, mart.RISKS, *mart.BY_CUSTOMER)}
 WHOLE = {
     mart.SCORES.name: (mart.SCORES.key, "dim_customer", {"customers": mart.ALL_SCORES}),
     **{
@@ -45,7 +45,7 @@ WHOLE = {
     },
     **{name: (key, dimension, {"members": f"dwh.{dimension}"}) for dimension, (name, key) in kept.LABELS.items()},
 }
-MART = (*BY_MONTH, *WHOLE)
+MART = (*BY_SPAN, *WHOLE)
 
 
 class Names:
@@ -243,7 +243,11 @@ def _fact(names: Names, fact: Fact) -> dict[str, Any]:
 def _mart(names: Names) -> dict[str, Any]:
     orders, lines = names.of("dwh.fact_order"), names.of("dwh.fact_order_line")
     address, product = names.of("dwh.dim_address"), names.of("dwh.dim_product")
-    customer, month_of_order = names.of("dwh.dim_customer"), "cast(date_trunc('month', ordered_ts) as date)"
+    customer, by_month = names.of("dwh.dim_customer"), "cast(date_trunc('month', ordered_ts) as date)"
+    by_day = "date_trunc('month', to_date(cast(nullif(ordered_date_key, -1) as string), 'yyyyMMdd'))::date"
+    of_address = {"key": "address_key", "by": "country", "fact": orders, "month": by_month}
+    of_customer = {"key": "customer_key", "by": "risk_score", "fact": orders, "month": by_month}
+    of_product = {"key": "product_key", "by": "product_subtype", "fact": lines, "month": by_day}
     # Whole months are counted: nothing is taken away, so there is no state from before.
     before = {
         "mart.address_before": "select null::bigint as address_key, null::text as country where false",
@@ -253,26 +257,25 @@ def _mart(names: Names) -> dict[str, Any]:
     return {
         "orders": orders,
         "lines": lines,
-        "counted": [orders, lines, address, product, customer],
-        "movers": {
-            address: {"key": "address_key", "by": "country", "fact": orders, "month": month_of_order},
-            customer: {"key": "customer_key", "by": "risk_score", "fact": orders, "month": month_of_order},
-            product: {
-                "key": "product_key",
-                "by": "product_subtype",
-                "fact": lines,
-                "month": "date_trunc('month', to_date(cast(nullif(ordered_date_key, -1) as string), 'yyyyMMdd'))::date",
+        # What is counted together, by what, and whose members move it. Risk scores move orders of all months at times,
+        # and none of their lines.
+        "groups": [
+            {
+                "counted": [orders, lines, address, product],
+                "movers": {address: of_address, product: of_product},
+                "aggregates": [_of_span(names, name) for name in BY_SPAN if name != mart.RISKS.name],
             },
-        },
+            {
+                "counted": [orders, customer],
+                "movers": {customer: of_customer},
+                "aggregates": [_of_span(names, mart.RISKS.name)],
+            },
+        ],
         **{
             name: for_spark(f"work/aggregate/{name}", names.real(_views(before)))
             for name in ("counted_order", "counted_line", "counted_product")
         },
         "nothing_before": {view: to_spark(before[name], lambda _: None) for name, view in _views(before).items()},
-        "by_month": [
-            {**_of_mart(names, name, key), "by": key[0], "select": for_spark(f"work/aggregate/{name}", names.real())}
-            for name, key in BY_MONTH.items()
-        ],
         "whole": [
             {
                 **_of_mart(names, name, key),
@@ -282,6 +285,11 @@ def _mart(names: Names) -> dict[str, Any]:
             for name, (key, table, texts) in WHOLE.items()
         ],
     }
+
+
+def _of_span(names: Names, name: str) -> dict[str, Any]:
+    select = for_spark(f"work/aggregate/{name}", names.real())
+    return {**_of_mart(names, name, BY_SPAN[name]), "by": BY_SPAN[name][0], "select": select}
 
 
 def _of_mart(names: Names, name: str, key: tuple[str, ...]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class Loaded:
     folders: int = 0
     sha256: str = ""
     batch: int = -1
+    loaded_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def known(cursor: Cursor) -> dict[str, Loaded]:
 
 def note(cursor: Cursor, table: str, loaded: Loaded) -> None:
     """Remembers how far a table on the lake is."""
-    cursor.execute(NOTE, (table, loaded.folders, loaded.sha256, loaded.batch))
+    cursor.execute(NOTE, (table, loaded.folders, loaded.sha256, loaded.batch, loaded.loaded_to))
 
 
 def forget(cursor: Cursor, place: str) -> None:
@@ -120,7 +121,9 @@ def begin(cursor: Cursor, plan_sha256: str | None) -> None:
 
 
 NOTE = """
-insert into etl.lake_table (table_name, folders, sha256, batch) values (%s, %s, %s, %s)
-on conflict (table_name)
-do update set folders = excluded.folders, sha256 = excluded.sha256, batch = excluded.batch
+insert into etl.lake_table as known (table_name, folders, sha256, batch, loaded_to) values (%s, %s, %s, %s, %s)
+on conflict (table_name) do update set
+    folders = excluded.folders, sha256 = excluded.sha256, batch = excluded.batch, loaded_to = excluded.loaded_to
+where (known.folders, known.sha256, known.batch, known.loaded_to)
+    is distinct from (excluded.folders, excluded.sha256, excluded.batch, excluded.loaded_to)
 """

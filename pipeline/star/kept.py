@@ -6,8 +6,8 @@ Each function works in the transaction of the load, which has the table's lock.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.catalog import Dimension, Fact
-from pipeline.kernel import writes
+from pipeline.catalog import DIMENSIONS, FACTS, Dimension, Fact
+from pipeline.kernel import locks, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
 
@@ -33,6 +33,9 @@ LABELS = {
 SUMS = {"fact_review": Aggregate("agg_review_month", ("month",), ("reviews", "positive_reviews"))}
 
 
+ANY = "select exists (select from {}) or exists (select from {})"
+
+
 def all_labels(cursor: Cursor, dimension: Dimension) -> None:
     """Keeps the labels of all members, after a first load. A rerun changes nothing."""
     _keep_labels(cursor, dimension, qualified(f"dwh.{dimension.name}"))
@@ -48,10 +51,20 @@ def written_labels(cursor: Cursor, dimension: Dimension) -> None:
 
 
 def fill(cursor: Cursor, fact: Fact) -> None:
-    """Sums all rows of a fact anew, after a first load."""
-    if aggregate := SUMS.get(fact.name):
-        cursor.execute(sql.SQL("truncate {}").format(qualified(f"mart.{aggregate.name}")))
+    """Sums all rows of a fact anew, after a first load. Writes nothing where neither has rows."""
+    aggregate = SUMS.get(fact.name)
+    if aggregate and postgres.value(cursor, ANY.format(f"dwh.{fact.name}", f"mart.{aggregate.name}")):
+        cursor.execute(sql.SQL("delete from {}").format(qualified(f"mart.{aggregate.name}")))
         _add(cursor, fact, 1, sql.SQL("true"))
+
+
+def fill_all(cursor: Cursor) -> None:
+    """Keeps all labels and sums anew. Waits for the loads of these tables."""
+    locks.lock_tables(cursor, *(f"dwh.{name}" for name in (*LABELS, *SUMS)), shared=True)
+    for name in LABELS:
+        all_labels(cursor, DIMENSIONS[name])
+    for name in SUMS:
+        fill(cursor, FACTS[name])
 
 
 def add(cursor: Cursor, fact: Fact, sign: int, key: Sequence[str], keys: sql.Composable) -> None:

@@ -24,14 +24,14 @@ BY_MONTH = (
     ),
     Aggregate("agg_product_month", ("month", "country", "product_id", "order_status_key"), ("sales", "orders")),
     Aggregate("agg_subtype_month", ("month", "country", "product_subtype", "order_status_key"), ("sales", "orders")),
-    Aggregate("agg_risk_month", ("month", "risk_score", "order_status_key"), ("orders", "sales")),
 )
+RISKS = Aggregate("agg_risk_month", ("month", "risk_score", "order_status_key"), ("orders", "sales"))
 BY_CUSTOMER = (
     Aggregate("agg_customer_quarter", ("quarter", "country"), ("customers",)),
     Aggregate("agg_customer_month", ("month",), ("customers",)),
 )
 SCORES = Aggregate("agg_risk_customer", ("risk_score",), ("customers",))
-AGGREGATES = (*BY_MONTH, *BY_CUSTOMER, SCORES)
+AGGREGATES = (*BY_MONTH, RISKS, *BY_CUSTOMER, SCORES)
 
 # What the aggregates count, and by what. The load of each keeps the old state of the rows that it writes.
 LOOKED_AT = tuple(target for target in STAR if target.before)
@@ -77,7 +77,8 @@ def _add_difference(cursor: Cursor) -> int:
     count = _count_orders(cursor, orders)
     _count_products(cursor, lines)
     writes.temporary(cursor, "written_customer", statement("work/aggregate/written_customer"))
-    for aggregate, sums in [*_sums(sql.Identifier("written_customer")), (SCORES, _of_scores(scores))]:
+    more = [(RISKS, statement("work/aggregate/moved_score")), (SCORES, _of_scores(scores))]
+    for aggregate, sums in [*_sums(sql.Identifier("written_customer")), *more]:
         writes.add(cursor, f"mart.{aggregate.name}", aggregate.key, aggregate.measures, sums)
     return count
 
@@ -144,7 +145,7 @@ def _count_products(cursor: Cursor, lines: sql.Composable) -> None:
 
 def _sums(customers: sql.Composable) -> Iterator[tuple[Aggregate, sql.Composed]]:
     """Each aggregate with the select that sums counted_order and counted_product, or the orders of customers."""
-    for aggregate in BY_MONTH:
+    for aggregate in (*BY_MONTH, RISKS):
         yield aggregate, statement(f"work/aggregate/{aggregate.name}")
     for aggregate in BY_CUSTOMER:
         yield aggregate, statement(f"work/aggregate/{aggregate.name}", orders=customers)

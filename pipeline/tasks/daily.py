@@ -47,6 +47,9 @@ class DailyWarehouseLoad(MarkedTask):
     def complete(self) -> bool:
         if not super().complete():
             return False
+        # Of several dates one job loads all, at the end: who asks for one of them waits for it.
+        if not self.brief and not all(task.complete() for task in self._lake() if settings().lakehouse.is_alone):
+            return False
         # A date that a version without feeds has loaded is complete until the warehouse knows the feeds.
         return not (CreateWarehouse().complete() and _has_feeds() and any(feed.late() for feed in self._feeds()))
 
@@ -59,10 +62,13 @@ class DailyWarehouseLoad(MarkedTask):
             *self._others(),
             *([] if settings().lakehouse.is_alone else self._star()),
             # Of several dates one job loads all: who asked for them asks for it.
-            *([] if self.brief else LoadLakeStar.wanted(self.date)),
+            *self._lake(),
             *([] if self.brief else MaintainLakeStar.due(self.date)),
             *([] if self.brief else ReconcileSource.due(self.date)),
         ]
+
+    def _lake(self) -> list[LoadLakeStar]:
+        return [] if self.brief else LoadLakeStar.wanted(self.date)
 
     def _star(self) -> list[luigi.Task]:
         """The tasks of the star in PostgreSQL."""
@@ -128,7 +134,8 @@ class LoadHistory(DatedTask):
 
     def complete(self) -> bool:
         """Whether all dates are loaded, and the star on the lake is behind none of them."""
-        tasks = [*map(DailyWarehouseLoad, self.dates()), *LoadLakeStar.wanted(self.date)]
+        dates = (DailyWarehouseLoad(date, brief=True) for date in self.dates())
+        tasks = [*dates, *LoadLakeStar.wanted(self.date)]
         return all(task.complete() for task in tasks)
 
     def run(self) -> Iterator[luigi.Task | Sequence[luigi.Task]]:

@@ -1,6 +1,7 @@
 """The star on the lake: Spark builds it from the same extracts, as tables of Iceberg."""
 
 import datetime as dt
+import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import luigi
 
 from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES, VENDOR_FEEDS
-from pipeline.kernel import postgres
+from pipeline.kernel import clock, postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import ConfigError, StarsDiffer
+from pipeline.kernel.postgres import Cursor
 from pipeline.lake.objects import lake
 from pipeline.lakehouse import progress
 from pipeline.spark import Say
@@ -57,23 +59,29 @@ class LoadLakeStar(MarkedTask):
         ]
 
     def complete(self) -> bool:
-        """Whether it was loaded, and nothing has come to stage since."""
+        """Whether it was loaded and found right, and nothing has come to stage since."""
         if not super().complete():
             return False
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            return progress.is_current(cursor, settings())
+            is_wrong = settings().lakehouse.is_alone and checks.is_whole_owed(cursor, self.date)
+            return not is_wrong and progress.is_current(cursor, settings())
 
     @retried
     def run(self) -> None:
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
-            # What failed is checked again, as a whole.
-            is_done = progress.is_current(cursor, settings()) and not checks.is_whole_owed(cursor, self.date)
-        report = None if is_done else run_job(self.say, date=self.date)
+            is_done = progress.is_current(cursor, settings()) and not self._are_checks_due(cursor)
+        report = None if is_done else run_job(_saying(self), date=self.date)
         self.rows = sum(report.rows.values()) if report else 0
-        refuse([result for result in report.results if result.is_error] if report else [], self.date)
         with self.transaction() as cursor:
             self.marker.touch(cursor)
         self.say(f"{self.rows:,} rows written, {sum(report.rejected.values()) if report else 0:,} rejected", 100)
+
+    def _are_checks_due(self, cursor: Cursor) -> bool:
+        """Whether the star has to be checked, although nothing came: an error was found, or it is a check's turn."""
+        if not settings().lakehouse.is_alone:
+            return False
+        due = checks.due(cursor, self.date, settings().check_whole_days)
+        return checks.is_whole_owed(cursor, self.date) or bool(due)
 
 
 class RebuildLakeStar(OceanTask):
@@ -117,7 +125,7 @@ class MaintainLakeStar(MarkedTask):
 
     @retried
     def run(self) -> None:
-        run_job(self.say, work="maintain")
+        run_job(_saying(self), work="maintain")
         with self.transaction() as cursor:
             self.marker.touch(cursor)
 
@@ -153,7 +161,7 @@ class ReconcileStar(DatedTask):
         require_sqlglot()
         from pipeline.lakehouse import compare
 
-        report = run_job(self.say, compared=compare.selects(settings().lakehouse.prefix))
+        report = run_job(_saying(self), compared=compare.selects(settings().lakehouse.prefix))
         with postgres.session(settings().warehouse_url, "warehouse") as cursor:
             found = compare.compare(cursor, report.compared)
         for each in found:
@@ -166,12 +174,17 @@ class ReconcileStar(DatedTask):
             )
 
 
-def run_job(say: Say, **what: Any) -> "Report":
-    """Runs the load of the star on the lake, as `load.load` does, and raises what that raises."""
+def run_job(say: Say, date: dt.date | None = None, **what: Any) -> "Report":
+    """Runs the load of the star on the lake, as `load.load` does, and raises what that raises.
+
+    Raises ChecksFailed too, if checks of severity error found rows.
+    """
     require_sqlglot()
     from pipeline.lakehouse.load import load
 
-    return load(settings(), lake(), say, **what)
+    report = load(settings(), lake(), say, date=date, **what)
+    refuse([result for result in report.results if result.is_error], date or clock.today())
+    return report
 
 
 def require_sqlglot() -> None:
@@ -181,4 +194,13 @@ def require_sqlglot() -> None:
 
 
 def _saying(task: OceanTask) -> Say:
-    return lambda message: show(task, message)
+    """Shows what the job says, and how far it is where it counts its steps."""
+
+    def say(message: str) -> None:
+        found = STEP.search(message)
+        show(task, message, 100 * int(found[1]) / int(found[2]) if found else None)
+
+    return say
+
+
+STEP = re.compile(r"\b(\d+) of (\d+): ")

@@ -78,7 +78,10 @@ class LoadStage(MarkedTask):
             self.marker.touch(cursor)
         self.rows, self.bytes = sum(load.changed for load in loaded), sum(load.bytes for load in loaded)
         rows, rejected = sum(load.rows for load in loaded), sum(load.rejected for load in loaded)
-        self.say(f"{self.rows:,} of {rows:,} rows newer, {rejected:,} rejected", 100)
+        if settings().lakehouse.is_alone:
+            self.say(f"{rows:,} rows are for the star on the lake", 100)
+        else:
+            self.say(f"{self.rows:,} of {rows:,} rows newer, {rejected:,} rejected", 100)
 
     def _load_extracts(self, cursor: Cursor) -> list[merge.Loaded]:
         """Loads extracts by watermark, and repairs."""

@@ -17,7 +17,7 @@ from pipeline.lakehouse import progress
 from pipeline.source import bounds, identity, layout
 from pipeline.source.log import positions, windows
 from pipeline.stage import loads, log_loads, order
-from pipeline.star import dwh, mart, moves, schema, watermarks
+from pipeline.star import dwh, kept, mart, moves, schema, watermarks
 from pipeline.tasks import rebuild_check
 from pipeline.tasks.base import OceanTask, logger, retried, show
 from pipeline.tasks.create_warehouse import CreateWarehouse
@@ -139,6 +139,7 @@ class RebuildTable(OceanTask):
             elif self.table == MART:
                 moves.ask_for_refill(cursor, "somebody asked for it")
                 rows = mart.keep(cursor, lambda *_: None)
+                kept.fill_all(cursor)
             else:
                 locks.lock_tables(cursor, f"dwh.{self.table}")
                 rows = dwh.rebuild_fact(cursor, FACTS[self.table])

@@ -130,6 +130,7 @@ def test_what_cannot_be_kept_is_rejected_and_a_damaged_file_is_refused(both: Wor
     ]
 
 
+@pytest.mark.skipif(FAULTS <= 10, reason="make nightly runs it")
 def test_two_loads_at_once_write_once(both: World) -> None:
     open_shop(both)
     create_warehouse(both)
@@ -150,6 +151,7 @@ def test_two_loads_at_once_write_once(both: World) -> None:
     assert report.rows["mart"] == 0
 
 
+@pytest.mark.skipif(FAULTS <= 10, reason="make nightly runs it")
 def test_repairs_and_an_extract_that_comes_late(both: World) -> None:
     open_shop(both)
     create_warehouse(both)

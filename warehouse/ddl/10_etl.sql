@@ -172,8 +172,11 @@ create table if not exists etl.lake_table (
     table_name text primary key,
     folders bigint not null,
     sha256 text not null,
-    batch bigint not null
+    batch bigint not null,
+    loaded_to timestamptz
 );
+comment on column etl.lake_table.loaded_to is
+'The watermark up to which it has all changes of the source, as the load found it; NULL of a feed.';
 comment on table etl.lake_table is
 'How far each stage table of the star on the lake is: so many extracts and repairs, or the newest batch of a feed.';
 comment on column etl.lake_table.sha256 is

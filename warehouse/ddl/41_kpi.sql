@@ -19,8 +19,14 @@ agg_order_month as (
     )
 ),
 
--- All that was changed in the source before this instant is loaded.
-loaded as (select loaded_to from etl.stage_batch where table_name = 'orders')
+-- All that was changed in the source before this instant is loaded. What a star on the lake alone only has been told of
+-- is not.
+loaded as (
+    select case when stage.is_on_lake then coalesce(lake.loaded_to, '-infinity') else stage.loaded_to end as loaded_to
+    from etl.stage_batch as stage
+    left join etl.lake_table as lake on stage.table_name = lake.table_name
+    where stage.table_name = 'orders'
+)
 
 select
     agg_order_month.month,
@@ -116,7 +122,12 @@ agg_customer_quarter as (
     )
 ),
 
-loaded as (select loaded_to from etl.stage_batch where table_name = 'orders'),
+loaded as (
+    select case when stage.is_on_lake then coalesce(lake.loaded_to, '-infinity') else stage.loaded_to end as loaded_to
+    from etl.stage_batch as stage
+    left join etl.lake_table as lake on stage.table_name = lake.table_name
+    where stage.table_name = 'orders'
+),
 
 quarters as (
     select

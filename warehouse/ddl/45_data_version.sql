@@ -44,6 +44,8 @@ create or replace trigger note_version after insert or update on etl.stage_batch
 for each row when (new.table_name = 'orders') execute function mart.note_version();
 create or replace trigger note_removed_version after delete on etl.stage_batch
 for each row when (old.table_name = 'orders') execute function mart.note_version();
+create or replace trigger note_version after insert or update on etl.lake_table
+for each row when (new.table_name = 'orders') execute function mart.note_version();
 
 insert into mart.data_version (table_name, version) values ('views', pg_current_xact_id()::text::bigint)
 on conflict (table_name) do update set version = excluded.version;

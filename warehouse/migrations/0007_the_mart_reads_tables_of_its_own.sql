@@ -3,11 +3,12 @@
 create schema if not exists mart;
 create table mart.product_label (product_id bigint primary key, label text not null);
 insert into mart.product_label (product_id, label)
-select
+select distinct on (product_id)
     product_id,
     name
 from dwh.dim_product
-where is_current;
+where is_current
+order by product_id asc, valid_from desc;
 create table mart.order_status (order_status_key bigint primary key, is_lost boolean not null);
 insert into mart.order_status (order_status_key, is_lost)
 select

@@ -23,7 +23,7 @@ def check(spark: SparkSession, plan: Mapping[str, Any], at_once: int) -> tuple[d
     for name, table in plan["written"].items():
         one = Table(spark, table["table"])
         checked[name] = one.snapshot()
-        one.rows().where(_written(one, table)).createOrReplaceTempView(table["view"])
+        one.rows().where(_written(spark, table)).createOrReplaceTempView(table["view"])
     for view, select in plan["nothing"].items():
         spark.sql(select).createOrReplaceTempView(view)
 
@@ -35,11 +35,23 @@ def check(spark: SparkSession, plan: Mapping[str, Any], at_once: int) -> tuple[d
         return dict(zip(plan["selects"], found)), checked
 
 
-def _written(one: Table, table: Mapping[str, Any]) -> str:
-    """The condition of the rows in the partitions that were written since the commit `known`; unknown: of all rows."""
-    since = None if table["known"] is None else one.partitions_since(table["known"])
-    if since is None or (since and not table["condition"]):
-        return "true"
-    return (
-        " or ".join(table["condition"].format(value=value, next=value + table["width"]) for value in since) or "false"
-    )
+def _written(spark: SparkSession, table: Mapping[str, Any]) -> str:
+    """The condition of the rows in the months into which somebody wrote since the last check; unknown: of all rows."""
+    months: set[int] = set()
+    for part in table["written"]:
+        since = None if part["known"] is None else Table(spark, part["table"]).partitions_since(part["known"])
+        if since is None or (since and not table["condition"]):
+            return "true"
+        # Lines of no known day are of no month.
+        months |= {_month(value, part["by"]) for value in since if part["by"] == "months" or value > 0}
+    return " or ".join(_of_month(table["condition"], month) for month in sorted(months)) or "false"
+
+
+def _month(value: int, by: str) -> int:
+    """The number of a month since 1970."""
+    return value if by == "months" else (value // 10000 - 1970) * 12 + value // 100 % 100 - 1
+
+
+def _of_month(condition: str, month: int) -> str:
+    first, after = (f"{1970 + number // 12}-{number % 12 + 1:02}-01" for number in (month, month + 1))
+    return condition.format(first=first, next=after, key=f"{first[:4]}{first[5:7]}00")

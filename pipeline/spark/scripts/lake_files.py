@@ -234,12 +234,14 @@ class Files:
         if not places:
             return
         names = F.create_map(*(F.lit(each) for place in places for each in (place, self.table["folders"][place])))
+        told = {place: self.files[self.table["folders"][place]] for place in places}
+        dates = F.create_map(*(F.lit(each) for place in places for each in (place, told[place]["date"])))
         first = F.create_map(*(F.lit(each) for place in places for each in (place, firsts[place])))
         file = names[F.col(PLACE)]
         rejected = Table(self.spark, self.plan["rejected"], ["source", "file", "line", "reason"])
         found = bad.select(
             F.lit(self.table["name"]).alias("source"),
-            F.to_date(F.regexp_extract(file, "date=([0-9-]{10})", 1)).alias("date"),
+            dates[F.col(PLACE)].cast("date").alias("date"),
             (F.col(f"{LINE}.line") - first[F.col(PLACE)] + 2).alias("line"),  # the header is line 1
             F.col(REASON).alias("reason"),
             F.substring(RAW, 1, LONGEST_ROW).alias("row"),

@@ -28,55 +28,60 @@ class Mart:
 
         Each table has a mark of its own: the commits of the tables that it was made of.
         """
-        return self._keep_months() + sum(map(self._keep_whole, self.mart["whole"]))
+        return sum(map(self._keep_months, self.mart["groups"])) + sum(map(self._keep_whole, self.mart["whole"]))
 
     def _keep_whole(self, table: Mapping[str, Any]) -> int:
         """Makes a table again if the one that it is made of has changed."""
-        counted = {table["reads"]: Table(self.spark, table["reads"]).snapshot()}
+        counted = self._counted([table["reads"]])
         own = self._table(table)
         if own.mark().get("counted") == counted:
             return 0
         own.overwrite(self._rows(table), F.lit(True), {"counted": counted})
         return 1
 
-    def _keep_months(self) -> int:
-        """Counts again the months whose orders, lines, countries, scores or subtypes changed."""
-        counted = self._counted()
-        behind = [each for each in self.mart["by_month"] if self._table(each).mark().get("counted") != counted]
+    def _keep_months(self, group: Mapping[str, Any]) -> int:
+        """Counts again the months in which something changed that some aggregates count."""
+        counted = self._counted(group["counted"])
+        behind = [each for each in group["aggregates"] if self._table(each).mark().get("counted") != counted]
         if not behind:
             return 0
         # After a kill some may be behind the others: the months of the oldest are those of all.
         marks: list[dict[str, Any]] = []
         for mark in (self._table(each).mark() for each in behind):
             marks += [] if mark in marks else [mark]
-        months = sorted({month for mark in marks for month in self._months(mark)})
-        self._count(behind, months, {"counted": counted})
+        months = sorted({month for mark in marks for month in self._months(group, mark)})
+        self._count(behind, months, {"counted": counted}, has_lines=self.mart["lines"] in counted)
         return len(months)
 
     def note_counted(self) -> None:
         """Notes that nothing is to be counted again, after commits that changed no row."""
-        for aggregate in self.mart["by_month"]:
-            self._table(aggregate).note({"counted": self._counted()})
+        for group in self.mart["groups"]:
+            for aggregate in group["aggregates"]:
+                self._table(aggregate).note({"counted": self._counted(group["counted"])})
         for table in self.mart["whole"]:
-            self._table(table).note({"counted": {table["reads"]: Table(self.spark, table["reads"]).snapshot()}})
+            self._table(table).note({"counted": self._counted([table["reads"]])})
 
-    def _counted(self) -> dict[str, int | None]:
-        return {name: Table(self.spark, name).snapshot() for name in self.mart["counted"]}
+    def _counted(self, tables: list[str]) -> dict[str, int | None]:
+        return {name: Table(self.spark, name).snapshot() for name in tables}
 
     def _table(self, aggregate: Mapping[str, Any]) -> Table:
         return Table(self.spark, aggregate["table"], aggregate["key"])
 
-    def _months(self, mark: Mapping[str, Any]) -> set[str]:
+    def _months(self, group: Mapping[str, Any], mark: Mapping[str, Any]) -> set[str]:
         """The months, as YYYY-MM-01, that changed since a mark."""
-        before = mark.get("counted")
+        before: Mapping[str, Any] = mark.get("counted", {})
         order, line = (Table(self.spark, self.mart[name]) for name in ("orders", "lines"))
-        if not before or any(not self._knows(name, snapshot) for name, snapshot in before.items()):
+        # An earlier version counted other tables.
+        is_known = before.keys() == set(group["counted"])
+        if not is_known or any(not self._knows(name, snapshot) for name, snapshot in before.items()):
             found = order.rows().selectExpr("cast(date_trunc('month', ordered_ts) as date)").distinct().collect()
             return {str(month) for (month,) in found}
         months = {str(1970 + number // 12) + f"-{number % 12 + 1:02}-01" for number in self._written(order, before)}
-        keys = self._written(line, before)  # the first possible one of each month, 20261100; below 0 the unknown day's
-        months |= {f"{key // 10000:04}-{key // 100 % 100:02}-01" for key in keys if key > 0}
-        return months | self._moved(before)
+        if line.name in before:
+            # The first possible one of each month, 20261100; below 0 that of the unknown day.
+            keys = self._written(line, before)
+            months |= {f"{key // 10000:04}-{key // 100 % 100:02}-01" for key in keys if key > 0}
+        return months | self._moved(group["movers"], before)
 
     def _knows(self, name: str, snapshot: int | None) -> bool:
         """Whether a table still has the commit, so that what came after it can be told."""
@@ -88,10 +93,10 @@ class Mart:
         """The partitions into which a table was written since a commit, which it knows."""
         return [value for value in table.partitions_since(before[table.name]) or [] if value is not None]
 
-    def _moved(self, before: Mapping[str, Any]) -> set[str]:
+    def _moved(self, movers: Mapping[str, Any], before: Mapping[str, Any]) -> set[str]:
         """The months of the facts of members that count for another country, score or subtype since a commit."""
         found: set[str] = set()
-        for name, member in self.mart["movers"].items():
+        for name, member in movers.items():
             snapshot = before[name]
             if snapshot == Table(self.spark, name).snapshot():
                 continue
@@ -105,7 +110,9 @@ class Mart:
             moved.unpersist()
         return found
 
-    def _count(self, aggregates: list[Mapping[str, Any]], months: list[str], mark: dict[str, Any]) -> None:
+    def _count(
+        self, aggregates: list[Mapping[str, Any]], months: list[str], mark: dict[str, Any], *, has_lines: bool
+    ) -> None:
         if not months:
             for aggregate in aggregates:
                 self._table(aggregate).note(mark)
@@ -120,6 +127,22 @@ class Mart:
         of_quarters = worked_out(self.spark.sql(self.mart["counted_order"]), self.plan)
         listed = ", ".join(f"date '{month}'" for month in months)
         of_quarters.where(f"month in ({listed})").createOrReplaceTempView("counted_order")
+        products = self._count_products(months) if has_lines else None
+        for aggregate in aggregates:
+            is_of_quarters = aggregate["by"] == "quarter"
+            given = of_quarters if is_of_quarters else self.spark.table("counted_order")
+            given.createOrReplaceTempView("given_orders")
+            spans = quarters if is_of_quarters else months
+            replaced = reduce(
+                lambda one, other: one | other, (F.col(aggregate["by"]) == F.lit(each).cast("date") for each in spans)
+            )
+            self._table(aggregate).overwrite(self._rows(aggregate), replaced, mark)
+        if products is not None:
+            products.unpersist()
+        of_quarters.unpersist()
+
+    def _count_products(self, months: list[str]) -> DataFrame:
+        """Makes counted_product of the lines of some months, whose orders are in counted_order."""
         digits = (month[:7].replace("-", "") for month in months)
         keys = " or ".join(f"ordered_date_key between {each}01 and {each}31" for each in digits)
         lines = self.spark.table(self.mart["lines"]).where(keys).withColumn("sign", F.lit(1))
@@ -127,18 +150,7 @@ class Mart:
         self.spark.sql(self.mart["counted_line"]).createOrReplaceTempView("counted_line")
         products = worked_out(self.spark.sql(self.mart["counted_product"]), self.plan)
         products.createOrReplaceTempView("counted_product")
-        for aggregate in aggregates:
-            is_of_quarters = aggregate["by"] == "quarter"
-            (of_quarters if is_of_quarters else self.spark.table("counted_order")).createOrReplaceTempView(
-                "given_orders"
-            )
-            spans = quarters if is_of_quarters else months
-            replaced = reduce(
-                lambda one, other: one | other, (F.col(aggregate["by"]) == F.lit(each).cast("date") for each in spans)
-            )
-            self._table(aggregate).overwrite(self._rows(aggregate), replaced, mark)
-        products.unpersist()
-        of_quarters.unpersist()
+        return products
 
     def _rows(self, table: Mapping[str, Any]) -> DataFrame:
         """What the select of a table gives, in the types of its columns."""

@@ -66,9 +66,13 @@ class Table:
         return self.spark.table(self.name)
 
     def is_empty(self) -> bool:
-        """Whether no commit has left rows in it: asked of the catalog, without a job."""
+        """Whether no commit has left rows in it."""
+        return self.count() == 0
+
+    def count(self) -> int:
+        """How many rows its files have, those too that are marked as gone: asked of the catalog, without a job."""
         snapshot = self._iceberg().currentSnapshot()
-        return snapshot is None or snapshot.summary().get("total-records") in (None, "0")
+        return 0 if snapshot is None else int(snapshot.summary().get("total-records") or 0)
 
     def near(self, rows: DataFrame) -> DataFrame:
         """Its rows among which those with the keys of others are: without the files that cannot hold them."""

@@ -78,6 +78,7 @@ def main() -> None:
 
 def load(spark: SparkSession, plan: Mapping[str, Any], target: str) -> dict[str, Any]:
     """Loads what the plan names, and writes what PostgreSQL shows of it below a folder; returns what was done."""
+    plan = {**plan, "is_small": _rows(spark, plan) < plan["few_rows"]}
     if plan["is_small"]:
         for name, value in OF_FEW_ROWS.items():
             spark.conf.set(name, value)
@@ -89,10 +90,11 @@ def load(spark: SparkSession, plan: Mapping[str, Any], target: str) -> dict[str,
     plan = {**plan, "batch": _next_batch(spark, plan)}
     report: dict[str, Any] = {"rows": {}, "rejected": {}, "compared": {}, "published": {}}
 
+    steps = sum(len(plan[of]) for of in ("tables", "feeds", "dimensions", "facts")) + 1
+
     def told(name: str, work: Callable[[], int]) -> None:
         report["rows"][name] = rows = work()
-        if rows:
-            print(f"{name}: {rows:,} rows", flush=True)
+        print(f"{len(report['rows'])} of {steps}: {name}, {rows:,} rows", flush=True)
 
     def stage(table: Mapping[str, Any]) -> None:
         one = Stage(spark, plan, table)
@@ -183,6 +185,13 @@ def _remove_orphans(spark: SparkSession, call: str) -> None:
         spark.sql(call).collect()
     except Exception as error:
         print(f"{call}: left out, because {str(error).splitlines()[0]}", flush=True)
+
+
+def _rows(spark: SparkSession, plan: Mapping[str, Any]) -> int:
+    """About how many rows a load may look at: those of stage, and those that come."""
+    tables = (Table(spark, name) for name in plan["stage"].values())
+    files = (file for table in plan["tables"] for file in table["files"].values())
+    return sum(table.count() for table in tables if table.exists()) + sum(file["rows"] for file in files)
 
 
 def _next_batch(spark: SparkSession, plan: Mapping[str, Any]) -> int:
