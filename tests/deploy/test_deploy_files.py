@@ -30,6 +30,7 @@ from pipeline.feeds import review_models, reviews
 from pipeline.kernel import config, postgres
 from pipeline.kernel.errors import ServiceDown
 from pipeline.kernel.settings import every_setting
+from pipeline.lakehouse import load
 from pipeline.services.postgresql_programs import PROGRAMS
 from pipeline.source import layout
 from pipeline.tasks.runtime import day_parameter, stopping
@@ -416,6 +417,7 @@ def test_the_roles_of_aws_may_do_what_the_pipeline_does_and_delete_no_extract() 
         for action in [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]:
             allowed[action] = {found.split("/")[2] for found in _strings(statement["Resource"]) if "/lake/" in found}
     of_spark = {reviews.STAGE.split("/")[0], reviews.WORK.split("/")[0], review_models.MODELS.split("/")[0], "spark"}
+    of_spark.add(load.PLAN.split("/")[0])
     assert allowed["s3:DeleteObject"] == of_spark
     assert allowed["s3:PutObject"] == {layout.FOLDER, layout.LOG, layout.REPAIRS, "code"} | of_spark
 

@@ -3,12 +3,7 @@
 import csv
 import hashlib
 import io
-import os
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from emr_double import emr_double
 from engine_support import new_lake, silent
+from support.spark_cluster import standalone_cluster
 from support.warm_spark import MODEL, SPARK
 
 from pipeline.feeds import review_models
 from pipeline.feeds.review_jobs import classify
 from pipeline.lake.objects import Lake
 from pipeline.spark.emr import EmrEngine
-from pipeline.spark.java import java_home
 from pipeline.spark.job import Engine, Job
-from pipeline.spark.local import LocalEngine, spark_home
+from pipeline.spark.local import LocalEngine
 
 LANDING, TARGET = "landing/movie_review", "stage/movie_review"
 DAY, NEXT, LATER = "2026-01-01", "2026-01-02", "2026-01-03"
@@ -84,51 +79,6 @@ def rows(lake: Lake, date: str) -> list[Row]:
 
 def all_rows(lake: Lake) -> dict[str, list[Row]]:
     return {date: rows(lake, date) for date in (DAY, NEXT)}
-
-
-@contextmanager
-def standalone_cluster(folder: Path) -> Iterator[str]:
-    """The URL of a master with two workers on the loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"spark://127.0.0.1:{port}"
-    environment = {
-        **os.environ,
-        "JAVA_HOME": str(java_home(folder)),
-        "SPARK_HOME": str(spark_home()),
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_DAEMON_MEMORY": "256m",
-        "SPARK_WORKER_DIR": str(folder / "work"),
-    }
-    # A cluster's own answer is in its log: no fixed wait tells when it is ready.
-    log = folder / "cluster.log"
-    common = ["--host", "127.0.0.1", "--webui-port", "0"]
-    worker = ["org.apache.spark.deploy.worker.Worker", *common, "--cores", "1", "--memory", "1g", url]
-    commands = [["org.apache.spark.deploy.master.Master", *common, "--port", str(port)], worker, worker]
-    processes = []
-    try:
-        with log.open("wb") as output:
-            for command in commands:
-                processes.append(
-                    subprocess.Popen(
-                        [spark_home() / "bin/spark-class", *command], env=environment, stdout=output, stderr=output
-                    )
-                )
-                wait_for(lambda: "I have been elected leader" in log.read_text())
-            wait_for(lambda: log.read_text().count("Successfully registered with master") == 2)
-        yield url
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 @pytest.fixture
