@@ -27,11 +27,11 @@ def page(own_site: Site) -> Iterator[Page]:
         yield log_in(chromium, own_site.url, "admin", own_site.password("admin"))
 
 
-def figures(site: Site, page: Page) -> dict[tuple[str, str], object]:
+def figures(shown: Site, page: Page) -> dict[tuple[str, str], object]:
     """What each chart of the dashboards shows."""
     found: dict[tuple[str, str], object] = {}
     for slug in DASHBOARDS:
-        dashboard = open_dashboard(page, site.url, slug)
+        dashboard = open_dashboard(page, shown.url, slug)
         for chart in dashboard.charts().values():
             assert not chart.error, chart.name
             assert not chart.is_empty, chart.name

@@ -10,7 +10,7 @@ import pytest
 from faults.disturbed import FAULTS
 from support.commands import kill
 from support.spark_cluster import standalone_cluster
-from support.world import LAST, SIMULATED, World
+from support.world import LAST, OPENED, SIMULATED, World
 
 from lakehouse.lake_world import PYTHON, differences, load_lake
 from pipeline.lakehouse import load
@@ -32,9 +32,9 @@ def test_a_load_killed_at_any_moment_ends_in_the_same_star(world: World, warmed:
         load_lake()
     assert differences()[0] == []
     # The command finds nothing to do, and starts no Spark.
-    logs = sorted((both.home / "log").glob("spark-load-star*"))
+    before = logs(both)
     both.luigi("LoadLakeStar", "--date", str(LAST))
-    assert sorted((both.home / "log").glob("spark-load-star*")) == logs
+    assert logs(both) == before
     assert both.warehouse("select count(*) from etl.marker where target_table = 'lake.star'") == [(1,)]
 
 
@@ -50,3 +50,22 @@ def test_a_standalone_cluster_builds_the_same_star(
     different, report = differences()
     assert different == []
     assert set(report.rows.values()) == {0}
+
+
+@pytest.mark.skipif(FAULTS <= 10, reason="make nightly runs it")
+def test_a_long_span_starts_spark_once(world: World, warmed: Callable[[World], World]) -> None:
+    alone = warmed(world.where(**SIMULATED, OCEAN_STAR="lake"))
+    span = ("LoadHistory", "--start", str(OPENED), "--date", str(LAST))
+    before = len(logs(alone))
+    alone.luigi(*span)
+    assert len(logs(alone)) == before + 1
+    assert alone.warehouse("select count(*) > 0 from mart.kpi_monthly") == [(True,)]
+    # All of it is done: nothing is started again, for the span nor for one of its dates.
+    alone.luigi(*span)
+    alone.load(LAST)
+    assert len(logs(alone)) == before + 1
+
+
+def logs(world: World) -> list[Path]:
+    """What the jobs of the star left; the worlds of a test run share the folder."""
+    return sorted((world.home / "log").glob("spark-load-star*"))
