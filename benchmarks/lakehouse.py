@@ -81,7 +81,7 @@ def _both() -> tuple[float, float, float]:
 def _line(name: str, measured: list[tuple[float, float, float]]) -> list[str]:
     postgresql, lake, _ = map(statistics.median, zip(*measured, strict=True))
     memory = max(each[2] for each in measured)
-    return [name, f"{postgresql:.2f}", f"{lake:.1f}", f"{memory / 1e6:,.0f}"]
+    return [name, f"{postgresql:.2f}" if postgresql else "-", f"{lake:.1f}", f"{memory / 1e6:,.0f}"]
 
 
 def _luigi(task: str) -> tuple[float, float, str]:
