@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.catalog import DIMENSIONS
-from pipeline.kernel import postgres
 from pipeline.kernel.errors import SparkFailed
 from pipeline.kernel.postgres import Cursor
 from pipeline.lakehouse import published
@@ -29,7 +28,7 @@ OF_MONTHS = {
 
 def wanted(cursor: Cursor, names: Names, date: dt.date, days: int) -> dict[str, Any]:
     """What a job is told of the checks: each looks at what was written since the last one, or in its turn at all."""
-    known = dict(postgres.rows(cursor, "select table_name, snapshot from etl.lake_published"))
+    known = published.known(cursor)
     is_first = not all(known.get(_noted(name)) for name in checks.WRITTEN)
     owed = is_first or checks.is_whole_owed(cursor, date)
     whole = checks.by_weight() if owed else checks.due(cursor, date, days)

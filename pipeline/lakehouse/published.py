@@ -21,7 +21,7 @@ JSON_LINES = r"format csv, quote e'\x01', delimiter e'\x02'"
 
 def wanted(cursor: Cursor, names: Names) -> list[dict[str, Any]]:
     """What a job is told of the tables to write out."""
-    known = dict(postgres.rows(cursor, "select table_name, snapshot from etl.lake_published"))
+    commits = known(cursor)
     spans = {f"mart.{name}": key[0] for name, key in BY_SPAN.items()}
     return [
         {
@@ -29,7 +29,7 @@ def wanted(cursor: Cursor, names: Names) -> list[dict[str, Any]]:
             "table": names.of(name),
             "where": "resolved_ts is null" if name == QUEUE else "true",
             "span": spans.get(name, ""),
-            "known": known.get(name),
+            "known": commits.get(name),
         }
         for name in (*(f"mart.{each}" for each in MART), QUEUE, REJECTED)
     ]
@@ -61,6 +61,11 @@ def take(
     return rejected
 
 
+def known(cursor: Cursor) -> dict[str, int | None]:
+    """The commits that were noted, by table or check."""
+    return dict(postgres.rows(cursor, "select table_name, snapshot from etl.lake_published"))
+
+
 def note(cursor: Cursor, name: str, snapshot: int | None) -> None:
     """Remembers the commit of a table on the lake up to which PostgreSQL has taken it over or checked it."""
     cursor.execute(NOTE, (name, snapshot))
@@ -79,11 +84,11 @@ def _fetch(cursor: Cursor, lake: Lake, folder: str) -> None:
 
 def _merge(cursor: Cursor, name: str, key: Sequence[str]) -> None:
     """Makes a small table the fetched rows, and writes those alone that differ."""
-    table, columns = qualified(name), writes.columns_of(cursor, name)
-    rows = sql.SQL("select {} from published, jsonb_populate_record(null::{}, published.line)").format(
-        identifiers(columns), table
+    columns = writes.columns_of(cursor, name)
+    rows = _rows(name, columns)
+    gone = sql.SQL("select {0} from {1} except select {0} from ({2}) as fetched").format(
+        identifiers(key), qualified(name), rows
     )
-    gone = sql.SQL("select {0} from {1} except select {0} from ({2}) as fetched").format(identifiers(key), table, rows)
     writes.delete(cursor, name, key, gone)
     writes.merge(cursor, name, key, columns, rows)
 
@@ -97,11 +102,14 @@ def _replace(cursor: Cursor, name: str, spans: list[str] | None, present: list[s
             sql.Identifier(column), sql.Literal(spans), sql.Literal(present)
         )
     cursor.execute(sql.SQL("delete from {} where {}").format(table, gone))
-    columns = identifiers(writes.columns_of(cursor, name))
-    cursor.execute(
-        sql.SQL(
-            "insert into {0} ({1}) select {1} from published, jsonb_populate_record(null::{0}, published.line)"
-        ).format(table, columns)
+    columns = writes.columns_of(cursor, name)
+    writes.insert(cursor, name, columns, _rows(name, columns))
+
+
+def _rows(name: str, columns: Sequence[str]) -> sql.Composed:
+    """Selects the fetched rows as rows of a table."""
+    return sql.SQL("select {} from published, jsonb_populate_record(null::{}, published.line)").format(
+        identifiers(columns), qualified(name)
     )
 
 

@@ -75,11 +75,11 @@ def of_date(cursor: Cursor, date: dt.date) -> str:
 
 def layer_of(task: str) -> str:
     """The layer into which a task moves rows; empty if it moves none."""
-    known = _known()
-    return known[task].layer if task in known else ""
+    moves = _moving().get(task)
+    return moves.layer if moves else ""
 
 
-def _known() -> dict[str, Moves]:
+def _moving() -> dict[str, Moves]:
     return tasks(is_alone=settings().lakehouse.is_alone)
 
 
@@ -194,7 +194,7 @@ def _tables(runs: list[tuple[str, str, str, int, float]]) -> str:
     lines: dict[str, list[str]] = {}
     seconds: dict[str, float] = {}
     for task, name, status, rows, took in runs:
-        if moves := _known().get(task):
+        if moves := _moving().get(task):
             name = name or moves.table
             line = lines.setdefault(name, ["", "", ""])
             line[LAYERS.index(moves.layer)] = f"{rows:,}" if status == "done" else "failed"

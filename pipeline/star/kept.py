@@ -32,8 +32,7 @@ LABELS = {
 # By fact its sums. The vendor's files come late at times; LoadMart, which waits for what it counts, would too.
 SUMS = {"fact_review": Aggregate("agg_review_month", ("month",), ("reviews", "positive_reviews"))}
 
-
-ANY = "select exists (select from {}) or exists (select from {})"
+HAS_ROWS = "select exists (select from {}) or exists (select from {})"
 
 
 def all_labels(cursor: Cursor, dimension: Dimension) -> None:
@@ -53,7 +52,7 @@ def written_labels(cursor: Cursor, dimension: Dimension) -> None:
 def fill(cursor: Cursor, fact: Fact) -> None:
     """Sums all rows of a fact anew, after a first load. Writes nothing where neither has rows."""
     aggregate = SUMS.get(fact.name)
-    if aggregate and postgres.value(cursor, ANY.format(f"dwh.{fact.name}", f"mart.{aggregate.name}")):
+    if aggregate and postgres.value(cursor, HAS_ROWS.format(f"dwh.{fact.name}", f"mart.{aggregate.name}")):
         cursor.execute(sql.SQL("delete from {}").format(qualified(f"mart.{aggregate.name}")))
         _add(cursor, fact, 1, sql.SQL("true"))
 

@@ -48,7 +48,7 @@ class DailyWarehouseLoad(MarkedTask):
         if not super().complete():
             return False
         # Of several dates one job loads all, at the end: who asks for one of them waits for it.
-        if not self.brief and not all(task.complete() for task in self._lake() if settings().lakehouse.is_alone):
+        if settings().lakehouse.is_alone and not all(task.complete() for task in self._lake()):
             return False
         # A date that a version without feeds has loaded is complete until the warehouse knows the feeds.
         return not (CreateWarehouse().complete() and _has_feeds() and any(feed.late() for feed in self._feeds()))

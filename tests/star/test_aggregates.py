@@ -105,6 +105,10 @@ def an_order(number: int, *, customer: int = 1, address: int = 1, status: int = 
     )
 
 
+def in_month(number: int, order: Order) -> Order:
+    return order._replace(ordered_ts=dt.datetime(2025, number, 4, tzinfo=dt.UTC))
+
+
 def a_line(order: int, number: int, amount: int, *, product: int = 1) -> Line:
     return Line(order, number, product, Decimal(amount), False)
 
@@ -356,6 +360,13 @@ def cursor(world: World) -> Iterator[Cursor]:
 @example([("orders", [an_order(1)]), KEEP, ("orders", [an_order(2)])])
 @example([("orders", [an_order(1), an_order(2)]), KEEP, ("orders", [an_order(2, customer=2)])])
 @example([("orders", [an_order(1, gone=True)]), KEEP, ("orders", [an_order(2)])])
+# An order moves to another month of its quarter, in which its customer has another one, or from one that he has.
+@example(
+    [("orders", [in_month(4, an_order(1)), in_month(6, an_order(2))]), KEEP, ("orders", [in_month(6, an_order(1))])]
+)
+@example(
+    [("orders", [in_month(6, an_order(1)), in_month(6, an_order(2))]), KEEP, ("orders", [in_month(4, an_order(1))])]
+)
 # A customer gets a score: alone, with an order that is written, there and back, and as he goes.
 @example([("orders", [an_order(1), an_order(2, customer=2)]), KEEP, ("score", {1: 7})])
 @example([("orders", [an_order(1)]), KEEP, ("score", {1: 7}), ("orders", [an_order(1, customer=2)])])

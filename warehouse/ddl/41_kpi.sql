@@ -19,8 +19,8 @@ agg_order_month as (
     )
 ),
 
--- All that was changed in the source before this instant is loaded. What a star on the lake alone only has been told of
--- is not.
+-- All that was changed in the source before this instant is loaded: with the star on the lake alone, what the lake has
+-- loaded, and not what stage has taken note of.
 loaded as (
     select case when stage.is_on_lake then coalesce(lake.loaded_to, '-infinity') else stage.loaded_to end as loaded_to
     from etl.stage_batch as stage

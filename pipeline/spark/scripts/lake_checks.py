@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lake_tables import Table
+from lake_tables import Table, first_day, month_of
 from pyspark.sql import SparkSession
 
 
@@ -43,15 +43,10 @@ def _written(spark: SparkSession, table: Mapping[str, Any]) -> str:
         if since is None or (since and not table["condition"]):
             return "true"
         # Lines of no known day are of no month.
-        months |= {_month(value, part["by"]) for value in since if part["by"] == "months" or value > 0}
+        months |= set(since) if part["by"] == "months" else {month_of(value) for value in since if value > 0}
     return " or ".join(_of_month(table["condition"], month) for month in sorted(months)) or "false"
 
 
-def _month(value: int, by: str) -> int:
-    """The number of a month since 1970."""
-    return value if by == "months" else (value // 10000 - 1970) * 12 + value // 100 % 100 - 1
-
-
 def _of_month(condition: str, month: int) -> str:
-    first, after = (f"{1970 + number // 12}-{number % 12 + 1:02}-01" for number in (month, month + 1))
-    return condition.format(first=first, next=after, key=f"{first[:4]}{first[5:7]}00")
+    first = first_day(month)
+    return condition.format(first=first, next=first_day(month + 1), key=f"{first[:4]}{first[5:7]}00")

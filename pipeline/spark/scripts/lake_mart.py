@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
-from lake_tables import Table, worked_out
+from lake_tables import Table, first_day, month_of, worked_out
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -76,12 +76,12 @@ class Mart:
         if not is_known or any(not self._knows(name, snapshot) for name, snapshot in before.items()):
             found = order.rows().selectExpr("cast(date_trunc('month', ordered_ts) as date)").distinct().collect()
             return {str(month) for (month,) in found}
-        months = {str(1970 + number // 12) + f"-{number % 12 + 1:02}-01" for number in self._written(order, before)}
+        months = set(self._written(order, before))
         if line.name in before:
             # The first possible one of each month, 20261100; below 0 that of the unknown day.
             keys = self._written(line, before)
-            months |= {f"{key // 10000:04}-{key // 100 % 100:02}-01" for key in keys if key > 0}
-        return months | self._moved(group["movers"], before)
+            months |= {month_of(key) for key in keys if key > 0}
+        return set(map(first_day, months)) | self._moved(group["movers"], before)
 
     def _knows(self, name: str, snapshot: int | None) -> bool:
         """Whether a table still has the commit, so that what came after it can be told."""

@@ -202,6 +202,16 @@ def read_csv(spark: SparkSession, paths: list[str], names: list[str]) -> DataFra
     )
 
 
+def first_day(month: int) -> str:
+    """The first day, YYYY-MM-01, of a month by its number since 1970, as Iceberg counts."""
+    return f"{1970 + month // 12}-{month % 12 + 1:02}-01"
+
+
+def month_of(day: int) -> int:
+    """The number since 1970 of the month of a day, 20261100 or 20261131."""
+    return (day // 10000 - 1970) * 12 + day // 100 % 100 - 1
+
+
 def _checked(found: Any, name: str) -> Any:
     """A mark: names with numbers, hashes, or the same again. Tables lie where others may write."""
     if isinstance(found, dict) and all(isinstance(key, str) for key in found):
