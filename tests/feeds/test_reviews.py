@@ -73,6 +73,7 @@ def test_another_classifier_changes_what_a_date_says_and_no_other_date(opened: W
         (shop.date(2), False, "keyword"),
     }
     assert opened.rows("select review_id, review_key from dwh.fact_review") == keys
+    require_shown(opened)
 
 
 def test_a_date_that_was_classified_again_is_loaded_by_its_own_command(opened: World) -> None:
@@ -93,6 +94,7 @@ def test_a_review_that_is_no_longer_delivered_goes_from_fact_and_metric_and_may_
         classify(opened, 1)
         assert load(opened, 1) is None
         load_behavior(opened, 1)
+        require_shown(opened)
         [(count,)] = opened.warehouse("select count(*) from dwh.fact_review")
         return count, set(opened.warehouse(METRIC))
 
@@ -105,6 +107,27 @@ def test_a_review_that_is_no_longer_delivered_goes_from_fact_and_metric_and_may_
     deliver_reviews(opened, 1, (KNOWN, "good"), file="a")
     assert reload() == (1, {(shop.date(1), KNOWN, 1, 1)})
     assert open_queue(opened) == set()
+
+
+def require_shown(world: World) -> None:
+    """Returns if the mart shows of reviews and behaviour what dwh holds."""
+    for shown, held in SHOWN:
+        assert world.rows(shown) == world.rows(held)
+
+
+SHOWN = (
+    (
+        "select month, reviews, positive_reviews from mart.review_volume",
+        "select date_trunc('month', review_date)::date, count(*), count(*) filter (where positive_review) "
+        "from dwh.fact_review group by 1",
+    ),
+    (
+        "select purchase_date, sum(customer_days), sum(amount_spent), sum(reviews), sum(positive_reviews) "
+        "from mart.customer_behavior group by 1",
+        "select insert_date, count(*), sum(amount_spent), sum(review_count), sum(review_score) "
+        "from dwh.user_behavior_metric group by 1",
+    ),
+)
 
 
 def extract_bound(world: World, day: int) -> None:
