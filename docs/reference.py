@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pipeline
+from pipeline import kpis
 from pipeline.kernel import sql_files
 from pipeline.trust import checks
 
@@ -44,7 +45,7 @@ Dashboards read the views. The tables hold the sums behind them, and the rows th
 """
 # A text of several literals, one below the other, is one text in SQL.
 COMMENT = re.compile(
-    r"^comment on (table|view|column) mart\.(\w+)(?:\.(\w+))? is\s+((?:'(?:[^']|'')*'\s*)+)(?:;|\Z)", re.MULTILINE
+    r"^comment on (table|view|column) mart\.(\w+)(?:\.(\w+))? is\s+((?:'(?:[^']|'')*'\s*)+|:\w+)(?:;|\Z)", re.MULTILINE
 )
 
 
@@ -77,8 +78,9 @@ def _checks() -> Iterator[str]:
 
 def _mart() -> Iterator[str]:
     for path in sql_files.files("ddl"):
-        for kind, relation, column, literals in COMMENT.findall(sql_files.read(path)):
-            text = "".join(re.findall(r"'((?:[^']|'')*)'", literals)).replace("''", "'").replace("|", r"\|")
+        for kind, relation, column, said in COMMENT.findall(sql_files.read(path)):
+            literals = "".join(re.findall(r"'((?:[^']|'')*)'", said)).replace("''", "'")
+            text = (kpis.texts()[said[1:]] if said.startswith(":") else literals).replace("|", r"\|")
             if column:
                 yield f"| `{column}` | {text} |\n"
             else:

@@ -42,7 +42,7 @@ def main() -> int:
         if not done:
             return 1
         with postgres.session(config.settings().warehouse_url, "warehouse") as cursor:
-            print(f"\nOceanRecords by month (* in progress)\n{summary.kpis(cursor, yesterday, MONTHS + 1)}\n")
+            print(f"\nOceanRecords by month (* in progress)\n{summary.kpi_table(cursor, yesterday, MONTHS + 1)}\n")
             print(f"{summary.contents(cursor)}\n")
         print("Deploying the dashboards ...", flush=True)
         dashboards = services.dashboards(config.home(), again=False)

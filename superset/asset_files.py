@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import kpi_metrics
 import yaml
 from errors import DeployError
 
@@ -31,6 +32,8 @@ def read(folder: Path) -> dict[str, Config]:
         raise DeployError(f"{folder / METADATA} is missing")
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     assets = {str(path.relative_to(folder)): _config(path, folder) for path in paths}
+    kpis = kpi_metrics.read()
+    assets |= {name: kpi_metrics.defined(name, dataset, kpis) for name, dataset in of_kind(assets, "datasets").items()}
     if problems := [*_identities(assets), *_references(assets)]:
         raise DeployError("; ".join(problems))
     return assets

@@ -9,6 +9,8 @@ RUN python -m venv .venv-superset \
     && .venv-superset/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
         -r superset/requirements.lock
 COPY superset superset
+# The metrics of Superset are the KPIs.
+COPY warehouse/kpis.toml warehouse/
 COPY deploy/docker/superset.sh deploy/docker/
 
 USER 10001

@@ -3,11 +3,12 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 
+from pipeline import kpis
 from pipeline.catalog import LAYERS, Moves, tasks
 from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import printable
-from pipeline.kernel.postgres import Cursor
+from pipeline.kernel.postgres import Cursor, sql
 from pipeline.operations.outcome import Outcome, Task
 
 MONTHS = 6
@@ -44,11 +45,15 @@ WITHOUT_CUSTOMER = "select without_customer from etl.user_purchase_day where day
 UNREAD = "select folder, reason, files, names from etl.unread_file order by folder, reason"
 REJECTED = "select source, reason, rows from mart.rejected_rows where load_date = %(date)s order by source, reason"
 DELETED = "select table_name, sum(rows)::bigint from etl.deletion where load_date = %(date)s group by 1 order by 1"
-KPIS = """
-select
-    month, sales, orders, average_order_value, lost_order_rate, lost_order_deviation, average_fulfilment_days
-from mart.kpi_monthly where month <= %(date)s order by month desc limit %(months)s
-"""
+SHOWN = (
+    "sales",
+    "orders",
+    "average_order_value",
+    "lost_order_rate",
+    "lost_order_deviation",
+    "average_fulfilment_days",
+)
+KPIS = "select month, {} from mart.kpi_monthly where month <= %(date)s order by month desc limit %(months)s"
 
 
 def of_date(cursor: Cursor, date: dt.date) -> str:
@@ -68,7 +73,7 @@ def of_date(cursor: Cursor, date: dt.date) -> str:
             *_deleted(postgres.rows(cursor, DELETED, {"date": date})),
             *_without_customer(postgres.rows(cursor, WITHOUT_CUSTOMER, {"date": date})),
             "",
-            kpis(cursor, date, MONTHS) if settings().mart else "no KPIs: mart = 0 in luigi.cfg",
+            kpi_table(cursor, date, MONTHS) if settings().mart else "no KPIs: mart = 0 in luigi.cfg",
         ]
     )
 
@@ -149,27 +154,16 @@ def contents(cursor: Cursor) -> str:
     return table(["in the warehouse", "rows"], lines)
 
 
-def kpis(cursor: Cursor, date: dt.date, months: int) -> str:
+def kpi_table(cursor: Cursor, date: dt.date, months: int) -> str:
     """The KPI table of the last months up to a date; a month that the date does not end is marked with *."""
     tomorrow = date + dt.timedelta(days=1)
+    shown = [kpis.kpis()[name] for name in SHOWN]
+    query = sql.SQL(KPIS).format(sql.SQL(", ").join(map(sql.Identifier, SHOWN)))
     lines = []
-    for month, sales, orders, value, rate, deviation, days in reversed(
-        postgres.rows(cursor, KPIS, {"date": date, "months": months})
-    ):
+    for month, *values in reversed(postgres.rows(cursor, query, {"date": date, "months": months})):
         in_progress = (month.year, month.month) == (tomorrow.year, tomorrow.month)
-        lines.append(
-            [
-                f"{month:%Y-%m}{'*' if in_progress else ''}",
-                f"{sales:,.0f}",
-                f"{orders:,}",
-                "-" if value is None else f"{value:,.2f}",
-                f"{rate:.1%}",
-                f"{deviation * 100:+.1f} pp",
-                "-" if days is None else f"{days:.1f} d",
-            ]
-        )
-    header = ["month", "sales", "orders", "average order", "lost orders", "deviation", "fulfilment"]
-    return table(header, lines)
+        lines.append([f"{month:%Y-%m}{'*' if in_progress else ''}", *map(kpis.shown, shown, values)])
+    return table(["month", *(kpi.short for kpi in shown)], lines)
 
 
 def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

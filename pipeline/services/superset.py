@@ -19,6 +19,7 @@ from pipeline.services.service import Service, http_request, require_program
 from pipeline.services.state_folder import make_folder, write_secret
 
 SOURCE = CHECKOUT / "superset"
+KPIS = CHECKOUT / "warehouse/kpis.toml"  # whose definitions the datasets take
 PYTHON = CHECKOUT / ".venv-superset/bin/python"
 COMPANY = "superset/dashboard/ocean-records/"  # the dashboard that viewers see, as in superset/roles.py
 MARK, SECRETS, NEXT_SECRETS = "deployed", "superset.json", "superset.json.next"
@@ -220,8 +221,9 @@ class Superset(Service):
     def _fingerprint(self, settings: Settings) -> str:
         """A hash of the files and settings."""
         found = hashlib.sha256(json.dumps(asdict(settings)).encode())
-        for path in sorted(path for path in SOURCE.rglob("*") if path.suffix in (".py", ".yaml", ".lock")):
-            found.update(f"{path.relative_to(SOURCE)}\n".encode() + path.read_bytes())
+        files = sorted(path for path in SOURCE.rglob("*") if path.suffix in (".py", ".yaml", ".lock"))
+        for path in [*files, KPIS]:
+            found.update(f"{path.relative_to(CHECKOUT)}\n".encode() + path.read_bytes())
         return found.hexdigest()
 
 

@@ -7,6 +7,7 @@ warehouse/migrations. Each migration runs once in a warehouse, in order.
 
 from typing import Any
 
+from pipeline import kpis
 from pipeline.catalog import DIMENSIONS, FACTS, LAYERS, VENDOR_FEEDS, tasks
 from pipeline.kernel import locks, new_columns, postgres, sql_files
 from pipeline.kernel.errors import CannotUpgrade, ConfigError
@@ -20,7 +21,7 @@ MIGRATIONS = "migrations"
 def version(*, is_alone: bool = False, **variables: Any) -> str:
     """A short hash of all that `create` would run."""
     made = {"feeds": _feed_tables(), "tasks": tasks(is_alone=is_alone), "facts": [*FACTS]}
-    return sql_files.digest(MIGRATIONS, "ddl", **made, **variables)
+    return sql_files.digest(MIGRATIONS, "ddl", **made, **kpis.expressions(), **kpis.texts(), **variables)
 
 
 def create(cursor: Cursor, *, is_alone: bool = False, **variables: Any) -> list[str]:
@@ -40,6 +41,7 @@ def create(cursor: Cursor, *, is_alone: bool = False, **variables: Any) -> list[
     for path in [] if is_new else migrations:
         cursor.execute(sql_files.statement(path))
     variables |= {"task_layers": _task_layers(is_alone=is_alone), "facts": _relation([(name,) for name in FACTS])}
+    variables |= {name: sql.SQL(expression) for name, expression in kpis.expressions().items()} | kpis.texts()
     for path in sql_files.files("ddl"):
         for table in new_columns.add(cursor, sql_files.read(path)):
             if table.startswith("dwh."):  # whose next load fills the column for all rows

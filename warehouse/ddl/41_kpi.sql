@@ -1,4 +1,5 @@
--- The KPIs. Each is defined here once: as a measure that adds up, and the ratio of two such measures.
+-- What the KPIs add up, by country, and the KPIs of a month and of a quarter. warehouse/kpis.toml defines each of them:
+-- `:kpi_sales` stands for its expression, and `:text_of_sales` for its text.
 
 -- Each view with a country asks itself what a login may see: it has the rights of its owner, whom no row-level security
 -- binds. The barrier keeps the functions of a query away from the rows that are hidden; `offset 0` its comparisons too,
@@ -60,46 +61,29 @@ comment on column mart.kpi_monthly_country.lost_order_limit is
 'The share of orders that may be lost, as set in luigi.cfg; the same in each row.';
 
 create view mart.kpi_monthly as
-with
-
-measures as (
-    select
-        month,
-        bool_and(is_complete) as is_complete,
-        sum(orders) as orders,
-        sum(lost_orders) as lost_orders,
-        sum(orders_not_lost) as orders_not_lost,
-        sum(sales) as sales,
-        sum(delivered_orders) as delivered_orders,
-        sum(fulfilment_days) as fulfilment_days,
-        max(lost_order_limit) as lost_order_limit
-    from mart.kpi_monthly_country
-    group by month
-)
-
 select
     month,
-    sales,
-    orders::bigint as orders,
-    sales / nullif(orders_not_lost, 0) as average_order_value,
-    lost_orders / orders as lost_order_rate,
-    lost_orders / orders - lost_order_limit as lost_order_deviation,
-    fulfilment_days / nullif(delivered_orders, 0) as average_fulfilment_days,
+    :kpi_sales as sales,
+    (:kpi_orders)::bigint as orders,
+    :kpi_average_order_value as average_order_value,
+    :kpi_lost_order_rate as lost_order_rate,
+    :kpi_lost_order_deviation as lost_order_deviation,
+    :kpi_average_fulfilment_days as average_fulfilment_days,
     coalesce(
         (select agg.customers from mart.agg_customer_month as agg where agg.month = measures.month), 0
     ) as unique_customers,
-    is_complete
-from measures;
+    bool_and(is_complete) as is_complete
+from mart.kpi_monthly_country as measures
+group by month;
 
 comment on view mart.kpi_monthly is 'The KPIs of each UTC month in which an order was placed.';
 comment on column mart.kpi_monthly.month is 'First day of the month.';
-comment on column mart.kpi_monthly.sales is 'Line amounts of the orders that are not lost.';
-comment on column mart.kpi_monthly.orders is 'All orders, lost ones too.';
-comment on column mart.kpi_monthly.average_order_value is 'Sales per order that is not lost.';
-comment on column mart.kpi_monthly.lost_order_rate is 'Lost orders per order, 0 to 1.';
-comment on column mart.kpi_monthly.lost_order_deviation is 'Lost order rate less the limit set in luigi.cfg.';
-comment on column mart.kpi_monthly.average_fulfilment_days is
-'Days from order to delivery, over orders delivered and not lost.';
+comment on column mart.kpi_monthly.sales is :text_of_sales;
+comment on column mart.kpi_monthly.orders is :text_of_orders;
+comment on column mart.kpi_monthly.average_order_value is :text_of_average_order_value;
+comment on column mart.kpi_monthly.lost_order_rate is :text_of_lost_order_rate;
+comment on column mart.kpi_monthly.lost_order_deviation is :text_of_lost_order_deviation;
+comment on column mart.kpi_monthly.average_fulfilment_days is :text_of_average_fulfilment_days;
 comment on column mart.kpi_monthly.unique_customers is 'Known customers who placed an order, lost or not.';
 comment on column mart.kpi_monthly.is_complete is 'False while the month is in progress.';
 
@@ -139,6 +123,7 @@ quarters as (
         sum(sales) as sales,
         sum(delivered_orders) as delivered_orders,
         sum(fulfilment_days) as fulfilment_days,
+        max(lost_order_limit) as lost_order_limit,
         (date_trunc('quarter', month)::date + interval '3 months') at time zone 'UTC' <= max(loaded_to) as is_complete
     from kpi_monthly_country
     cross join loaded
@@ -164,6 +149,7 @@ select
     quarters.sales,
     quarters.delivered_orders,
     quarters.fulfilment_days,
+    quarters.lost_order_limit,
     coalesce(here.customers, 0) as unique_customers,
     case
         when (select analyst.sees_every_country()) then coalesce(everywhere.customers, 0)
@@ -189,6 +175,8 @@ comment on column mart.kpi_quarterly_country.sales is 'Line amounts of the order
 comment on column mart.kpi_quarterly_country.delivered_orders is 'Orders delivered and not lost.';
 comment on column mart.kpi_quarterly_country.fulfilment_days is
 'Days from order to delivery, added up over the orders delivered and not lost.';
+comment on column mart.kpi_quarterly_country.lost_order_limit is
+'The share of orders that may be lost, as set in luigi.cfg; the same in each row.';
 comment on column mart.kpi_quarterly_country.unique_customers is
 'Known customers who placed an order for this country, lost or not.';
 comment on column mart.kpi_quarterly_country.unique_customers_everywhere is
@@ -197,43 +185,26 @@ comment on column mart.kpi_quarterly_country.unique_customers_everywhere is
 comment on column mart.kpi_quarterly_country.countries_everywhere is 'Countries of the quarter: how many rows it has.';
 
 create view mart.kpi_quarterly as
-with
-
-measures as (
-    select
-        quarter,
-        bool_and(is_complete) as is_complete,
-        sum(orders) as orders,
-        sum(lost_orders) as lost_orders,
-        sum(orders_not_lost) as orders_not_lost,
-        sum(sales) as sales,
-        sum(delivered_orders) as delivered_orders,
-        sum(fulfilment_days) as fulfilment_days,
-        max(unique_customers_everywhere) as unique_customers
-    from mart.kpi_quarterly_country
-    group by quarter
-)
-
 select
     quarter,
-    sales,
-    orders::bigint as orders,
-    sales / nullif(orders_not_lost, 0) as average_order_value,
-    lost_orders / orders as lost_order_rate,
-    lost_orders / orders - :lost_order_limit::numeric as lost_order_deviation,
-    fulfilment_days / nullif(delivered_orders, 0) as average_fulfilment_days,
-    unique_customers,
-    is_complete
-from measures;
+    :kpi_sales as sales,
+    (:kpi_orders)::bigint as orders,
+    :kpi_average_order_value as average_order_value,
+    :kpi_lost_order_rate as lost_order_rate,
+    :kpi_lost_order_deviation as lost_order_deviation,
+    :kpi_average_fulfilment_days as average_fulfilment_days,
+    :kpi_unique_customers as unique_customers,
+    bool_and(is_complete) as is_complete
+from mart.kpi_quarterly_country
+group by quarter;
 
 comment on view mart.kpi_quarterly is 'The KPIs of each UTC quarter in which an order was placed.';
 comment on column mart.kpi_quarterly.quarter is 'First day of the quarter.';
-comment on column mart.kpi_quarterly.sales is 'Line amounts of the orders that are not lost.';
-comment on column mart.kpi_quarterly.orders is 'All orders, lost ones too.';
-comment on column mart.kpi_quarterly.average_order_value is 'Sales per order that is not lost.';
-comment on column mart.kpi_quarterly.lost_order_rate is 'Lost orders per order, 0 to 1.';
-comment on column mart.kpi_quarterly.lost_order_deviation is 'Lost order rate less the limit set in luigi.cfg.';
-comment on column mart.kpi_quarterly.average_fulfilment_days is
-'Days from order to delivery, over orders delivered and not lost.';
+comment on column mart.kpi_quarterly.sales is :text_of_sales;
+comment on column mart.kpi_quarterly.orders is :text_of_orders;
+comment on column mart.kpi_quarterly.average_order_value is :text_of_average_order_value;
+comment on column mart.kpi_quarterly.lost_order_rate is :text_of_lost_order_rate;
+comment on column mart.kpi_quarterly.lost_order_deviation is :text_of_lost_order_deviation;
+comment on column mart.kpi_quarterly.average_fulfilment_days is :text_of_average_fulfilment_days;
 comment on column mart.kpi_quarterly.unique_customers is 'Known customers who placed an order, lost or not.';
 comment on column mart.kpi_quarterly.is_complete is 'False while the quarter is in progress.';
