@@ -21,9 +21,10 @@ from simulator.business_day order by business_date desc limit 1
 PRICES = "select unit_price::text from ops.products order by product_id"
 # Each condition is that of an index: only open orders and lately delivered ones may still move.
 MOVING = """
-select order_id, ordered_ts from ops.orders where order_status_id < 4
+select order_id, customer_id, ordered_ts from ops.orders where order_status_id < 4
 union all
-select order_id, ordered_ts from ops.orders where updated_ts >= %(since)s and order_status_id = %(delivered)s
+select order_id, customer_id, ordered_ts from ops.orders
+where updated_ts >= %(since)s and order_status_id = %(delivered)s
 """
 MARK = """
 insert into simulator.business_day
@@ -100,6 +101,6 @@ def current(cursor: Cursor, shop: Shop, known: Books | None) -> Books:
     books.stock(price for (price,) in postgres.rows(cursor, PRICES))
     fates, today = Fates(shop.seed), midnight(date) // DAY
     since = date - dt.timedelta(days=RETURN_DAYS[1] + 1)
-    for order, ordered_ts in postgres.rows(cursor, MOVING, {"since": since, "delivered": DELIVERED}):
-        books.expect(order, fates.days(order, micros(ordered_ts)), after=today)
+    for order, customer, ordered_ts in postgres.rows(cursor, MOVING, {"since": since, "delivered": DELIVERED}):
+        books.expect(order, fates.days(order, customer, micros(ordered_ts)), after=today)
     return books

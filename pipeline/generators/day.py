@@ -52,7 +52,7 @@ def do_day(cursor: Cursor, books: Books, date: dt.date) -> int:
     known, for_sale = books.customers, books.products
     buyers = [known - int(known * rng.random() ** 1.4) for _ in range(count)]
     movers = [(rng.randint(1, known), rng.randint(1, known)) for _ in range(_about(rng, MOVERS * count))]
-    people = People(rng, books, names)
+    people = People(rng, books, names, date)
     people.look_up(cursor, buyers + [customer for pair in movers for customer in pair])
     for _ in range(_about(rng, NEWCOMERS * count)):
         people.register(_moment(rng, start), date)
@@ -89,7 +89,7 @@ def _open(cursor: Cursor, rng: Random, books: Books, names: Pools, start: int) -
     scale, opened_on = books.shop.scale, books.shop.opened_on
     rows = sum(copy_rows(cursor, table, rows) for table, rows in entities.base_rows(rng, names, start))
     rows += _add_products(cursor, rng, books, entities.products_at_opening(scale), start)
-    people = People(rng, books, names)
+    people = People(rng, books, names, opened_on)
     for _ in range(entities.customers_at_opening(scale)):
         people.register(start, opened_on - dt.timedelta(days=rng.randrange(3 * 365)))
     return rows + people.write(cursor)

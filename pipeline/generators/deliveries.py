@@ -16,7 +16,7 @@ from pipeline.generators.drops import PARTNER_ORDERS, REVIEWS, partner_orders_ke
 from pipeline.generators.entities import SUBTYPES, Row, customers_at_opening
 from pipeline.generators.moments import DAY, EPOCH, MICROSECOND, midnight
 from pipeline.generators.review_texts import write_review
-from pipeline.generators.seasons import orders_on
+from pipeline.generators.seasons import cheer, orders_on
 from pipeline.generators.shop import Progress
 from pipeline.generators.world import ADJECTIVES, BANDS, NOUNS
 from pipeline.lake.objects import Lake
@@ -102,7 +102,7 @@ def _days(shop: Shop, last: dt.date) -> Iterator[Day]:
 
 def _reviews(shop: Shop, day: Day) -> list[Row]:
     rng = Random(f"{shop.seed}:reviews:{day.date}")
-    return [(_customer(rng, day), write_review(rng).text) for _ in range(day.reviews)]
+    return [(_customer(rng, day), write_review(rng, cheer(day.date)).text) for _ in range(day.reviews)]
 
 
 def _partner_orders(shop: Shop, day: Day) -> list[Row]:

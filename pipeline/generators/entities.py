@@ -73,9 +73,14 @@ def popularity(seed: int, key: int) -> float:
     return float((0.02 + chance) ** -0.8)
 
 
-def customer(rng: Random, pools: Pools, key: int, moment: int, registered_on: dt.date) -> tuple[Row, Row]:
-    """A customer's row, and the address (without key and times) that the customer would give."""
-    country = pools.somewhere(rng)
+def customer(
+    rng: Random, pools: Pools, key: int, moment: int, registered_on: dt.date, growth: float
+) -> tuple[Row, Row]:
+    """A customer's row, and the address (without key and times) that the customer would give.
+
+    `growth` is that of the growing country, as in `seasons`.
+    """
+    country = pools.somewhere(rng, growth)
     last_name = rng.choice(country.last_names)
     if rng.random() < 0.03:
         last_name = f"{last_name}-{rng.choice(country.last_names)}"

@@ -1,10 +1,11 @@
-"""The life of an order: a pure function of the seed, the order's number and its moment."""
+"""The life of an order: a pure function of the seed, the order's number, its customer and its moment."""
 
 import struct
 from hashlib import blake2b
 from typing import NamedTuple
 
 from pipeline.generators.moments import DAY, EPOCH, MICROSECOND, MINUTE
+from pipeline.generators.scores import Scores
 from pipeline.generators.seasons import days_to_deliver, lost_share
 
 PLACED, PAID, SHIPPED, DELIVERED, CANCELLED, REFUNDED, RETURNED, LOST = range(1, 9)
@@ -22,6 +23,8 @@ STATUSES = (
 LOST_KINDS = ((0.4, CANCELLED), (0.65, REFUNDED), (0.9, RETURNED), (1.0, LOST))
 RETURN_DAYS = 2, 9  # after delivery
 WRITE_OFF_DAYS = 3, 12  # after the parcel should have come
+# Risky customers lose more orders: from a fifth of the usual share to nine fifths, and the usual share on average.
+SAFEST, RISKIEST = 0.2, 1.8
 CHANCES = struct.Struct("<4I")
 
 
@@ -39,19 +42,21 @@ class Fates:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._hash = blake2b(str(seed).encode(), digest_size=CHANCES.size)
+        self._scores = Scores(seed)
 
-    def days(self, order: int, ordered: int) -> dict[int, Step]:
+    def days(self, order: int, customer: int, ordered: int) -> dict[int, Step]:
         """The order's step at the end of each day (days since 1970) on which it moves.
 
         Of two steps on one day only the later one shows: the day writes an order once.
         """
-        return {step.at // DAY: step for step in self.steps(order, ordered)}
+        return {step.at // DAY: step for step in self.steps(order, customer, ordered)}
 
-    def steps(self, order: int, ordered: int) -> list[Step]:
+    def steps(self, order: int, customer: int, ordered: int) -> list[Step]:
         """All steps of an order's life, oldest first. Delivery takes 1 to 9 days."""
         luck, paying, shipping, carrying = self._chances(order)
         date = (EPOCH + ordered * MICROSECOND).date()
-        share = lost_share(self.seed, date)
+        risk = SAFEST + (RISKIEST - SAFEST) * self._scores.steady(customer)
+        share = lost_share(self.seed, date) * risk
         fate = _kind(luck / share) if luck < share else DELIVERED
         # Most pay within the hour, and a few take a day.
         paid = ordered + MINUTE + int(paying**6 * (DAY - 2 * MINUTE))

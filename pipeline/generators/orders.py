@@ -44,7 +44,7 @@ def take_orders(
             books.reprice(product, price)
         books.orders += 1
         order, now = books.orders, stamp(ordered)
-        days = fates.days(order, ordered)
+        days = fates.days(order, buyer, ordered)
         books.expect(order, days, after=today)
         status, at, _ = days[today]
         address = people.address_of(buyer, ordered)

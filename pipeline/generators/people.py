@@ -9,6 +9,7 @@ from pipeline.generators.copying import copy_rows
 from pipeline.generators.entities import Row
 from pipeline.generators.moments import stamp
 from pipeline.generators.pools import Pools
+from pipeline.generators.seasons import country_growth
 from pipeline.kernel import postgres
 from pipeline.kernel.postgres import Cursor
 
@@ -24,9 +25,10 @@ where customer_id = any(%s) group by customer_id
 class People:
     """New customers, addresses and links, until they are written."""
 
-    def __init__(self, rng: Random, books: Books, pools: Pools) -> None:
+    def __init__(self, rng: Random, books: Books, pools: Pools, date: dt.date) -> None:
         self.rng, self.books, self.pools = rng, books, pools
         self.homes: dict[int, list[int]] = {}  # addresses of this morning
+        self._growth = country_growth(date, books.shop.opened_on)
         self._customers: list[Row] = []
         self._addresses: list[Row] = []
         self._links: dict[tuple[int, int], Row] = {}
@@ -39,7 +41,7 @@ class People:
         """A new customer; most give an address at once, the others when they buy."""
         self.books.customers += 1
         key = self.books.customers
-        customer, address = entities.customer(self.rng, self.pools, key, moment, registered_on)
+        customer, address = entities.customer(self.rng, self.pools, key, moment, registered_on, self._growth)
         self._customers.append(customer)
         if self.rng.random() < ADDRESS_AT_ONCE:
             self._new_address(key, moment, address)
@@ -67,7 +69,7 @@ class People:
         return rows + copy_rows(cursor, "ops.customers_addresses", self._links.values())
 
     def _somewhere(self) -> Row:
-        return self.pools.address(self.rng, self.pools.somewhere(self.rng))
+        return self.pools.address(self.rng, self.pools.somewhere(self.rng, self._growth))
 
     def _new_address(self, customer: int, moment: int, address: Row) -> int:
         self.books.addresses += 1

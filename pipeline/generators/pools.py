@@ -7,7 +7,7 @@ from random import Random
 
 from faker import Faker
 
-from pipeline.generators.world import COUNTRIES, STATES, UNITED_STATES, Country
+from pipeline.generators.world import COUNTRIES, GROWING, STATES, UNITED_STATES, Country
 
 VALUES = 120  # of each kind and country
 COMPANIES = 20  # of each country
@@ -34,9 +34,10 @@ class Pools:
 
     countries: tuple[Locals, ...]
 
-    def somewhere(self, rng: Random) -> Locals:
-        """A country; the common ones come more often."""
-        return rng.choices(self.countries, COUNTRY_WEIGHTS)[0]
+    def somewhere(self, rng: Random, growth: float = 1) -> Locals:
+        """A country; the common ones come more often, and the growing one `growth` times as often as at the opening."""
+        weights = [country.weight * (growth if country.name == GROWING else 1) for country in COUNTRIES]
+        return rng.choices(self.countries, weights)[0]
 
     def address(self, rng: Random, country: Locals) -> tuple[str, str | None, str, str | None, str | None, str]:
         """street, unit, city, postal_code, state_code, country."""
@@ -57,9 +58,6 @@ class Pools:
         letters = unicodedata.normalize("NFKD", last_name).encode("ascii", "ignore").decode().lower()
         name = "".join(filter(str.isalpha, letters)) or "customer"
         return f"{name}.{customer}@{rng.choice(MAIL_DOMAINS)}"
-
-
-COUNTRY_WEIGHTS = tuple(country.weight for country in COUNTRIES)
 
 
 @cache

@@ -21,9 +21,13 @@ class Review(NamedTuple):
     positive: bool
 
 
-def write_review(rng: Random) -> Review:
-    """A review of one to some thirty sentences; line breaks in it are LF."""
-    [mood] = rng.choices(MOODS, MOOD_WEIGHTS)
+def write_review(rng: Random, cheer: float = 0) -> Review:
+    """A review of one to some thirty sentences; line breaks in it are LF.
+
+    `cheer` moves reviewers, per hundred, from those who disliked the film to those who liked it.
+    """
+    liked, disliked, torn = MOOD_WEIGHTS
+    [mood] = rng.choices(MOODS, (liked + cheer, disliked - cheer, torn))
     positive = rng.random() < 0.5 if mood == "torn" else mood == "liked"
     [length] = rng.choices(LENGTHS, LENGTH_WEIGHTS)
     text = _LAYOUTS[length](rng, positive, mood == "torn").format_map(_Film(rng))

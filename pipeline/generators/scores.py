@@ -17,7 +17,7 @@ def risk_scores(seed: int, month: dt.date, customers: int) -> Iterator[tuple[int
     About 3 % have none. A few are listed with the score of half a year ago, and again at the end with the present one.
     """
     number = month.year * 12 + month.month
-    score = _Scores(seed)
+    score = Scores(seed)
     corrections = []
     for customer in range(1, customers + 1):
         known, listed, steady = score.chances(b"%d" % customer)
@@ -31,8 +31,8 @@ def risk_scores(seed: int, month: dt.date, customers: int) -> Iterator[tuple[int
     yield from corrections
 
 
-class _Scores:
-    """Scores by a hash: a Random for each customer costs ten times more."""
+class Scores:
+    """The scores of a shop by a hash: a Random for each customer costs ten times more."""
 
     def __init__(self, seed: int) -> None:
         self._hash = blake2b(b"%d:risk:" % seed, digest_size=CHANCES.size)
@@ -42,6 +42,10 @@ class _Scores:
         own = self._hash.copy()
         own.update(what)
         return tuple([chance / 2**32 for chance in CHANCES.unpack(own.digest())])
+
+    def steady(self, customer: int) -> float:
+        """The part of a customer's score that never changes, from 0 (the lowest risk) to 1."""
+        return self.chances(b"%d" % customer)[2]
 
     def of(self, customer: int, assessment: int, steady: float) -> int:
         """The score that a customer got at an assessment."""

@@ -1,4 +1,4 @@
-"""The seasons of the business: orders, lost orders and days until delivery."""
+"""The seasons of the business: orders, lost orders, days until delivery, what people think of it, and its growth."""
 
 import datetime as dt
 from functools import cache
@@ -7,6 +7,7 @@ from random import Random
 
 ORDERS_A_DAY = 150  # at scale 1, on an average day just after the opening
 GROWTH_A_MONTH = 1.02
+MONTHLY_GROWTH, MOST_GROWTH = 1.12, 12.0  # of the share of new customers who come from the growing country
 DAYS_A_MONTH = 365.25 / 12
 WEEKDAYS = (1.08, 1.02, 0.98, 0.97, 0.98, 0.93, 1.04)
 # By month, January first, in the middle of the month. In between, business moves evenly.
@@ -32,6 +33,17 @@ def lost_share(seed: int, date: dt.date) -> float:
 def days_to_deliver(date: dt.date) -> float:
     """The average number of days from order to delivery: more before Christmas, fewer in summer."""
     return 3.6 + 1.1 * _winter(date)
+
+
+def cheer(date: dt.date) -> float:
+    """How many more reviewers of a hundred are content than usual: those who wait long for a parcel are not."""
+    return -14 * _winter(date)
+
+
+def country_growth(date: dt.date, opened_on: dt.date) -> float:
+    """How many times as many of the new customers as at the opening come from the country that grows."""
+    grown: float = MONTHLY_GROWTH ** ((date - opened_on).days / DAYS_A_MONTH)
+    return min(grown, MOST_GROWTH)
 
 
 def _month(date: dt.date) -> float:

@@ -26,6 +26,7 @@ COUNTRIES = (
     Country("Portugal", "pt_PT", 1, 351),
 )
 UNITED_STATES = COUNTRIES[0].name
+GROWING = "Brazil"  # from which more of the new customers come each month
 
 STATES = (
     *(("AL", "Alabama"), ("AK", "Alaska"), ("AZ", "Arizona"), ("AR", "Arkansas"), ("CA", "California")),

@@ -205,6 +205,14 @@ def test_business_grows_by_a_quarter_a_year_and_peaks_before_christmas(shop: Bus
     assert 0.85 < months["2024-04"] / months["2024-03"] < 1.2
 
 
+def test_one_country_outgrows_the_others(shop: Business) -> None:
+    share = """
+        select avg((country = 'Brazil')::int)::float from ops.orders inner join ops.addresses using (address_id)
+        where ordered_ts {} '2024-06-01'::timestamptz + interval '{} months'"""
+    early, late = shop.value(share.format("<", 0)), shop.value(share.format(">=", 9))
+    assert late > 1.5 * early
+
+
 def test_customers_share_addresses_move_and_are_corrected(shop: Business) -> None:
     links = "select count(*) from (select from ops.customers_addresses group by {} having count(*) > 1) as t"
     assert shop.value(links.format("address_id")) > 5

@@ -15,6 +15,7 @@ from pipeline.generators.life import (
     Fates,
 )
 from pipeline.generators.moments import DAY, HOUR, midnight
+from pipeline.generators.scores import risk_scores
 
 LEGAL = {
     (PLACED, PAID),
@@ -26,7 +27,7 @@ LEGAL = {
     (DELIVERED, RETURNED),
 }
 ORDERED = midnight(dt.date(2026, 11, 19)) + 18 * HOUR
-LIVES = [Fates(42).steps(order, ORDERED) for order in range(1, 10_001)]
+LIVES = [Fates(42).steps(order, order, ORDERED) for order in range(1, 10_001)]
 
 
 def test_an_order_takes_legal_steps_alone_and_every_legal_step_occurs() -> None:
@@ -49,21 +50,32 @@ def test_delivery_takes_one_to_nine_days_and_is_remembered_by_a_return() -> None
 
 def test_two_steps_on_one_day_are_seen_as_the_later_one() -> None:
     for order, life in enumerate(LIVES, 1):
-        days = Fates(42).days(order, ORDERED)
+        days = Fates(42).days(order, order, ORDERED)
         assert list(days) == sorted({step.at // DAY for step in life})
         assert all(step == max(s for s in life if s.at // DAY == day) for day, step in days.items())
 
 
-def test_fate_depends_on_seed_order_and_moment_alone() -> None:
-    assert Fates(42).steps(17, ORDERED) == Fates(42).steps(17, ORDERED) == LIVES[16]
-    assert Fates(43).steps(17, ORDERED) != LIVES[16]
-    assert Fates(42).steps(18, ORDERED) != LIVES[16]
+def test_fate_depends_on_seed_order_customer_and_moment_alone() -> None:
+    assert Fates(42).steps(17, 17, ORDERED) == Fates(42).steps(17, 17, ORDERED) == LIVES[16]
+    assert Fates(43).steps(17, 17, ORDERED) != LIVES[16]
+    assert Fates(42).steps(18, 17, ORDERED) != LIVES[16]
 
 
 def test_parcels_are_slower_in_december_than_in_june() -> None:
     def average(date: dt.date) -> float:
-        lives = [Fates(1).steps(order, midnight(date)) for order in range(1, 3001)]
+        lives = [Fates(1).steps(order, order, midnight(date)) for order in range(1, 3001)]
         days = [(step.at - life[0].at) / DAY for life in lives for step in life if step.status == DELIVERED]
         return sum(days) / len(days)
 
     assert average(dt.date(2026, 12, 15)) > average(dt.date(2026, 6, 15)) + 1
+
+
+def test_risky_customers_lose_more_of_their_orders() -> None:
+    scores = dict(risk_scores(42, dt.date(2026, 11, 19), len(LIVES)))
+
+    def lost(low: int, high: int) -> float:
+        ends = [life[-1].status for customer, life in enumerate(LIVES, 1) if low <= scores.get(customer, 0) <= high]
+        return sum(end != DELIVERED for end in ends) / len(ends)
+
+    assert lost(67, 100) > 2 * lost(1, 33)
+    assert 0.04 < lost(0, 100) < 0.07

@@ -7,7 +7,7 @@ from pipeline.generators.entities import SUBTYPES, customer, product
 from pipeline.generators.pools import pools
 from pipeline.generators.world import COUNTRIES, GOODS, STATES
 
-PEOPLE = [customer(Random(key), pools(1), key, 0, dt.date(2026, 1, 1)) for key in range(1, 2001)]
+PEOPLE = [customer(Random(key), pools(1), key, 0, dt.date(2026, 1, 1), 1) for key in range(1, 2001)]
 
 
 def test_the_same_seed_gives_the_same_pools_and_another_seed_others() -> None:

@@ -1,5 +1,6 @@
 """Reviews that a reader believes, and that give a classifier something to do."""
 
+import datetime as dt
 from itertools import chain
 from random import Random
 
@@ -7,6 +8,7 @@ import pytest
 
 from pipeline.generators import review_remarks, review_sentences, review_words
 from pipeline.generators.review_texts import _Film, write_review
+from pipeline.generators.seasons import cheer
 
 REVIEWS = [write_review(Random(f"test:{number}")) for number in range(2000)]
 LIKED, DISLIKED = ([review.text for review in REVIEWS if review.positive is positive] for positive in (True, False))
@@ -57,6 +59,16 @@ def test_reviews_are_a_word_a_sentence_or_many_paragraphs_long() -> None:
 
 def test_most_reviews_are_positive_and_many_are_not() -> None:
     assert 0.5 < len(LIKED) / len(REVIEWS) < 0.65
+
+
+def test_reviewers_who_wait_for_their_parcels_like_fewer_films() -> None:
+    summer, winter = cheer(dt.date(2026, 6, 15)), cheer(dt.date(2026, 12, 15))
+
+    def liked(cheer: float) -> int:
+        return sum(write_review(Random(f"test:{number}"), cheer).positive for number in range(2000))
+
+    assert liked(summer) - liked(winter) > 400
+    assert liked(winter) < sum(review.positive for review in REVIEWS) < liked(summer)
 
 
 def test_single_words_do_not_tell_who_liked_the_film() -> None:

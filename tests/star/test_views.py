@@ -8,6 +8,7 @@ from support.loads import load_day
 from support.shop import add_order, add_product, at, date, insert, update
 from support.world import World
 
+from pipeline import kpis
 from pipeline.kernel.errors import DatabaseError
 
 VIEWS = """
@@ -213,10 +214,22 @@ def test_customers_without_an_order_that_is_not_lost_count_in_their_band(shop: W
     load(shop, 2)
     shop.warehouse("update dwh.dim_customer set risk_score = 67 where customer_id = 1")
     shop.luigi("RebuildTable", "--table", "mart")
-    assert shop.rows("select risk_band, customers, orders, sales::float from mart.risk_band") == {
-        ("3 high (67-100)", 1, 1, 20),
-        ("4 unknown", 1, 0, 0),
-    }
+    shown = "select risk_band, customers, orders, lost_orders, orders_not_lost, sales::float from mart.risk_band"
+    assert shop.rows(shown) == {("3 high (67-100)", 1, 2, 1, 1, 20), ("4 unknown", 1, 0, 0, 0, 0)}
+
+
+def test_a_country_grows_by_its_complete_months_that_have_a_year_before(shop: World) -> None:
+    for number, (day, lines, address) in enumerate(
+        [(-363, 1, 1), (-363, 1, 2), (-332, 1, 1), (2, 2, 1), (2, 3, 2), (33, 1, 2), (61, 3, 1)], start=1
+    ):
+        add_order(shop, number, at(day), *[1] * lines, address_id=address)
+    load(shop, 61)
+    growth = kpis.kpis()["yearly_growth"].expression
+    by_country = f"select country, ({growth})::float from mart.sales_by_country group by country"
+    assert shop.rows(by_country) == {("USA", 1.0), ("Peru", 2.0)}
+    assert shop.warehouse(f"select ({growth})::float from mart.sales_by_country where month = '2026-03-01'") == [
+        (None,)
+    ]
 
 
 def test_who_reads_for_the_dashboards_reads_the_mart_alone(shop: World) -> None:

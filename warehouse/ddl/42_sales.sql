@@ -80,13 +80,21 @@ comment on column mart.sales_by_subtype.sales is 'Line amounts of the orders tha
 comment on column mart.sales_by_subtype.orders is 'Orders not lost that hold a product of the subtype.';
 
 create view mart.sales_by_country with (security_barrier) as
+with
+
+kpi_monthly_country as (select * from mart.kpi_monthly_country)
+
 select
-    month,
-    country,
-    country as label,
-    sales,
-    orders_not_lost as orders
-from mart.kpi_monthly_country;
+    now.month,
+    now.country,
+    now.country as label,
+    now.sales,
+    now.orders_not_lost as orders,
+    case when now.is_complete and before.sales is not null then now.sales end as comparable_sales,
+    case when now.is_complete then before.sales end as year_before_sales
+from kpi_monthly_country as now
+left join kpi_monthly_country as before
+    on now.country = before.country and now.month = (before.month + interval '1 year')::date;
 
 comment on view mart.sales_by_country is 'Sales of each country by month.';
 comment on column mart.sales_by_country.month is 'First day of the UTC month of ordering.';
@@ -94,3 +102,7 @@ comment on column mart.sales_by_country.country is 'Where the order is delivered
 comment on column mart.sales_by_country.label is 'The country again, as in the other tables of sales.';
 comment on column mart.sales_by_country.sales is 'Line amounts of the orders that are not lost.';
 comment on column mart.sales_by_country.orders is 'Orders not lost.';
+comment on column mart.sales_by_country.comparable_sales is
+'The sales again, of a complete month that has sales in the same month of the year before; else NULL.';
+comment on column mart.sales_by_country.year_before_sales is
+'Sales of the same month of the year before, of a complete month; NULL where there are none.';

@@ -42,6 +42,7 @@ scores as (
         risk_score,
         customers,
         0 as orders,
+        0 as lost_orders,
         0 as sales
     from mart.agg_risk_customer
     union all
@@ -49,10 +50,10 @@ scores as (
         sold.risk_score,
         0 as customers,
         sold.orders,
-        sold.sales
+        case when status.is_lost then sold.orders else 0 end as lost_orders,
+        case when status.is_lost then 0 else sold.sales end as sales
     from mart.agg_risk_month as sold
     inner join mart.order_status as status on sold.order_status_key = status.order_status_key
-    where not status.is_lost
 )
 
 select
@@ -64,6 +65,8 @@ select
     end as risk_band,
     sum(customers)::bigint as customers,
     sum(orders)::bigint as orders,
+    sum(lost_orders)::bigint as lost_orders,
+    sum(orders - lost_orders)::bigint as orders_not_lost,
     sum(sales) as sales
 from scores
 group by 1
@@ -72,5 +75,7 @@ having sum(customers) > 0;
 comment on view mart.risk_band is 'Customers and what they bought, by how risky the risk-score service finds them.';
 comment on column mart.risk_band.risk_band is 'Thirds of the score, 1 to 100; unknown where there is none.';
 comment on column mart.risk_band.customers is 'Customers of the band, with or without an order.';
-comment on column mart.risk_band.orders is 'Their orders that are not lost.';
-comment on column mart.risk_band.sales is 'Line amounts of these orders.';
+comment on column mart.risk_band.orders is 'All their orders, lost ones too.';
+comment on column mart.risk_band.lost_orders is 'Their orders in a status that counts as lost.';
+comment on column mart.risk_band.orders_not_lost is 'Their orders less the lost ones.';
+comment on column mart.risk_band.sales is 'Line amounts of the orders that are not lost.';
