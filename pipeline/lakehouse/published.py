@@ -12,7 +12,8 @@ from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.lake.objects import Lake
-from pipeline.lakehouse.plan import BY_SPAN, MART, WHOLE, Names
+from pipeline.lakehouse.plan import BY_SPAN, MART, Names
+from pipeline.star import mart
 
 QUEUE, REJECTED = "etl.reprocessing_queue", "etl.rejected_row"
 # JSON escapes control characters, so that these cannot be in it.
@@ -53,7 +54,7 @@ def take(
         elif name == REJECTED:
             cursor.execute(REJECTED_GONE, {"sources": list(SOURCE_TABLES)})
             rejected = [source for (source,) in postgres.rows(cursor, REJECTED_NEW)]
-        elif table := WHOLE.get(name.removeprefix("mart.")):
+        elif table := mart.WHOLE.get(name.removeprefix("mart.")):
             _merge(cursor, name, table[0])
         else:
             _replace(cursor, name, written["spans"], written["present"])

@@ -13,7 +13,7 @@ from pipeline.catalog import STAR, Fact
 from pipeline.kernel import locks, plans, postgres, writes
 from pipeline.kernel.postgres import Cursor, identifiers, qualified, sql
 from pipeline.kernel.sql_files import statement
-from pipeline.star import indexes
+from pipeline.star import indexes, kept
 from pipeline.star.kept import Aggregate
 
 BY_MONTH = (
@@ -40,6 +40,15 @@ BEFORE = tuple(f"mart.{target.before}" for target in LOOKED_AT)
 
 IS_CURRENT = " and ".join(f"not exists (select from {table})" for table in ("mart.refill", *BEFORE))
 ALL_SCORES = "(select 1 as sign, risk_score from dwh.dim_customer where customer_key <> -1)"
+# The tables of the mart that are made of a whole table: the key, the table of dwh, and what the select reads of it.
+WHOLE = {
+    SCORES.name: (SCORES.key, "dim_customer", {"customers": ALL_SCORES}),
+    **{
+        sums.name: (sums.key, fact, {"reviews": f"(select 1 as sign, fact.* from dwh.{fact} as fact)"})  # noqa: S608
+        for fact, sums in kept.SUMS.items()
+    },
+    **{name: (key, dimension, {"members": f"dwh.{dimension}"}) for dimension, (name, key) in kept.LABELS.items()},
+}
 QUARTERS = "select distinct date_trunc('quarter', ordered_ts) from dwh.fact_order order by 1"
 
 
