@@ -12,7 +12,7 @@ READERS_STAMP := $(LAKEHOUSE_VENV)/.installed-readers
 # The two environments are built side by side, and then the two lints run so.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards screenshots bench lakehouse audit-dependencies
+.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards book screenshots bench lakehouse audit-dependencies
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@env -u OPERATIONAL_URL $(VENV)/bin/python -m pipeline.services up
@@ -112,6 +112,9 @@ status: env  ## what is loaded, what waits, what needs attention, and the servic
 
 dashboards: env $(SUPERSET_STAMP)  ## the dashboards as superset/ has them, served
 	@$(VENV)/bin/python -m pipeline.services $@
+
+book: env  ## the data book: KPIs, freshness, tables and columns with their lineage
+	@$(VENV)/bin/python -m pipeline book
 
 screenshots: $(DEV_STAMP)  ## pictures for docs/images, of the dashboards that `make demo` serves
 	@$(VENV)/bin/python superset/screenshots.py

@@ -59,7 +59,10 @@ setup(
     license="MIT",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline", "pipeline.*", "warehouse"]),
-    package_data={"warehouse": [*SQL, "kpis.toml"], "pipeline": ["generators/*.sql", "spark/scripts/*.py"]},
+    package_data={
+        "warehouse": [*SQL, "kpis.toml", "kpi_alerts.toml"],
+        "pipeline": ["generators/*.sql", "spark/scripts/*.py", "book/templates/*"],
+    },
     install_requires=[
         "boto3>=1.36,<2",
         "luigi>=3.6,<3.9",

@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from pipeline import services, source_log
 from pipeline.kernel import clock, config, postgres
@@ -27,6 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
             return follow(asked.every, asked.rounds)
         if asked.command == "source":
             return source_log.COMMANDS[asked.what]()
+        if asked.command == "book":
+            from pipeline.book import made  # imports the template engine and the parser of SQL
+
+            print(f"Book: {made.make(asked.to)}")
+            return 0
     except OceanError as error:
         print(error, file=sys.stderr)
         return 2
@@ -128,6 +134,14 @@ def _parser() -> argparse.ArgumentParser:
         "--every", type=_seconds, default=60, help="seconds from one round to the next (default: 60)"
     )
     following.add_argument("--rounds", type=int, help="how many rounds (default: until it is stopped)")
+    book = commands.add_parser(
+        "book",
+        help="write the data book: KPIs, freshness, tables, lineage",
+        description="Writes a site of static pages: the KPIs and what is loaded, the star schema, each table and "
+        "column with its lineage, the KPIs' definitions and the checks. luigid shows it at /book/.",
+        epilog="Exit code: 0, or 2 for an error. example: .venv/bin/python -m pipeline book --to /srv/www/book",
+    )
+    book.add_argument("--to", type=Path, help="the folder, whose book is replaced (default: book in OCEAN_HOME)")
     source = commands.add_parser(
         "source",
         help="prepare a source for extraction from its log",

@@ -157,6 +157,13 @@ USER_PURCHASE = SourceTable(
     watermark="invoice_date",
 )
 
+# Who somebody is, by table. What the values of these columns go into holds personal data too.
+PERSONAL = {
+    "ops.customers": ("first_name", "last_name", "email", "phone", "birth_date"),
+    "ops.addresses": ("street", "unit"),
+    "ops.suppliers": ("contact_email",),
+}
+
 # Vendors' feeds by their names: the folders of pipeline/vendors.
 VENDOR_FEEDS = declared_feeds.feeds()
 # Stage tables of what comes from elsewhere than the source, vendors' files and the risk-score service: their keys.

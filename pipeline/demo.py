@@ -7,6 +7,7 @@ import sys
 import luigi
 
 from pipeline import services
+from pipeline.book import made
 from pipeline.kernel import clock, config, postgres
 from pipeline.kernel.errors import OceanError
 from pipeline.operations import summary
@@ -46,8 +47,12 @@ def main() -> int:
             print(f"{summary.contents(cursor)}\n")
         print("Deploying the dashboards ...", flush=True)
         dashboards = services.dashboards(config.home(), again=False)
+        book = made.make()
         _say_where()
         print(dashboards)
+        for title, address in made.dashboards().items():
+            print(f"    {title}: {address}")
+        print(f"Book: {book} (user luigi, luigid_password in {config.home() / 'services.json'})")
     except OceanError as error:
         print(error, file=sys.stderr)
         return 1

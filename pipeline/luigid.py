@@ -2,6 +2,8 @@
 
 OCEAN_LUIGID_PASSWORD=... python -m pipeline.luigid --address 127.0.0.1 --port 8082 --state-path /var/lib/luigid/state
 
+With OCEAN_BOOK, a folder, it shows the data book in it at /book/.
+
 luigid itself answers everyone who reaches its port. They may then add tasks, stop loads and read what runs. Here a
 request needs the password (user `luigi`), names this server as its host, and does not come from another server's page.
 Only a POST changes anything. The password is no option, because `ps` shows options.
@@ -22,7 +24,14 @@ from urllib.parse import urlsplit
 from luigi import cmdline, db_task_history, server
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.routing import Router
-from tornado.web import Application, OutputTransform, RequestHandler, stream_request_body
+from tornado.web import (
+    Application,
+    OutputTransform,
+    RedirectHandler,
+    RequestHandler,
+    StaticFileHandler,
+    stream_request_body,
+)
 
 from pipeline.kernel import basic_auth
 from pipeline.kernel.config import LUIGID_USER
@@ -31,6 +40,7 @@ from pipeline.kernel.listener import LOOPBACK
 from pipeline.luigid_history import BatchedHistory
 
 PASSWORD, HOSTS = "OCEAN_LUIGID_PASSWORD", "OCEAN_LUIGID_HOSTS"
+BOOK = "OCEAN_BOOK"  # the folder of the data book, if this server is to show it at /book/
 VISUALISER = Path(server.__file__).parent / "static/visualiser"
 # Luigi's page uses GET, even for requests that change something.
 BY_POST = """
@@ -131,6 +141,14 @@ class Script(RequestHandler):
         self.finish(text.replace(*LABELS[name]) if name in LABELS else text + BY_POST)
 
 
+class BookFile(StaticFileHandler):
+    """A file of the data book, which may be made again at any time: a browser asks each time whether it was."""
+
+    def set_extra_headers(self, path: str) -> None:  # noqa: ARG002 Tornado's arguments
+        """Keeps no answer without asking."""
+        self.set_header("Cache-Control", "no-cache")
+
+
 class SecurityHeaders(OutputTransform):
     """The security headers of every answer: no foreign scripts or pictures, and no frame around the page."""
 
@@ -177,6 +195,9 @@ def guarded(app: Application, environment: Mapping[str, str]) -> Guard:
         )
     app.add_transform(SecurityHeaders)
     app.add_handlers(r".*", [(r"/static/visualiser/js/((?:luigi|graph|visualiserApp)\.js)", Script)])
+    if book := environment.get(BOOK):
+        shown = {"path": book, "default_filename": "index.html"}
+        app.add_handlers(r".*", [(r"/book", RedirectHandler, {"url": "/book/"}), (r"/book/(.*)", BookFile, shown)])
     more = [host.strip().lower() for host in environment.get(HOSTS, "").split(",")]
     return Guard(app, password, {*LOOPBACK, *filter(None, more)})
 

@@ -30,6 +30,7 @@ class Luigid(Service):
         more = {
             "OCEAN_TASK_HISTORY": str(self.folder / "history.db"),
             "OCEAN_LUIGID_PASSWORD": self.access.luigid_password,
+            "OCEAN_BOOK": str(self.home / "book"),
         }
         return self.spawn([*command, "--state-path", str(self._state)], cwd=CHECKOUT, env={**os.environ, **more})
 

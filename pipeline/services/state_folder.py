@@ -7,7 +7,21 @@ from pipeline.kernel.listener import DATABASE_SERVERS
 
 # Everything that the services keep in their home; .config belongs to rclone.
 OURS = {
-    *("lock", "log", ".config", ".cache", "postgresql", "source", "s3", "luigid", "risk", "superset"),
+    *(
+        "lock",
+        "log",
+        ".config",
+        ".cache",
+        "postgresql",
+        "source",
+        "s3",
+        "luigid",
+        "risk",
+        "superset",
+        "book",
+        "book.new",
+        "book.old",
+    ),
     *("services.json", "postgresql.password", "source.password", "superset.json"),
     *("services.json.new", "postgresql.password.new", "source.password.new", "superset.json.new"),
     *("postgresql.password.next", "source.password.next", "superset.json.next"),

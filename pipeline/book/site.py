@@ -1,0 +1,185 @@
+"""Makes the book: reads what it shows, renders the pages, and puts them in the place of the ones before."""
+
+import datetime as dt
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline import kpis
+from pipeline.book import described, freshness, key_figures, of_source, pages, star_diagram
+from pipeline.book.pages import GROUPS, WAREHOUSE, Page
+from pipeline.kernel import postgres
+from pipeline.kernel.config import Settings
+from pipeline.kernel.postgres import Cursor
+from pipeline.lineage import warehouse
+from pipeline.operations import findings, status
+from pipeline.trust import checks
+
+PAGES = {
+    "Today": "index.html",
+    "Star schema": "star.html",
+    "Tables": "tables.html",
+    "KPIs": "kpis.html",
+    "Checks": "checks.html",
+}
+AS_THEY_ARE = ("book.css", "book.js")
+UNITS = {
+    "currency": "the shop's currency",
+    "orders": "orders",
+    "customers": "customers",
+    "days": "days",
+    "share": "percent",
+    "points": "percentage points",
+}
+MOVED = """
+with newest as (select max(load_date) as load_date from mart.layer_rows)
+
+select layer_rows.load_date, substr(layer_rows.layer, 3), layer_rows.rows::bigint
+from mart.layer_rows
+inner join newest on layer_rows.load_date = newest.load_date
+order by layer_rows.layer
+"""
+
+
+@dataclass(frozen=True)
+class Book:
+    """All that the pages show; `dashboards` are titles with their addresses, empty where Superset is not ours."""
+
+    pages: list[Page]
+    shown: dict[str, Any]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The address of each page of a relation from the book's root."""
+        return {page.name: f"tables/{page.name}.html" for page in self.pages}
+
+
+def read(settings: Settings, dashboards: dict[str, str], now: dt.datetime) -> Book:
+    """Reads what the book shows from the warehouse, the source and the files. Raises OceanError."""
+    lineage = warehouse.of_warehouse()
+    may_show = pages.judge(lineage)
+    source = of_source.read(settings, may_show)
+    with postgres.session(settings.warehouse_url, "warehouse", purpose="book") as cursor:
+        relations = described.relations(cursor, WAREHOUSE, may_show)
+        shown = _of_today(cursor, now, settings)
+    book = pages.pages({**source.relations, **relations}, lineage, source.missing)
+    return Book(
+        book,
+        shown
+        | {
+            "made": now,
+            "broken": sorted(source.missing),
+            "broken_at": source.looked_at,
+            "dashboards": dashboards,
+            "kpis": list(kpis.kpis().values()),
+            "units": UNITS,
+            "signs": freshness.SIGNS,
+            "stars": star_diagram.of_facts(relations),
+            "layers": [
+                {"name": name, "says": says, "pages": [page for page in book if page.group == name]}
+                for name, says in GROUPS.items()
+            ],
+        },
+    )
+
+
+def _of_today(cursor: Cursor, now: dt.datetime, settings: Settings) -> dict[str, Any]:
+    found = status.read(cursor, now, freshness.DAYS, settings)
+    found.findings += findings.prepared(cursor, "warehouse")
+    days = freshness.days(now.date())
+    results = {check.name: check for check in found.checks}
+    declared = checks.checks()
+    return {
+        "status": found,
+        "figures": key_figures.read(cursor),
+        "days": days,
+        "freshness": freshness.read(cursor, days, is_alone=settings.lakehouse.is_alone),
+        "moved": postgres.rows(cursor, MOVED),
+        "checks_declared": declared,
+        "results": results,
+        "checks": [
+            {"title": check.title, "severity": check.severity, **vars(results[check.name])}
+            for check in declared
+            if check.name in results
+        ],
+    }
+
+
+def write(book: Book, folder: Path) -> Path:
+    """Writes the site for its owner alone, in place of the one before; returns its first page.
+
+    A kill leaves the site of before or the new one, or, for the moment between two renames, none.
+    """
+    aside, before = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+    for left in (aside, before):
+        shutil.rmtree(left, ignore_errors=True)
+    aside.mkdir(mode=0o700, parents=True)
+    for name, content in _files(book):
+        path = aside / name
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(content, "utf-8")
+    if folder.exists():
+        folder.rename(before)
+    aside.rename(folder)
+    shutil.rmtree(before, ignore_errors=True)
+    return folder / "index.html"
+
+
+def morning_page(book: Book) -> str:
+    """The morning page as one file without links to other pages, scripts or pictures, to be mailed."""
+    return _render("morning.html", book, "", title="Today", here="", is_alone=True, style=_template("book.css"))
+
+
+def _files(book: Book) -> Iterable[tuple[str, str]]:
+    templates = {"index.html": "morning.html"}
+    for title, address in PAGES.items():
+        yield address, _render(templates.get(address, address), book, "", title=title, here=title)
+    for page in book.pages:
+        yield (
+            book.addresses[page.name],
+            _render("relation.html", book, "../", title=page.name, here="Tables", page=page),
+        )
+    for name in AS_THEY_ARE:
+        yield name, _template(name)
+    yield "book-index.js", f"const BOOK = {json.dumps(list(_index(book)))};\n"
+
+
+def _index(book: Book) -> Iterable[tuple[str, str, str]]:
+    """What the search finds: a name, what it is, and its address."""
+    for kpi in book.shown["kpis"]:
+        yield kpi.label, f"KPI: {kpi.text}", f"kpis.html#{kpi.name}"
+    for page in book.pages:
+        yield page.name, page.comment, book.addresses[page.name]
+        for column in page.columns:
+            yield f"{page.name}.{column.name}", column.comment, f"{book.addresses[page.name]}#{column.name}"
+    for check in book.shown["checks_declared"]:
+        yield check.name, f"check: {check.title}", f"checks.html#{check.name}"
+
+
+def _render(template: str, book: Book, up: str, *, is_alone: bool = False, **values: Any) -> str:
+    shown = {**book.shown, "pages": PAGES, "addresses": book.addresses, "up": up, "is_alone": is_alone, **values}
+    return _environment().get_template(template).render(shown)
+
+
+@cache
+def _environment() -> Environment:
+    """What comes from the warehouse is escaped: it is data, and never markup."""
+    return Environment(
+        loader=PackageLoader("pipeline.book"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _template(name: str) -> str:
+    return resources.files("pipeline.book").joinpath("templates", name).read_text("utf-8")
