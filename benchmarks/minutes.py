@@ -27,7 +27,7 @@ from pipeline.kernel.config import settings
 from pipeline.kernel.postgres import Cursor
 from pipeline.operations import summary
 from pipeline.source.log import publication
-from pipeline.tasks.runtime.command import Alerts
+from pipeline.tasks.runtime.telling import Alerts
 
 LINES = 3
 ORDER = """

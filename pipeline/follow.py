@@ -22,7 +22,7 @@ from pipeline.source import bounds, source_clock
 from pipeline.tasks.daily import DailyWarehouseLoad
 from pipeline.tasks.reconcile_source import ReconcileSource
 from pipeline.tasks.runtime import command
-from pipeline.tasks.runtime.command import Alerts
+from pipeline.tasks.runtime.telling import Alerts
 
 # An alert that is true for hours is sent once an hour, and not with each round.
 SECONDS_BETWEEN_ALERTS = 3600

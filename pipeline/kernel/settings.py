@@ -200,6 +200,12 @@ class Settings:
         "luigi.cfg sends the same by e-mail.",
         secret=True,
     )
+    alert_page: bool = setting(
+        "0",
+        flag,
+        "Send the morning page of the data book with each alert, 0 or 1: as the field `page` of the JSON, and in a "
+        "mail where format = html in section [email] of luigi.cfg.",
+    )
     check_whole_days: int = setting(
         "7",
         int,

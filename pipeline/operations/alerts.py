@@ -1,5 +1,6 @@
 """One alert for a command whose daily load failed or needs attention."""
 
+import html
 import json
 import platform
 import re
@@ -12,6 +13,7 @@ from pipeline.kernel.config import Settings
 from pipeline.kernel.errors import Undelivered
 from pipeline.kernel.postgres import Cursor
 from pipeline.operations import findings, status, summary
+from pipeline.operations.kpi_limits import Passed
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.state import ERROR, WARN, Deletion
 
@@ -23,18 +25,30 @@ JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert: a subject of one line, and the text; `details` are the same for machines."""
+    """An alert: a subject of one line, and the text; `details` are the same for machines.
+
+    `page` is the morning page as HTML, empty where it does not go out with alerts.
+    """
 
     severity: str
     subject: str
     text: str
     details: dict[str, Any]
+    page: str = ""
 
     def to_json(self) -> bytes:
         """The posted JSON. Chat services show the field `text`; the details are unchanged."""
         fields = {"pipeline": "oceanrecords", "host": platform.node(), "severity": self.severity}
         shown = {"subject": _plain(self.subject), "text": _plain(self.text.strip())}
-        return json.dumps({**fields, **shown, **self.details}).encode()
+        page = {"page": self.page} if self.page else {}
+        return json.dumps({**fields, **shown, **self.details, **page}).encode()
+
+    def mailed(self, form: str) -> str:
+        """The text of a mail: in the form html the morning page, if it goes out, below the text."""
+        if form != "html":
+            return self.text
+        text = f"<pre>{html.escape(self.text.strip())}</pre>"
+        return self.page.replace('<main id="main">', f'<main id="main">{text}', 1) if self.page else text
 
 
 def of_failure(outcome: Outcome) -> Alert:
@@ -46,6 +60,13 @@ def of_warnings(outcome: Outcome, warnings: list[str]) -> Alert:
     """The alert of a daily load that was done, with these warnings."""
     subject = f"{summary.subject(outcome)} is done, with warnings"
     return Alert(WARN, subject, "\n".join([f"{subject}:", *warnings]), _details(outcome, warnings))
+
+
+def of_limits(passed: list[Passed], outcome: Outcome) -> Alert:
+    """The alert of KPIs that have passed their limits."""
+    told = [str(each) for each in passed]
+    subject = told[0] if len(told) == 1 else f"{len(told)} KPIs are beyond their limits"
+    return Alert(WARN, subject, "\n".join(told), _details(outcome, told))
 
 
 def warnings(cursor: Cursor, seconds: float, settings: Settings) -> list[str]:

@@ -14,7 +14,7 @@ from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
 from pipeline.operations import following, slots
 from pipeline.operations.state import ERROR, WARN, Following, Slot
-from pipeline.tasks.runtime.command import Alerts
+from pipeline.tasks.runtime.telling import Alerts
 
 NOW = dt.datetime(2026, 2, 1, 12, tzinfo=dt.UTC)
 EVENING = at(1, 20)

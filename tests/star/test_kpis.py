@@ -9,7 +9,7 @@ from support.world import ROOT, World
 
 from pipeline import kpis
 from pipeline.kernel import postgres
-from pipeline.operations import summary
+from pipeline.operations import kpi_limits, summary
 from pipeline.star import schema
 
 RATE = """
@@ -66,7 +66,9 @@ def test_every_kpi_has_what_it_is_made_of(shop: World) -> None:
         assert not views or set(kpi.dimensions) <= columns, kpi.name
 
 
-def test_a_changed_definition_changes_the_mart_and_the_table_on_the_terminal(shop: World, kpi_file: Any) -> None:
+def test_a_changed_definition_changes_the_mart_the_limits_and_the_table_on_the_terminal(
+    shop: World, kpi_file: Any
+) -> None:
     add_order(shop, 1, at(2), 1)
     add_order(shop, 2, at(2), 1, order_status_id=2)
     load_day(shop, date(2))
@@ -84,7 +86,10 @@ def test_a_changed_definition_changes_the_mart_and_the_table_on_the_terminal(sho
     assert shop.warehouse(read.replace("monthly", "quarterly")) == [(10.0,)]
     said = "select col_description('mart.kpi_monthly'::regclass, 4)"
     assert shop.warehouse(said) == [("Sales of is not lost.",)]
+    rule = 'kpi = "average_order_value"\nlimit = 15\nwhen = "under way"\nwho = ["ann"]\nchannel = "post"'
     with postgres.session(shop.warehouse_url, "warehouse") as cursor:
+        [passed] = kpi_limits.untold(cursor, kpi_limits.parsed(f"[small]\n{rule}"))
+        assert passed.value == 10
         shown = summary.kpi_table(cursor, date(2), 1).splitlines()
     assert "  per order  " in shown[0]
     assert "  10.00  " in shown[-1]

@@ -315,6 +315,19 @@ create table if not exists etl.deletion (
 comment on table etl.deletion is
 'Each time that a comparison marked rows as deleted; was_allowed: with --allow-deletes, whatever their number.';
 
+create table if not exists etl.kpi_alert (
+    rule text not null,
+    month date not null,
+    country text not null,
+    told_ts timestamptz not null default now(),
+    primary key (rule, month, country)
+);
+comment on table etl.kpi_alert is 'The limits of KPIs that were passed, and that an alert has told of.';
+comment on column etl.kpi_alert.rule is 'The rule''s name in warehouse/kpi_alerts.toml.';
+comment on column etl.kpi_alert.month is 'First day of the month whose KPI has passed the limit.';
+comment on column etl.kpi_alert.country is 'The country; empty where all countries count together.';
+comment on column etl.kpi_alert.told_ts is 'When the alert was sent.';
+
 create table if not exists etl.source (
     is_known boolean primary key default true check (is_known), -- at most one row
     server text, -- the identifier of the cluster; NULL: the extracting role may not read it

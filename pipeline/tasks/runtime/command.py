@@ -13,33 +13,26 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import luigi
-from luigi import notifications
 from luigi.cmdline_parser import CmdlineParser
 from luigi.rpc import RPCError
 from luigi.scheduler import RUNNING
 from luigi.task import task_id_str
 from luigi.task_register import Register
 
-from pipeline.kernel import clock, config, errors, postgres
+from pipeline.kernel import clock, errors
 from pipeline.kernel.errors import OceanError, reason, unexpected
-from pipeline.operations import slots, summary
-from pipeline.operations.outcome import DAILY, DONE, Outcome, Task
-from pipeline.tasks.runtime import run_log
+from pipeline.operations import summary
+from pipeline.operations.outcome import DONE, Outcome, Task
+from pipeline.tasks.runtime import run_log, telling
 from pipeline.tasks.runtime.stopping import told_to_stop
+from pipeline.tasks.runtime.telling import Alerts
 
 logger = logging.getLogger("luigi-interface")
 
 OURS = re.compile(rf"^{re.escape(errors.__name__)}\.\w+: (.+)$", re.MULTILINE)
-
-
-class Alerts(NamedTuple):
-    """Which alerts a command may send."""
-
-    failures: bool = True
-    warnings: bool = True
 
 
 alerts = Alerts()  # of this process
@@ -190,47 +183,10 @@ def _end(outcome: Outcome, *, tell: bool = True) -> None:
     is_done = not (outcome.failed or outcome.not_run or outcome.cut_short)
     if tell and outcome.loads:
         try:
-            _alert(outcome, is_done)
+            telling.tell(outcome, alerts, is_done=is_done)
         except Exception as error:
             # Another library's trace might show the URL.
             logger.warning("no alert was sent: %s", error if isinstance(error, OceanError) else type(error).__name__)
     if not is_done:
         sys.stdout.flush()
         print(summary.of_failure(outcome), file=sys.stderr, flush=True)
-
-
-def _of_slot() -> list[str]:
-    """Warnings about the slot in the source, through which changes come from its log."""
-    settings = config.settings()
-    if not settings.reads_log:
-        return []
-    with postgres.session(settings.operational_url, "operational") as source:
-        return [found.what for found in slots.findings(slots.read(source, settings), settings)]
-
-
-def _alert(outcome: Outcome, is_done: bool) -> None:
-    url, receiver = config.alert_url(), notifications.email().receiver
-    if not (url or receiver):
-        return
-    # Most commands send no alert.
-    from pipeline.operations import alerts as written
-
-    if outcome.failed or outcome.cut_short:
-        if not alerts.failures:
-            return
-        alert = written.of_failure(outcome)
-    elif is_done and alerts.warnings and any(task.family == DAILY for task in outcome.done):
-        with postgres.session(config.settings().warehouse_url, "warehouse") as cursor:
-            warnings = written.warnings(cursor, outcome.seconds, config.settings())
-        warnings += _of_slot()
-        if not warnings:
-            return
-        alert = written.of_warnings(outcome, warnings)
-    else:
-        return
-    try:
-        if url:
-            written.post(url, alert.to_json())
-            logger.info("the alert was posted to alert_url")
-    finally:
-        notifications.send_error_email(f"OceanRecords: {alert.subject}", alert.text)
