@@ -97,7 +97,7 @@ def remove_user(admin: Client, number: int) -> None:
 
 
 def asked(chart: dict[str, Any], dashboard: int | None) -> dict[str, Any]:
-    """The page's request for a chart that is a table: the chart's stored form, and its query."""
+    """The page's request for a table, or for bars with a limit: the chart's stored form, and its query."""
     dataset, _, kind = chart["datasource"].partition("__")
     filters = [
         {"col": one["subject"], "op": one["operator"], "val": one["comparator"]} for one in chart["adhoc_filters"]
@@ -105,17 +105,33 @@ def asked(chart: dict[str, Any], dashboard: int | None) -> dict[str, Any]:
     query = {
         "filters": filters,
         "extras": {"having": "", "where": ""},
-        "columns": chart["groupby"],
+        "columns": chart.get("groupby") or [_axis(chart["x_axis"])],
         "metrics": chart["metrics"],
         "orderby": [[chart["timeseries_limit_metric"], False]],
         "series_limit_metric": chart["timeseries_limit_metric"],
         "row_limit": chart["row_limit"],
         "order_desc": True,
         "url_params": {},
-        "post_processing": [],
+        "post_processing": _drawn(chart) if "x_axis" in chart else [],
     }
     form = {**chart, "extra_form_data": {}} | ({} if dashboard is None else {"dashboardId": dashboard})
     return {"datasource": {"id": int(dataset), "type": kind}, "queries": [query], "form_data": form}
+
+
+def _axis(column: str) -> dict[str, Any]:
+    reference = {"columnType": "BASE_AXIS", "sqlExpression": column, "label": column, "expressionType": "SQL"}
+    return {**reference, "isColumnReference": True}
+
+
+def _drawn(chart: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps that make bars of rows."""
+    mean = {metric: {"operator": "mean"} for metric in chart["metrics"]}
+    pivot = {"index": [chart["x_axis"]], "columns": [], "aggregates": mean, "drop_missing_columns": False}
+    return [
+        {"operation": "pivot", "options": pivot},
+        {"operation": "sort", "options": {"by": chart["x_axis_sort"], "ascending": chart["x_axis_sort_asc"]}},
+        {"operation": "flatten"},
+    ]
 
 
 @dataclass(frozen=True)
