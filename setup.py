@@ -28,6 +28,7 @@ EXTRAS["demo"] = [*EXTRAS["simulate"], *EXTRAS["reviews"], *EXTRAS["services"], 
 EXTRAS["dev"] = [
     *EXTRAS["demo"],
     *EXTRAS["lakehouse"],
+    "axe-playwright-python>=0.1.4,<1",
     "boto3-stubs[emr,s3]>=1.35",
     "cfn-lint>=1.20",
     "check-jsonschema>=0.30",

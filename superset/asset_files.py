@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import kpi_metrics
+import phone_variant
 import yaml
 from errors import DeployError
 
@@ -23,7 +24,7 @@ Config = dict[str, Any]
 
 
 def read(folder: Path) -> dict[str, Config]:
-    """The content of each file of `folder` by its path there, in the order of the paths.
+    """The content of each file of `folder` by its path there, and the variants of these for phones.
 
     Raises DeployError that names every wrong file: unreadable, misplaced, without a uuid of its own, or with a
     reference to an asset without a file.
@@ -34,8 +35,9 @@ def read(folder: Path) -> dict[str, Config]:
     assets = {str(path.relative_to(folder)): _config(path, folder) for path in paths}
     kpis = kpi_metrics.read()
     assets |= {name: kpi_metrics.defined(name, dataset, kpis) for name, dataset in of_kind(assets, "datasets").items()}
-    if problems := [*_identities(assets), *_references(assets)]:
-        raise DeployError("; ".join(problems))
+    _require_sound(assets)
+    assets = phone_variant.added(assets)
+    _require_sound(assets)
     return assets
 
 
@@ -67,6 +69,11 @@ def _config(path: Path, folder: Path) -> Config:
     if not isinstance(found, dict):
         raise DeployError(f"{name} is no mapping of names to values")
     return found
+
+
+def _require_sound(assets: dict[str, Config]) -> None:
+    if problems := [*_identities(assets), *_references(assets)]:
+        raise DeployError("; ".join(problems))
 
 
 def _identities(assets: dict[str, Config]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from errors import DeployError
+from phone_variant import SUFFIX
 from superset import db, security_manager
 from superset.connectors.sqla.models import RowLevelSecurityFilter
 from superset.models.dashboard import Dashboard
@@ -47,7 +48,9 @@ def define(*, anonymous: bool) -> None:
 
 
 def open_company_dashboard(*, anonymous: bool) -> None:
-    """Lets viewers see the company dashboard and no other; some of them see one country's rows alone.
+    """Lets viewers see the company dashboard, at a desk and on a phone, and no other.
+
+    Some of them see one country's rows alone.
 
     Raises DeployError if it is missing, not published, or without data by country. The caller commits.
     """
@@ -57,7 +60,8 @@ def open_company_dashboard(*, anonymous: bool) -> None:
             f"no file in dashboards/ has slug: {COMPANY} and published: true, and viewers see only such a one"
         )
     viewers = [VIEWER, *COUNTRIES, *[security_manager.auth_role_public] * anonymous]
-    company.roles = [security_manager.find_role(name) for name in viewers]
+    phone = db.session.query(Dashboard).filter_by(slug=COMPANY + SUFFIX).one()  # deployed with it
+    company.roles = phone.roles = [security_manager.find_role(name) for name in viewers]
     for name, country in COUNTRIES.items():
         _restrict(name, country, company)
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -116,7 +117,10 @@ def again(site: Site) -> Again:
 
 def test_a_second_deployment_changes_nothing(site: Site, again: Again) -> None:
     (rows, rows_after), (before, after) = again.rows, again.exports
-    assert rows["slices"] == len(list(ASSETS.glob("charts/*.yaml")))
+    files = [path.read_text() for path in ASSETS.glob("charts/*.yaml")]
+    assert rows["slices"] == len(files) + sum(
+        bool(re.search(r"^phone:\n(.+\n)*  params:", text, re.M)) for text in files
+    )
     assert "not in the warehouse" not in (site.home / "log/superset-deploy.log").read_text()
     assert rows_after == rows
     assert [name for name in before | after if before.get(name) != after.get(name)] == []
@@ -180,6 +184,7 @@ def look(site: Site, chart: dict[str, Any]) -> Look:
     spying["queries"][0]["metrics"] = [{"expressionType": "SQL", "sqlExpression": hidden, "label": "own"}]
     anybody = {
         "dashboard": client.get(COMPANY)[0],
+        "on a phone": client.get(f"{COMPANY}-phone")[0],
         "its chart": client.post(CHART_DATA, asked(chart, company))[0],
         "a column": query(client, chart, company)[0],
         "a metric of its own": client.post(CHART_DATA, spying)[0],
@@ -264,6 +269,7 @@ def test_without_a_login_nothing_is_shown_but_where_it_is_allowed(looks: tuple[L
     before, meanwhile, after = looks
     assert meanwhile.anybody == {
         "dashboard": 200,
+        "on a phone": 200,
         "its chart": 200,
         "a column": 403,
         "a metric of its own": 403,
@@ -272,7 +278,7 @@ def test_without_a_login_nothing_is_shown_but_where_it_is_allowed(looks: tuple[L
     }
     assert meanwhile.anybody["datasets"] in (401, 403)
     for closed in (before.anybody, after.anybody):
-        assert closed["dashboard"] in (401, 403, 404)
+        assert {closed["dashboard"], closed["on a phone"]} <= {401, 403, 404}
         assert closed["its chart"] in (401, 403)
 
 
@@ -316,6 +322,14 @@ def test_without_a_login_nothing_is_shown_but_where_it_is_allowed(looks: tuple[L
             "charts/top_products.yml is no .yaml file in one of the folders",
         ),
         (lambda assets: (assets / "metadata.yaml").unlink(), "metadata.yaml is missing"),
+        (
+            replaced("charts/newest_runs.yaml", "phone:\n  height", "phone:\n  tall"),
+            "charts/newest_runs.yaml has a block phone with something else than params and height",
+        ),
+        (
+            replaced("charts/newest_runs.yaml", "    - task\n    - reason\n", "    - task\n    - cause\n"),
+            "charts/newest_runs-phone.yaml names the column cause",
+        ),
         # These Superset itself refuses, or the warehouse.
         (
             replaced("charts/top_products.yaml", "slice_name:", "slice_title:"),
@@ -349,7 +363,10 @@ def test_a_warehouse_that_does_not_answer_is_said_without_its_password(site: Sit
 def test_the_viewer_sees_the_company_dashboard(site: Site) -> None:
     viewer = site.client("viewer")
     status, dashboards = viewer.get("/api/v1/dashboard/")
-    assert (status, [found["slug"] for found in dashboards["result"]]) == (200, ["ocean-records"])
+    assert (status, {found["slug"] for found in dashboards["result"]}) == (
+        200,
+        {"ocean-records", "ocean-records-phone"},
+    )
     charts = charts_of(viewer, "ocean-records")
     assert len(charts) == len(charts_of(site.client("admin"), "ocean-records"))
     top = "select label from mart.sales_by_product group by label order by sum(sales) desc nulls last limit 10"
@@ -362,6 +379,7 @@ def test_the_viewer_sees_the_company_dashboard(site: Site) -> None:
     "path",
     [
         "dashboard/pipeline-health",
+        "dashboard/pipeline-health-phone",
         "dashboard/pipeline-health/charts",
         "dashboard/customer-behaviour",
         "chart/1",

@@ -15,7 +15,9 @@ SECONDS = 60
 HEIGHT = 3000
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 # Tables of key figures have more digits than they show. CSS draws a missing figure.
-CHARTS = """() => [...document.querySelectorAll('[data-test="dashboard-component-chart-holder"]')].map(holder => {
+CHARTS = """() => [...document.querySelectorAll(
+    '[data-test="dashboard-component-chart-holder"]:not(.dashboard-markdown *)'
+)].map(holder => {
     const chart = holder.querySelector('[data-test="chart-grid-component"]');
     const text = element => element ? element.textContent.trim() : '';
     const shown = cell => {
@@ -73,7 +75,7 @@ class Dashboard:
         """Chooses a value in the list of a filter; returns the charts after that."""
         self.page.get_by_role("combobox", name=name).click()
         self.page.locator(".ant-select-item-option", has_text=value).click()
-        return self._apply()
+        return self.apply()
 
     def between(self, start: str, end: str) -> dict[str, Chart]:
         """Sets the time range, `end` exclusive; returns the charts after that."""
@@ -85,9 +87,9 @@ class Dashboard:
         for label, value in (("Start", start), ("End", end)):
             popover.locator(f'.control-label:has-text("{label}") + input').fill(value)
         popover.locator('[data-test="date-filter-control__apply-button"]').click()
-        return self._apply()
+        return self.apply()
 
-    def _apply(self) -> dict[str, Chart]:
+    def apply(self) -> dict[str, Chart]:
         """Applies the filters and waits until every chart has asked for its data again."""
         self.answers.clear()
         with self.page.expect_response(lambda _: len(self.answers) == self.size, timeout=SECONDS * 1000):
@@ -130,13 +132,17 @@ def log_in(browser: Browser, base_url: str, username: str, password: str, width:
     return page
 
 
-def open_dashboard(page: Page, base_url: str, slug: str) -> Dashboard:
-    """Opens a dashboard for the user of the page, without waiting for its charts."""
+def open_dashboard(page: Page, base_url: str, slug: str, standalone: int = 0) -> Dashboard:
+    """Opens a dashboard for the user of the page, without waiting for its charts.
+
+    `standalone` leaves out parts of the page: 1 the menu, 2 the title too.
+    """
     answer = page.request.get(f"{base_url}/api/v1/dashboard/{slug}/charts")
     dashboard = Dashboard(page, len(answer.json()["result"]))
     page.on("response", dashboard.keep)
     page.on("pageerror", lambda error: dashboard.problems.append(str(error)))
-    page.goto(f"{base_url}/superset/dashboard/{slug}/", wait_until="domcontentloaded")
+    query = f"?standalone={standalone}" if standalone else ""
+    page.goto(f"{base_url}/superset/dashboard/{slug}/{query}", wait_until="domcontentloaded")
     return dashboard
 
 
