@@ -1,4 +1,4 @@
-"""Takes the pictures of the documentation: each dashboard of the demo, and luigid's page during a load.
+"""Takes the pictures of the documentation: each dashboard of the demo, one on a phone, and luigid during a load.
 
     .venv/bin/python superset/screenshots.py
 
@@ -22,6 +22,7 @@ from pipeline.tasks.daily import DailyWarehouseLoad  # noqa: E402
 
 IMAGES = ROOT / "docs/images"
 USERS = {"ocean-records": "viewer", "pipeline-health": "admin", "customer-behaviour": "admin"}
+WIDTH, PHONE_WIDTH, PHONE_HEIGHT = 1600, 390, 1720  # the upper half of the dashboard on a phone
 BOTTOM = """() => 16 + Math.max(...[...document.querySelectorAll('[data-test="dashboard-component-chart-holder"]')]
     .map(holder => holder.getBoundingClientRect().bottom))"""
 # Days of business that are simulated first and loaded at once. So the load is long enough to watch.
@@ -45,7 +46,10 @@ def main() -> int:
             page = log_in(browser, url, user, passwords[f"{user}_password"])
             open_dashboard(page, url, slug).charts()
             page.mouse.move(0, 0)
-            _save(page, slug, page.evaluate(BOTTOM))
+            _save(page, slug, WIDTH, page.evaluate(BOTTOM))
+        page = log_in(browser, url, "viewer", passwords["viewer_password"], PHONE_WIDTH)
+        open_dashboard(page, url, "ocean-records-phone", standalone=1).charts()
+        _save(page, "ocean-records-phone", PHONE_WIDTH, PHONE_HEIGHT)
         _take_load(browser)
     return 0
 
@@ -58,7 +62,7 @@ def _take_load(browser: Browser) -> None:
         world = World(home, known["operational_url"], known["warehouse_url"], "s3://ocean-lake", shop)
         world.luigi("SimulateBusinessDay", "--date", str(LOADED))
         page = browser.new_page(
-            viewport={"width": 1600, "height": HEIGHT},
+            viewport={"width": WIDTH, "height": HEIGHT},
             http_credentials={"username": "luigi", "password": known["luigid_password"]},
         )
         task = DailyWarehouseLoad(LOADED).task_id
@@ -70,7 +74,7 @@ def _take_load(browser: Browser) -> None:
             page.goto(graph)
             page.wait_for_load_state("networkidle")
             statuses = page.evaluate(STATUSES)
-        _save(page, "luigid", page.evaluate(GRAPH_BOTTOM))
+        _save(page, "luigid", WIDTH, page.evaluate(GRAPH_BOTTOM))
         output, _ = load.communicate()
         if load.returncode or not _is_half_done(statuses):
             raise SystemExit(f"the load failed, or was over before it could be seen:\n{output}")
@@ -80,8 +84,8 @@ def _is_half_done(statuses: list[str]) -> bool:
     return "RUNNING" in statuses and statuses.count("DONE") > len(statuses) / 2
 
 
-def _save(page: Page, name: str, height: float) -> None:
-    page.screenshot(path=IMAGES / f"{name}.png", clip={"x": 0, "y": 0, "width": 1600, "height": height})
+def _save(page: Page, name: str, width: int, height: float) -> None:
+    page.screenshot(path=IMAGES / f"{name}.png", clip={"x": 0, "y": 0, "width": width, "height": height})
     print(f"docs/images/{name}.png")
 
 
