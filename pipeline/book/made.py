@@ -38,12 +38,18 @@ def make(folder: Path | None = None) -> str:
 
 
 def dashboards() -> dict[str, str]:
-    """The dashboards by their titles, with their addresses; empty where Superset does not run on this machine."""
+    """The dashboards by their titles, with their addresses; empty where Superset does not run on this machine.
+
+    Each has a second one for phones: superset/phone_variant.py.
+    """
     superset = _running().get("superset")
-    return {
-        config["dashboard_title"]: f"http://{superset}/superset/dashboard/{config['slug']}/" if superset else ""
-        for config in charts.assets("dashboards").values()
-    }
+    root = f"http://{superset}/superset/dashboard/" if superset else ""
+    found = {}
+    for dashboard in charts.assets("dashboards").values():
+        title, slug = dashboard["dashboard_title"], dashboard["slug"]
+        found[title] = root and f"{root}{slug}/"
+        found[f"{title} (phone)"] = root and f"{root}{slug}-phone/?standalone=1"
+    return found
 
 
 def _running() -> dict[str, str]:
