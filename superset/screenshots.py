@@ -1,4 +1,4 @@
-"""Takes the pictures of the documentation: each dashboard of the demo, one on a phone, and luigid during a load.
+"""Takes the pictures of the documentation: the demo's dashboards and its data book, and luigid during a load.
 
     .venv/bin/python superset/screenshots.py
 
@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # uses the browser of the tests
 
+from playwright.sync_api import HttpCredentials  # noqa: E402
 from support.browser import HEIGHT, Browser, Page, log_in, open_dashboard, running_browser  # noqa: E402
 from support.world import SIMULATED, World, running_services  # noqa: E402
 
@@ -25,6 +26,7 @@ USERS = {"ocean-records": "viewer", "pipeline-health": "admin", "customer-behavi
 WIDTH, PHONE_WIDTH, PHONE_HEIGHT = 1600, 390, 1720  # the upper half of the dashboard on a phone
 BOTTOM = """() => 16 + Math.max(...[...document.querySelectorAll('[data-test="dashboard-component-chart-holder"]')]
     .map(holder => holder.getBoundingClientRect().bottom))"""
+BOOK = (("book", 1280, 1180), ("book-phone", PHONE_WIDTH, 844))
 # Days of business that are simulated first and loaded at once. So the load is long enough to watch.
 OPENED, LOADED = dt.date(2026, 1, 1), dt.date(2026, 6, 30)
 STATUSES = "() => [...document.querySelectorAll('.graph-node-a')].map(node => node.getAttribute('data-task-status'))"
@@ -35,7 +37,8 @@ def main() -> int:
     """Takes all pictures; returns the exit code."""
     home = config.home()
     try:
-        url = json.loads((home / "services.json").read_text())["superset_url"]
+        known = json.loads((home / "services.json").read_text())
+        url = known["superset_url"]
         passwords = json.loads((home / "superset.json").read_text())
     except (FileNotFoundError, KeyError):
         print(f"cannot take pictures, because no dashboards are served from {home}; run `make demo`", file=sys.stderr)
@@ -50,8 +53,18 @@ def main() -> int:
         page = log_in(browser, url, "viewer", passwords["viewer_password"], PHONE_WIDTH)
         open_dashboard(page, url, "ocean-records-phone", standalone=1).charts()
         _save(page, "ocean-records-phone", PHONE_WIDTH, PHONE_HEIGHT)
+        _take_book(browser, known)
         _take_load(browser)
     return 0
+
+
+def _take_book(browser: Browser, known: dict[str, str]) -> None:
+    """Takes the first page of the data book, at a desk and on a phone."""
+    login: HttpCredentials = {"username": "luigi", "password": known["luigid_password"]}
+    for name, width, height in BOOK:
+        page = browser.new_page(viewport={"width": width, "height": height}, http_credentials=login)
+        page.goto(f"{known['luigid_url']}/book/")
+        _save(page, name, width, height)
 
 
 def _take_load(browser: Browser) -> None:
