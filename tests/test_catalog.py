@@ -7,6 +7,7 @@ import luigi
 import pytest
 from support import shop
 from support.checksum import CONTENTS
+from support.comments import comments
 from support.loads import create_source
 from support.world import World, Worlds
 
@@ -113,6 +114,13 @@ def test_the_simulated_shop_has_the_columns_of_the_contract_and_fills_them(empty
     )
     assert set(held) == set(COLUMNS[source.name])
     assert set(held) >= set(source.columns)
+
+
+@pytest.mark.parametrize(("schema", "columns"), [("ops", 60), ("retail", 8), ("simulator", 11)])
+def test_every_table_and_column_of_the_simulated_shop_says_what_it_is(empty: World, schema: str, columns: int) -> None:
+    found = comments(empty.source, schema)
+    assert [each for each, said in found.items() if not said] == []
+    assert len(found) > columns
 
 
 @pytest.mark.parametrize("fact", FACTS.values(), ids=lambda fact: fact.name)

@@ -28,6 +28,7 @@ class History:
         )
         key = identifiers((*self.table.key, self.table.watermark))
         self.cursor.execute(sql.SQL("alter table {} add primary key ({})").format(self._name, key))
+        self.cursor.execute("select etl.describe_stage(%s)", (f"stage.{self.table.short}_version",))
 
     def follow(self, source: Sequence[Column]) -> list[sql.Composed]:
         """The statements that let its columns hold what the source has now. Raises SchemaDrift."""

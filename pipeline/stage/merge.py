@@ -161,7 +161,7 @@ class Load:
         return True
 
     def _finish_stage(self) -> None:
-        """Key, batch column and its index, history. A column added with a constant is not written to any row."""
+        """Key, own columns, index, history. A column added with a constant is not written to any row."""
         batch_column, batch = sql.Identifier(BATCH), sql.Literal(self.batch)
         for change in (
             primary_key("stage", self.table),
@@ -172,6 +172,7 @@ class Load:
             sql.SQL("create index on {} ({}) where {} > {}").format(self.stage, batch_column, batch_column, batch),
         ):
             self.cursor.execute(change)
+        self.cursor.execute("select etl.describe_stage(%s)", (f"stage.{self.table.short}",))
         if self._history:
             self._history.create(self.stage, self.batch)
         # A small sample: what plans need of a stage table is its size.

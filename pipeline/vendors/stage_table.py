@@ -17,4 +17,5 @@ def ddl(feed: Feed) -> str:
         f"create table if not exists stage.{feed.name} (\n    {lines}\n);\n"
         f"create index if not exists {feed.name}_etl_batch on stage.{feed.name} (etl_batch);\n"
         f"comment on table stage.{feed.name} is '{says}';\n"
+        f"select etl.describe_stage('stage.{feed.name}');\n"
     )

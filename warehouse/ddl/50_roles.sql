@@ -23,6 +23,19 @@ select
 from dwh.dim_customer;
 comment on view analyst.dim_customer is
 'dwh.dim_customer without who it is: names, email and phone are masked, birth_date is the first day of its year.';
+comment on column analyst.dim_customer.customer_key is
+'Surrogate key, as in dwh.dim_customer; -1 is the unknown customer.';
+comment on column analyst.dim_customer.customer_id is 'The source''s key.';
+comment on column analyst.dim_customer.first_name is 'The word masked; Unknown of the unknown customer.';
+comment on column analyst.dim_customer.last_name is 'The word masked; Unknown of the unknown customer.';
+comment on column analyst.dim_customer.email is 'The word masked; Unknown where there is none.';
+comment on column analyst.dim_customer.phone is 'The word masked; Unknown where there is none.';
+comment on column analyst.dim_customer.birth_date is 'First day of the year of birth; NULL where none is known.';
+comment on column analyst.dim_customer.registered_on is
+'Day on which the customer registered; NULL where none is known.';
+comment on column analyst.dim_customer.risk_score is
+'1 to 100, as the risk-score service last gave it; NULL where none is known.';
+comment on column analyst.dim_customer.is_deleted is 'Whether the source no longer has the customer.';
 
 create view analyst.dim_supplier as
 select
@@ -34,6 +47,13 @@ select
     is_deleted
 from dwh.dim_supplier;
 comment on view analyst.dim_supplier is 'dwh.dim_supplier with its contact_email masked.';
+comment on column analyst.dim_supplier.supplier_key is
+'Surrogate key, as in dwh.dim_supplier; -1 is the unknown supplier.';
+comment on column analyst.dim_supplier.supplier_id is 'The source''s key.';
+comment on column analyst.dim_supplier.name is 'Name of the company.';
+comment on column analyst.dim_supplier.contact_email is 'The word masked; Unknown where there is none.';
+comment on column analyst.dim_supplier.country is 'Where the company is.';
+comment on column analyst.dim_supplier.is_deleted is 'Whether the source no longer has the supplier.';
 
 create view analyst.dim_address with (security_barrier) as
 select
@@ -51,6 +71,18 @@ from dwh.dim_address
 where (select analyst.countries()) && array['*', country];
 comment on view analyst.dim_address is
 'dwh.dim_address with street and unit masked, in the countries of analyst.country_access.';
+comment on column analyst.dim_address.address_key is
+'Surrogate key, as in dwh.dim_address; -1 is the unknown address.';
+comment on column analyst.dim_address.address_id is 'The source''s key.';
+comment on column analyst.dim_address.street is 'The word masked; Unknown of the unknown address.';
+comment on column analyst.dim_address.unit is 'The word masked; Unknown where there is none.';
+comment on column analyst.dim_address.city is 'Town or city.';
+comment on column analyst.dim_address.postal_code is 'Postal code; Unknown where there is none.';
+comment on column analyst.dim_address.state_code is 'Short form of the state, such as CA; Unknown where there is none.';
+comment on column analyst.dim_address.state_name is 'Full name of the state; Unknown where there is none.';
+comment on column analyst.dim_address.country is
+'Name of the country, one of those that analyst.country_access lets the reader see.';
+comment on column analyst.dim_address.is_deleted is 'Whether the source no longer has the address.';
 
 do $$
 declare
