@@ -5,6 +5,8 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 SUPERSET_VENV := .venv-superset
 SUPERSET_STAMP := $(SUPERSET_VENV)/.installed
+MCP_VENV := .venv-mcp
+MCP_STAMP := $(MCP_VENV)/.installed
 LAKEHOUSE_VENV := .venv-lakehouse
 LAKEHOUSE_STAMP := $(LAKEHOUSE_VENV)/.installed
 READERS_STAMP := $(LAKEHOUSE_VENV)/.installed-readers
@@ -12,7 +14,7 @@ READERS_STAMP := $(LAKEHOUSE_VENV)/.installed-readers
 # The two environments are built side by side, and then the two lints run so.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards book screenshots bench lakehouse audit-dependencies
+.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards assistant book screenshots bench lakehouse audit-dependencies
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@env -u OPERATIONAL_URL $(VENV)/bin/python -m pipeline.services up
@@ -47,6 +49,13 @@ $(SUPERSET_STAMP): superset/requirements.lock
 	           "install one and run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(SUPERSET_VENV)
 	@$(SUPERSET_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+# Superset again, with the packages of its MCP service, of which the server of the dashboards needs none.
+$(MCP_STAMP): superset/requirements-mcp.lock $(SUPERSET_STAMP)
+	@echo "Installing Superset's MCP service into $(MCP_VENV) (some 700 MB) ..."
+	@$(SUPERSET_VENV)/bin/python -m venv --clear $(MCP_VENV)
+	@$(MCP_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 # Spark 3.5, as on EMR, for the star on the lake. pip makes it of its source, with a setuptools of its own choice.
@@ -92,8 +101,9 @@ lint-declared: $(DEV_STAMP)  ## lint of SQL, templates, containers and shell
 	$(VENV)/bin/hadolint deploy/docker/*.Dockerfile
 	$(VENV)/bin/shellcheck deploy/*.sh deploy/docker/*.sh
 
-nightly: $(DEV_STAMP) $(READERS)  ## the random faults and rows of the test suite, ten times as many; processes for each job of Spark
+nightly: $(DEV_STAMP) $(READERS) $(MCP_STAMP)  ## the random faults and rows of the test suite, ten times as many; processes for each job of Spark
 	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults tests/source/test_log.py tests/sql/test_spark_selects.py tests/lakehouse tests/lineage
+	$(VENV)/bin/pytest tests/superset/test_assistant.py
 	OCEAN_TEST_SPARK=processes $(VENV)/bin/pytest tests/spark tests/security/test_model_trust.py
 
 format: $(DEV_STAMP)  ## what `make test` checks, fixed where a tool can
@@ -113,6 +123,9 @@ status: env  ## what is loaded, what waits, what needs attention, and the servic
 dashboards: env $(SUPERSET_STAMP)  ## the dashboards as superset/ has them, served
 	@$(VENV)/bin/python -m pipeline.services $@
 
+assistant: env $(SUPERSET_STAMP) $(MCP_STAMP)  ## the dashboards, and their figures for an assistant that speaks MCP
+	@SUPERSET_ASSISTANT=1 $(VENV)/bin/python -m pipeline.services dashboards
+
 book: env  ## the data book: KPIs, freshness, tables and columns with their lineage
 	@$(VENV)/bin/python -m pipeline book
 
@@ -126,7 +139,7 @@ bench: env  ## seconds, rows/s and memory of each step; figures in docs/benchmar
 audit-dependencies:  ## known weaknesses of the locked packages, where the network reaches PyPI's database of them
 	@$(PYTHON) -m venv --clear .venv-audit
 	@.venv-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
-	@for lock in requirements.lock requirements-dev.lock superset/requirements.lock requirements-lakehouse.lock \
-	    requirements-spark.lock; do \
+	@for lock in requirements.lock requirements-dev.lock superset/requirements.lock superset/requirements-mcp.lock \
+	    requirements-lakehouse.lock requirements-spark.lock; do \
 	    .venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || failed=1; \
 	done; exit $${failed:-0}

@@ -22,7 +22,7 @@ EXTRAS = {
 # The star on the lake: the warehouse's selects in Spark's words. Its trees differ between versions, and are rewritten.
 EXTRAS["lakehouse"] = ["sqlglot>=30,<31"]
 # The lineage of columns, which reads the selects and what Superset shows, and pages that show it.
-EXTRAS["book"] = ["jinja2>=3.1,<4", "pyyaml>=6", "sqlglot>=30,<31"]
+EXTRAS["book"] = ["jinja2>=3.1,<4", "pyyaml>=6,<7", "sqlglot>=30,<31"]
 # All that `make demo` needs, and what builds this package.
 EXTRAS["demo"] = [*EXTRAS["simulate"], *EXTRAS["reviews"], *EXTRAS["services"], *EXTRAS["book"], "setuptools>=70"]
 EXTRAS["dev"] = [

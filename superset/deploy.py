@@ -3,7 +3,8 @@
     python deploy.py [ASSETS]       (the folder of the YAML files; by default the one beside this file)
 
 The environment is that of superset_config.py, with SUPERSET_ADMIN_PASSWORD and SUPERSET_VIEWER_PASSWORD. With
-SUPERSET_ANONYMOUS=1 the company dashboard needs no login. A rerun only undoes changes made by hand.
+SUPERSET_ANONYMOUS=1 the company dashboard needs no login. With SUPERSET_ASSISTANT=1 there is a user for assistant.py.
+A rerun only undoes changes made by hand.
 On an error the exit code is 1, and one line says what is wrong.
 """
 
@@ -34,7 +35,7 @@ def main(folder: Path) -> int:
 def _deploy(assets: dict[str, Config]) -> Iterator[str]:
     """Deploys, and yields lines about the result."""
     os.environ.setdefault("SUPERSET_CONFIG_PATH", str(HERE / "superset_config.py"))
-    anonymous = os.environ.get("SUPERSET_ANONYMOUS", "0") == "1"
+    anonymous, assistant = (os.environ.get(f"SUPERSET_{name}", "0") == "1" for name in ("ANONYMOUS", "ASSISTANT"))
     gc.disable()  # nothing of what is imported is garbage, and to look for it takes a third of the time
     from superset.app import create_app
 
@@ -55,6 +56,7 @@ def _deploy(assets: dict[str, Config]) -> Iterator[str]:
         appbuilder.add_permissions(update_perms=True)
         superset.security_manager.sync_role_definitions()
         roles.define(anonymous=anonymous)
+        roles.define_assistant(wanted=assistant)
         admin = roles.require_user("admin", "Admin", os.environ["SUPERSET_ADMIN_PASSWORD"])
         roles.require_user("viewer", roles.VIEWER, os.environ["SUPERSET_VIEWER_PASSWORD"])
 
@@ -62,7 +64,7 @@ def _deploy(assets: dict[str, Config]) -> Iterator[str]:
         def bring() -> list[str]:
             asset_import.load(assets, admin)
             asset_import.require_all(assets)
-            roles.open_company_dashboard(anonymous=anonymous)
+            roles.open_company_dashboard(anonymous=anonymous, assistant=assistant)
             return warehouse_check.unloaded(assets)
 
         for table in bring():

@@ -1,13 +1,15 @@
 """Superset's own roles, those of the company dashboard, and the first users."""
 
+import secrets
 from typing import Any
 
 from errors import DeployError
+from flask import current_app
 from phone_variant import SUFFIX
 from superset import db, security_manager
 from superset.connectors.sqla.models import RowLevelSecurityFilter
 from superset.models.dashboard import Dashboard
-from warehouse_logins import COUNTRIES, VIEWER
+from warehouse_logins import ASSISTANT, COUNTRIES, VIEWER
 from werkzeug.security import check_password_hash
 
 COMPANY = "ocean-records"  # the slug of the dashboard for everyone in the company
@@ -34,6 +36,8 @@ OWN_ACCOUNT = [
     ("can_recent_activity", "Log"),
     ("can_read", "SecurityRestApi"),
 ]
+# The rights that the assistant's tools ask for. No right to a dataset: the dashboard opens its charts with their data.
+ASSISTING = [("can_read", "Dashboard"), ("can_read", "Chart"), ("can_read", "Dataset")]
 
 
 def define(*, anonymous: bool) -> None:
@@ -47,10 +51,28 @@ def define(*, anonymous: bool) -> None:
     db.session.commit()
 
 
-def open_company_dashboard(*, anonymous: bool) -> None:
+def define_assistant(*, wanted: bool) -> None:
+    """Creates the assistant's role and user; if they are not wanted, deletes the role, and leaves the user no rights.
+
+    Nobody can log in as this user. It is kept, because the log of actions names it.
+    """
+    name = current_app.config["MCP_DEV_USERNAME"]
+    if wanted:
+        _grant(ASSISTANT, ASSISTING)
+        user = security_manager.find_user(username=name) or require_user(name, ASSISTANT, secrets.token_urlsafe(24))
+        user.roles, user.active = [security_manager.find_role(ASSISTANT)], False
+    else:
+        if user := security_manager.find_user(username=name):
+            user.roles = []
+        if role := security_manager.find_role(ASSISTANT):
+            db.session.delete(role)
+    db.session.commit()
+
+
+def open_company_dashboard(*, anonymous: bool, assistant: bool) -> None:
     """Lets viewers see the company dashboard, at a desk and on a phone, and no other.
 
-    Some of them see one country's rows alone.
+    Some of them see one country's rows alone. The assistant reads the charts of the one for desks.
 
     Raises DeployError if it is missing, not published, or without data by country. The caller commits.
     """
@@ -61,7 +83,8 @@ def open_company_dashboard(*, anonymous: bool) -> None:
         )
     viewers = [VIEWER, *COUNTRIES, *[security_manager.auth_role_public] * anonymous]
     phone = db.session.query(Dashboard).filter_by(slug=COMPANY + SUFFIX).one()  # deployed with it
-    company.roles = phone.roles = [security_manager.find_role(name) for name in viewers]
+    phone.roles = [security_manager.find_role(name) for name in viewers]
+    company.roles = [*phone.roles, *[security_manager.find_role(ASSISTANT)] * assistant]
     for name, country in COUNTRIES.items():
         _restrict(name, country, company)
 

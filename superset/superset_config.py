@@ -66,7 +66,7 @@ def DB_CONNECTION_MUTATOR(  # noqa: N802 the name is Superset's
         roles, public = {"Admin"}, security_manager.auth_role_public
         if has_request_context() or getattr(g, "user", None):
             roles = {role.name for role in security_manager.get_user_roles(g.user)}
-        url = warehouse_logins.url(roles, {warehouse_logins.VIEWER, public}, os.environ)
+        url = warehouse_logins.url(roles, {warehouse_logins.VIEWER, warehouse_logins.ASSISTANT, public}, os.environ)
         uri = make_url(url).set(drivername=uri.drivername)
     return uri, params
 
@@ -111,6 +111,8 @@ FILTER_STATE_CACHE_CONFIG = {
     "CACHE_DEFAULT_TIMEOUT": 24 * 60 * 60,
     "REFRESH_TIMEOUT_ON_RETRIEVAL": True,
 }
+
+MCP_DEV_USERNAME = "assistant"  # the user of each call of an assistant's tool (assistant.py)
 
 # Roles open a dashboard with the data of its charts. So its viewers need no access to the datasets.
 FEATURE_FLAGS = {"DASHBOARD_RBAC": True}

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 VIEWER = "KPI Viewer"
+ASSISTANT = "KPI Assistant"  # reads what a viewer sees, as a program
 # Roles that see one country's rows only. Give one to a user instead of `VIEWER`. Germany is an example.
 COUNTRIES = {"KPI Viewer Germany": "Germany"}
 EVERY_COUNTRY = "SUPERSET_WAREHOUSE_URL"

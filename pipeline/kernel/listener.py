@@ -77,7 +77,8 @@ def server_user() -> int:
 def _embedded() -> dict[int, str]:
     """The ports of the embedded services, with their names."""
     found = config.services_file()
-    names = {"s3_endpoint": "s3", "luigid_url": "luigid", "risk_api_url": "risk", "superset_url": "superset"}
+    names = {"s3_endpoint": "s3", "luigid_url": "luigid", "risk_api_url": "risk"}
+    names |= {"superset_url": "superset", "assistant_url": "assistant"}
     of_source = dict.fromkeys(("operational_url", "simulator_url"), SOURCE)
     ports = {name: urlsplit(text).port for name, text in found.items() if name.endswith(("_url", "_endpoint"))}
     services = {port: service for name, service in of_source.items() if (port := ports.pop(name, None))}

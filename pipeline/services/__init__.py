@@ -1,5 +1,6 @@
 """The embedded services on 127.0.0.1, with their state in one folder: PostgreSQL, S3, luigid, risk scores, Superset.
 
+With SUPERSET_ASSISTANT=1 there is a service for assistants beside Superset.
 A home whose source is extracted from PostgreSQL's log has a second PostgreSQL, for the source alone.
 
 No pid file is believed. A process is ours if its command line names our data, and it runs if it answers our login.
@@ -7,6 +8,7 @@ So any command and any service may be killed at any instant; the next `up` fixes
 """
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from pathlib import Path
 from pipeline.kernel import config
 from pipeline.kernel.errors import ServiceFailed
 from pipeline.services.access import Access
+from pipeline.services.assistant import Assistant
 from pipeline.services.luigid_service import Luigid
 from pipeline.services.postgresql import PostgreSQL
 from pipeline.services.postgresql_programs import require_passage
@@ -44,13 +47,23 @@ class State:
 
 @dataclass(frozen=True)
 class Dashboards:
-    """The address of the dashboards, and the file with their passwords."""
+    """The address of the dashboards, and the file with their passwords; with an assistant the same of its service."""
 
     url: str
     secrets_file: Path
+    assistant_url: str | None = None
+    token_file: Path | None = None
 
     def __str__(self) -> str:
-        return f"Dashboards: {self.url} (users admin and viewer, passwords in {self.secrets_file})"
+        said = f"Dashboards: {self.url} (users admin and viewer, passwords in {self.secrets_file})"
+        if self.assistant_url is None:
+            return said
+        server = {"type": "http", "url": self.assistant_url, "headers": {"Authorization": "Bearer ${OCEAN_TOKEN}"}}
+        return (
+            f"{said}\nAssistant: {self.assistant_url} (MCP, bearer token in {self.token_file}); for a client:\n"
+            f'  export OCEAN_TOKEN="$(cat {self.token_file})"\n'
+            f"  {json.dumps({'mcpServers': {'oceanrecords': server}})}"
+        )
 
 
 def up(home: Path) -> list[State]:
@@ -93,19 +106,26 @@ def rotate(home: Path) -> list[State]:
 def dashboards(home: Path, *, again: bool = True) -> Dashboards:
     """Starts every service, and has Superset serve the dashboards of the folder `superset/`.
 
-    SUPERSET_WAREHOUSE_URL, _ANONYMOUS, _HTTPS and _HOSTS of the environment apply until the next call.
+    SUPERSET_WAREHOUSE_URL, _ANONYMOUS, _ASSISTANT, _HTTPS and _HOSTS of the environment apply until the next call.
     A rerun undoes changes made by hand. Without `again` it does nothing if files and settings are the same.
     Raises ServiceFailed.
     """
     up(home)
     home = home.expanduser().resolve()
     with _locked(home):
-        superset = Superset(home, _access(home, *_classes(home), Superset))
+        access = _access(home, *_classes(home), Superset, Assistant)
+        superset, assistant = Superset(home, access), Assistant(home, access)
         if again or not superset.is_current():
+            assistant.down()  # what it may see changes
             superset.deploy()
+            assistant.down()  # without the switch its token goes
     up(home)
-    address = _access(home, *_classes(home)).superset_url
-    return Dashboards(f"{address}/{COMPANY}", superset.secrets_file)
+    access = _access(home, *_classes(home))
+    url = f"{access.superset_url}/{COMPANY}"
+    if not Assistant.is_on(home):
+        return Dashboards(url, superset.secrets_file)
+    assistant = Assistant(home, access)
+    return Dashboards(url, superset.secrets_file, assistant.url, assistant.token_file)
 
 
 def down(home: Path) -> list[State]:
@@ -138,7 +158,7 @@ def _classes(home: Path) -> list[type[Service]]:
     """The services of a home, in the order of their starts."""
     main, *others = SERVICES
     source = [SourcePostgreSQL] * SourcePostgreSQL.is_in(home)
-    return [main, *source, *others, *[Superset] * Superset.is_deployed(home)]
+    return [main, *source, *others, *[Superset] * Superset.is_deployed(home), *[Assistant] * Assistant.is_on(home)]
 
 
 def _add_source(home: Path) -> None:

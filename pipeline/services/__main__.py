@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.services",
-        description="The embedded PostgreSQL, S3, luigid, risk-score service and, once there are dashboards, Superset; "
-        "their state is in OCEAN_HOME.",
+        description="The embedded PostgreSQL, S3, luigid, risk-score service and, once there are dashboards, Superset "
+        "and a service for assistants; their state is in OCEAN_HOME.",
         epilog="example: OCEAN_HOME=/tmp/ocean python -m pipeline.services up",
     )
     parser.add_argument(

@@ -82,6 +82,8 @@ class Access:
                 access.risk_password = urls["risk"].password
             if "superset_url" in kept:
                 urls["superset"] = urlsplit(kept["superset_url"])
+            if "assistant_url" in kept:
+                urls["assistant"] = urlsplit(kept["assistant_url"])
             access.ports = preferred_ports | {name: int(url.port) for name, url in urls.items()}
             return access
         except FileNotFoundError:
@@ -141,4 +143,6 @@ class Access:
         }
         if "superset" in self.ports:  # once there are dashboards to serve
             kept["superset_url"] = self.superset_url
+        if "assistant" in self.ports:
+            kept["assistant_url"] = f"http://127.0.0.1:{self.ports['assistant']}"
         write_secret(self.path, json.dumps(kept, indent=2) + "\n")

@@ -7,23 +7,10 @@ from pipeline.kernel.listener import DATABASE_SERVERS
 
 # Everything that the services keep in their home; .config belongs to rclone.
 OURS = {
-    *(
-        "lock",
-        "log",
-        ".config",
-        ".cache",
-        "postgresql",
-        "source",
-        "s3",
-        "luigid",
-        "risk",
-        "superset",
-        "book",
-        "book.new",
-        "book.old",
-    ),
-    *("services.json", "postgresql.password", "source.password", "superset.json"),
+    *("lock", "log", ".config", ".cache", "postgresql", "source", "s3", "luigid", "risk", "superset", "assistant"),
+    *("services.json", "postgresql.password", "source.password", "superset.json", "assistant.token"),
     *("services.json.new", "postgresql.password.new", "source.password.new", "superset.json.new"),
+    *("assistant.token.new", "book", "book.new", "book.old"),
     *("postgresql.password.next", "source.password.next", "superset.json.next"),
 }
 

@@ -39,6 +39,7 @@ class Settings:
     anonymous: bool
     https: bool
     country_urls: dict[str, str] = field(default_factory=dict, repr=False)  # by the variable's name
+    assistant_key: str | None = field(default=None, repr=False)  # signs an assistant's tokens; None: there is none
     hosts: str = ""  # host names that browsers use, besides those of this machine
 
     @classmethod
@@ -63,11 +64,13 @@ class Settings:
             known = asdict(cls.read(path))
         except FileNotFoundError:
             known = _new_secrets()
+        assistant = _flag(environment, "SUPERSET_ASSISTANT")
         now = {
             "warehouse_url": environment.get(WAREHOUSE_URL) or None,
             "country_urls": {name: url for name, url in environment.items() if url and name.startswith(COUNTRY_URL)},
             "anonymous": _flag(environment, "SUPERSET_ANONYMOUS"),
             "https": _flag(environment, "SUPERSET_HTTPS"),
+            "assistant_key": (known.get("assistant_key") or secrets.token_urlsafe(48)) if assistant else None,
             "hosts": environment.get("SUPERSET_HOSTS", ""),
         }
         return cls(**{**known, **now})
@@ -117,11 +120,12 @@ class Superset(Service):
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 env={
-                    **self._environment(settings),
+                    **self.environment(settings),
                     "PYTHONUNBUFFERED": "1",  # keeps the messages in their order
                     "SUPERSET_ADMIN_PASSWORD": settings.admin_password,
                     "SUPERSET_VIEWER_PASSWORD": settings.viewer_password,
                     "SUPERSET_ANONYMOUS": str(int(settings.anonymous)),
+                    "SUPERSET_ASSISTANT": str(int(settings.assistant_key is not None)),
                 },
             )
         if done.returncode != 0:
@@ -139,7 +143,8 @@ class Superset(Service):
     def renew(self) -> None:
         """Makes new secrets and users' passwords for the next `start`; keeps the settings from the environment."""
         known = asdict(Settings.read(self.secrets_file))
-        Settings(**known | _new_secrets()).write(self.next_secrets)
+        assistant = {"assistant_key": secrets.token_urlsafe(48)} if known["assistant_key"] else {}
+        Settings(**known | _new_secrets() | assistant).write(self.next_secrets)
 
     def start(self) -> None:
         """Starts the server. First deploys new secrets that `renew` has left, even if that command was killed."""
@@ -155,7 +160,7 @@ class Superset(Service):
         """Starts gunicorn with the settings of the last deployment."""
         command = [self._python(), "-m", "gunicorn", "--worker-tmp-dir", str(self.folder)]
         command += ["--config", str(SOURCE / "gunicorn.conf.py"), "--bind", self.address]
-        return self.spawn(command, env=self._environment(Settings.read(self.secrets_file)))
+        return self.spawn(command, env=self.environment(Settings.read(self.secrets_file)))
 
     def lets_in(self) -> bool:
         """Whether our own process has the port and can show the login page, which needs its database."""
@@ -181,7 +186,7 @@ class Superset(Service):
         A worker without its master still answers, but ends within a second. One worker is enough: the master
         replaces the other.
         """
-        wanted, processes = self._environment(Settings.read(self.secrets_file)).items(), self.processes()
+        wanted, processes = self.environment(Settings.read(self.secrets_file)).items(), self.processes()
         with suppress(psutil.Error):
             pids = [process.pid for process in processes if wanted <= process.environ().items()]
             return any(process.ppid() in pids for process in processes)
@@ -194,7 +199,8 @@ class Superset(Service):
     def _python(self) -> str:
         return str(require_program(PYTHON, self.name, "make dashboards"))
 
-    def _environment(self, settings: Settings) -> dict[str, str]:
+    def environment(self, settings: Settings) -> dict[str, str]:
+        """The variables of Superset's processes."""
         # None of our variables: any SUPERSET_ variable may be a setting. `ps` does not show secrets passed this way.
         return {
             "PATH": os.defpath,

@@ -15,6 +15,7 @@ LOCKS = (
     "requirements-dev.lock",
     "requirements-lakehouse.lock",
     "superset/requirements.lock",
+    "superset/requirements-mcp.lock",
     "requirements-spark.lock",
     "tests/lakehouse/requirements.lock",
 )

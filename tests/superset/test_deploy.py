@@ -336,7 +336,7 @@ def test_without_a_login_nothing_is_shown_but_where_it_is_allowed(looks: tuple[L
             "charts/top_products.yaml is not what Superset expects",
         ),
         (
-            replaced("datasets/sales_by_product.yaml", "expression: SUM(sales)", "expression: SUM(sails)"),
+            replaced("datasets/sales_by_product.yaml", "expression: SUM(orders)", "expression: SUM(sails)"),
             'datasets/sales_by_product.yaml does not fit the warehouse: column "sails" does not exist',
         ),
         (replaced("dashboards/ocean-records.yaml", "slug: ocean-records", "slug: other"), "slug: ocean-records"),
