@@ -108,6 +108,8 @@ select distinct target_table, load_date, update_id like '%% until %%' from etl.m
 where load_date is not null and update_id not like 'Extract%%'
 """
 FAILED = """
-select distinct coalesce(params ->> 'table', params ->> 'feed', ''), (params ->> 'date')::date from etl.task_run
+select distinct
+    split_part(coalesce(params ->> 'table', params ->> 'feed', ''), '.', -1), (params ->> 'date')::date
+from etl.task_run
 where params ->> 'date' >= %(from)s and status = 'failed'
 """

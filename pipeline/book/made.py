@@ -5,33 +5,18 @@ from pathlib import Path
 from pipeline import services
 from pipeline.book import site
 from pipeline.kernel import clock, config
-from pipeline.kernel.errors import OceanError
 from pipeline.lineage import charts
 
 FOLDER = "book"  # in OCEAN_HOME
 
 
-class NoBook(OceanError):
-    """A folder holds something else than a book."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(
-            f"write the data book to {folder}",
-            "this folder holds other files, which the book would replace",
-            "name a folder that is empty or does not exist",
-        )
-
-
 def make(folder: Path | None = None) -> str:
     """Writes the book to a folder, by default `book` in OCEAN_HOME; returns its address.
 
-    A rerun replaces the book there. Raises NoBook for a folder with other files, and OceanError for a warehouse that
-    does not answer.
+    A rerun replaces the book there. Raises what `site.read` and `site.write` raise.
     """
     home = config.home()
     to = (folder or home / FOLDER).expanduser().resolve()
-    if to.exists() and not (to / "book-index.js").exists() and any(to.iterdir()):
-        raise NoBook(to)
     page = site.write(site.read(config.settings(), dashboards(), clock.now()), to)
     running = _running()
     return f"http://{running['luigid']}/book/" if "luigid" in running and folder is None else page.as_uri()

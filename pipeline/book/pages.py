@@ -82,13 +82,15 @@ def personal(lineage: Lineage) -> frozenset[Column]:
 def judge(lineage: Lineage) -> Callable[[str, str], bool]:
     """Whether the values of a column may be shown: not if they are personal data.
 
-    And not those of a column that only the source and its mirror in stage have: nobody has judged it yet.
+    And not those of a column that only the source and its mirror in stage have: nobody has judged it yet. Nor what the
+    pipeline notes of its work, which holds rejected rows and errors.
     """
     hidden, known = personal(lineage), {*lineage.columns()}
 
     def may_show(relation: str, name: str) -> bool:
         column = Column(relation, name)
-        return column not in hidden and (relation.partition(".")[0] not in UNJUDGED or column in known)
+        schema = relation.partition(".")[0]
+        return schema != "etl" and column not in hidden and (schema not in UNJUDGED or column in known)
 
     return may_show
 

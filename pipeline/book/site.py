@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from pipeline.book import described, freshness, key_figures, of_source, pages, s
 from pipeline.book.pages import GROUPS, WAREHOUSE, Page
 from pipeline.kernel import postgres
 from pipeline.kernel.config import Settings
+from pipeline.kernel.errors import OceanError
 from pipeline.kernel.postgres import Cursor
 from pipeline.lineage import warehouse
 from pipeline.operations import findings, status
+from pipeline.star import schema
 from pipeline.trust import checks
 
 PAGES = {
@@ -29,6 +32,8 @@ PAGES = {
     "KPIs": "kpis.html",
     "Checks": "checks.html",
 }
+INDEX = "book-index.js"  # the first file of a book, by which its folder is known
+ODD = re.compile(r"[^A-Za-z0-9_.-]")  # in the name of a table: in a file's name it could lead elsewhere
 AS_THEY_ARE = ("book.css", "book.js")
 UNITS = {
     "currency": "the shop's currency",
@@ -48,6 +53,28 @@ order by layer_rows.layer
 """
 
 
+class NoBook(OceanError):
+    """A folder holds something else than a book."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"write the data book to {folder}",
+            "this folder holds other files, which the book would replace",
+            "name a folder that is empty or does not exist",
+        )
+
+
+class NothingToShow(OceanError):
+    """There is no warehouse yet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "write the data book",
+            "the warehouse has no tables yet, or those of an earlier version",
+            "load a date, or run .venv/bin/luigi --module pipeline CreateWarehouse",
+        )
+
+
 @dataclass(frozen=True)
 class Book:
     """All that the pages show; `dashboards` are titles with their addresses, empty where Superset is not ours."""
@@ -57,16 +84,21 @@ class Book:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The address of each page of a relation from the book's root."""
-        return {page.name: f"tables/{page.name}.html" for page in self.pages}
+        """The address of each page of a relation from the book's root, for names of any characters."""
+        return {page.name: f"tables/{ODD.sub(lambda odd: f'~{ord(odd[0]):x}', page.name)}.html" for page in self.pages}
 
 
 def read(settings: Settings, dashboards: dict[str, str], now: dt.datetime) -> Book:
-    """Reads what the book shows from the warehouse, the source and the files. Raises OceanError."""
+    """Reads what the book shows from the warehouse, the source and the files.
+
+    Raises NothingToShow without a warehouse of this version, and OceanError for one that does not answer.
+    """
     lineage = warehouse.of_warehouse()
     may_show = pages.judge(lineage)
     source = of_source.read(settings, may_show)
     with postgres.session(settings.warehouse_url, "warehouse", purpose="book") as cursor:
+        if postgres.value(cursor, "select to_regclass('etl.kpi_alert') is null") or schema.pending(cursor):
+            raise NothingToShow
         relations = described.relations(cursor, WAREHOUSE, may_show)
         shown = _of_today(cursor, now, settings)
     book = pages.pages({**source.relations, **relations}, lineage, source.missing)
@@ -115,9 +147,13 @@ def _of_today(cursor: Cursor, now: dt.datetime, settings: Settings) -> dict[str,
 def write(book: Book, folder: Path) -> Path:
     """Writes the site for its owner alone, in place of the one before; returns its first page.
 
-    A kill leaves the site of before or the new one, or, for the moment between two renames, none.
+    A kill leaves the site of before or the new one, or, for the moment between two renames, none. Raises NoBook for a
+    folder with other files.
     """
     aside, before = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+    for known in (folder, aside, before):
+        if known.exists() and not (known / INDEX).exists() and any(known.iterdir()):
+            raise NoBook(known)
     for left in (aside, before):
         shutil.rmtree(left, ignore_errors=True)
     aside.mkdir(mode=0o700, parents=True)
@@ -139,6 +175,7 @@ def morning_page(book: Book) -> str:
 
 
 def _files(book: Book) -> Iterable[tuple[str, str]]:
+    yield INDEX, f"const BOOK = {json.dumps(list(_index(book)))};\n"
     templates = {"index.html": "morning.html"}
     for title, address in PAGES.items():
         yield address, _render(templates.get(address, address), book, "", title=title, here=title)
@@ -149,7 +186,6 @@ def _files(book: Book) -> Iterable[tuple[str, str]]:
         )
     for name in AS_THEY_ARE:
         yield name, _template(name)
-    yield "book-index.js", f"const BOOK = {json.dumps(list(_index(book)))};\n"
 
 
 def _index(book: Book) -> Iterable[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline import kpis
 from pipeline.kernel import postgres
+from pipeline.kernel.errors import ConfigError
 from pipeline.kernel.postgres import Cursor, sql
 from pipeline.kpis import Kpi
 
@@ -53,12 +54,12 @@ class Passed:
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    """The rules of the file. Raises ValueError that names a wrong one."""
+    """The rules of the file. Raises ConfigError that names a wrong one."""
     return parsed(resources.files("warehouse").joinpath(FILE).read_text("utf-8"))
 
 
 def parsed(text: str) -> tuple[Rule, ...]:
-    """The rules of the text of a file. Raises ValueError that names a wrong one."""
+    """The rules of the text of a file. Raises ConfigError that names a wrong one."""
     return tuple(_rule(name, definition) for name, definition in tomllib.loads(text).items())
 
 
@@ -111,7 +112,7 @@ def _rule(name: str, definition: dict[str, Any]) -> Rule:
     }
     for do, is_wrong in faults.items():
         if is_wrong:
-            raise ValueError(f"cannot use the rule {name} of warehouse/{FILE}, because of its definition; {do}")
+            raise ConfigError(f"use the rule {name} of warehouse/{FILE}", "its definition is not one of a rule", do)
     assert kpi
     kpi = kpi if limit is None else replace(kpi, limit=limit)
     return Rule(name, kpi, fields["when"], fields["by"], tuple(fields["who"]), fields["channel"])

@@ -123,6 +123,32 @@ def test_an_empty_warehouse_has_a_book_too(worlds: Worlds, tmp_path: Path) -> No
     assert "nothing was loaded yet" in shown
 
 
+def test_without_a_warehouse_there_is_nothing_to_show(worlds: Worlds, tmp_path: Path) -> None:
+    world = worlds.new()
+    said = world.command("book", "--to", str(tmp_path / "book"), expect=2)
+    assert "because the warehouse has no tables yet" in said
+    assert not (tmp_path / "book").exists()
+
+
+def test_a_failed_load_shows_as_failed(worlds: Worlds, loaded: World, tmp_path: Path) -> None:
+    world = worlds.copy_all(loaded)
+    world.source("alter table ops.orders rename column ordered_ts to placed_ts")
+    world.luigi("DailyWarehouseLoad", "--date", str(shop.date(35)), expect=30)
+    page = (made(world, tmp_path, NOW + dt.timedelta(days=2)) / "index.html").read_text()
+    [row] = re.findall(r"<tr><th[^>]*>(?:<a[^>]*>)?orders(?:</a>)?</th>(.*?)</tr>", page, re.DOTALL)
+    states = dict(re.findall(r'title="(\S+): ([^"]+)"', row))
+    assert (states["2026-02-04"], states["2026-02-05"]) == ("failed", "not loaded")
+
+
+def test_a_table_of_any_name_has_a_page_in_the_folder(worlds: Worlds, loaded: World, tmp_path: Path) -> None:
+    world = worlds.copy_all(loaded)
+    world.warehouse('create table mart."../../x <b>" (id int)')
+    folder = made(world, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["book"]
+    assert (folder / "tables/mart...~2f..~2fx~20~3cb~3e.html").exists()
+    assert "mart.../../x &lt;b&gt;" in (folder / "tables.html").read_text()
+
+
 def test_every_link_leads_somewhere_and_every_table_has_a_page(book: Path, loaded: World) -> None:
     pages = {path.as_uri(): path.read_text() for path in book.rglob("*.html")}
     for address, text in pages.items():
@@ -149,6 +175,7 @@ def test_no_page_shows_who_somebody_is_or_a_secret(book: Path, loaded: World) ->
     assert not [
         value for person in people[0] for value in person.split("|") if len(value) > 2 and f">{value}<" in everything
     ]
+    assert "For example" not in (book / "tables/etl.task_run.html").read_text()
     for name in ("ops.customers", "stage.customers"):
         page = (book / f"tables/{name}.html").read_text()
         assert page.count("For example: masked") == 5
@@ -163,9 +190,15 @@ def test_the_folder_is_its_owners_alone_and_nothing_else_is_replaced(loaded: Wor
         assert loaded.command("book", "--to", str(book)).strip() == f"Book: {book.as_uri()}/index.html"
     assert {path.stat().st_mode & 0o077 for path in [book, *book.rglob("*")]} == {0}
     assert [path.name for path in book.parent.iterdir()] == ["book"]
-    (tmp_path / "of_somebody").touch()
-    assert "which the book would replace" in loaded.command("book", "--to", str(tmp_path), expect=2)
-    assert (tmp_path / "of_somebody").exists()
+    for name in ("of_somebody", "below/book.old/of_somebody", "below/book.new/of_somebody"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        to = tmp_path if file.parent == tmp_path else book
+        assert "which the book would replace" in loaded.command("book", "--to", str(to), expect=2)
+        file.unlink()
+        if file.parent != tmp_path:
+            file.parent.rmdir()
 
 
 def test_a_renamed_column_of_the_source_shows_what_it_breaks(worlds: Worlds, loaded: World, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from support.shop import add_order, at, date, insert, open_shop
 from support.world import World, Worlds
 
 from pipeline.kernel import config, postgres
+from pipeline.kernel.errors import ConfigError
 from pipeline.operations import kpi_limits
 from pipeline.operations.outcome import DAILY, DONE, PENDING, Outcome, Task
 from pipeline.tasks.runtime import telling
@@ -63,7 +64,7 @@ def found(world: World, text: str) -> list[str]:
 )
 def test_a_wrong_rule_is_named(old: str, new: str, says: str) -> None:
     assert [rule.name for rule in kpi_limits.parsed(RULE)] == ["lost"]
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ConfigError, match=says):
         kpi_limits.parsed(RULE.replace(old, new))
 
 
