@@ -12,7 +12,7 @@ from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import LoadIncomplete
 from pipeline.lake.objects import lake
-from pipeline.operations import summary
+from pipeline.operations import kpi_runs, summary
 from pipeline.tasks.base import DatedTask, MarkedTask, retried
 from pipeline.tasks.check_warehouse import CheckMart, CheckWarehouse
 from pipeline.tasks.create_warehouse import CreateWarehouse
@@ -107,6 +107,8 @@ class DailyWarehouseLoad(MarkedTask):
             elif not failed:
                 under_way.complete(cursor, self.date)
             unread.note(cursor, left)
+            if settings().mart:
+                kpi_runs.note(cursor, self.date)
             show = summary.line if self.brief else summary.of_date
             print(show(cursor, self.date), flush=True)
         if failed:

@@ -233,3 +233,28 @@ comment on column mart.refill.reason is 'What happened.';
 comment on column mart.refill.asked_ts is 'When.';
 insert into mart.refill (reason)
 select 'there are no aggregates yet' where not exists (select from mart.agg_order_month);
+
+-- The values that each KPI of a month had, so that a changed figure can be traced to the load that changed it.
+-- DailyWarehouseLoad adds those that differ from the newest known ones. A reader of one country must not see others,
+-- and has no right to the table.
+create table if not exists mart.kpi_run (
+    month date not null,
+    country text not null,
+    kpi text not null,
+    written_ts timestamptz not null,
+    load_date date not null,
+    value numeric,
+    is_newest boolean not null,
+    primary key (month, country, kpi, written_ts)
+);
+-- A load compares with the newest values alone, however many there were before.
+create index if not exists kpi_run_newest on mart.kpi_run (month, country, kpi) where is_newest;
+comment on table mart.kpi_run is
+'What each KPI of a month was after the loads that changed it; a load that changes none adds no row.';
+comment on column mart.kpi_run.month is 'First day of the month.';
+comment on column mart.kpi_run.country is 'Where the orders are delivered to, or everywhere.';
+comment on column mart.kpi_run.kpi is 'The KPI''s name in warehouse/kpis.toml.';
+comment on column mart.kpi_run.written_ts is 'When the load wrote the row; all its rows have the same instant.';
+comment on column mart.kpi_run.load_date is 'The date of the load.';
+comment on column mart.kpi_run.value is 'The KPI, to six decimals; NULL: it cannot be computed any more.';
+comment on column mart.kpi_run.is_newest is 'Whether no later load has changed it.';
