@@ -14,9 +14,9 @@ from support.loads import create_warehouse
 from support.world import ROOT, World
 
 import pipeline
-from pipeline.__main__ import EXIT_CODES
 from pipeline.kernel import config
 from pipeline.kernel.settings import every_setting
+from pipeline.operations.state import EXIT_CODES
 from pipeline.services.__main__ import COMMANDS, EXIT_NOT_RUNNING
 from pipeline.tasks.runtime import day_parameter, stopping
 from pipeline.trust import checks
@@ -169,6 +169,7 @@ def test_every_module_and_script_that_is_run_exists_and_knows_its_options(page: 
             if found and found.submodule_search_locations:
                 found = importlib.util.find_spec(f"{module}.__main__")
             source = Path(found.origin).read_text() if found and found.origin else ""
+            source += (ROOT / "pipeline/arguments.py").read_text() if module == "pipeline" else ""
             wrong += [
                 f"{module} {word}" for word in words.split() if word.startswith("--") and f'"{word}"' not in source
             ]

@@ -1,10 +1,13 @@
 """The state of a warehouse: loaded and missing dates, its lag, waiting rows, findings."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 ERROR, WARN = "error", "warn"
+# Of monitoring tools: good, a warning, an error.
+EXIT_CODES = {None: 0, WARN: 1, ERROR: 2}
 DONE, FAILED, MISSING, RUNNING, LATER, UNDER_WAY = "done", "failed", "missing", "running", "by later", "under way"
 
 
@@ -188,3 +191,9 @@ class Status:
     def as_json(self) -> dict[str, Any]:
         """The same for machines; instants and dates are still to be written as text."""
         return asdict(self)
+
+
+def worst_of(found: Iterable[Finding]) -> str | None:
+    """The worst severity of some findings; None without any."""
+    severities = {finding.severity for finding in found}
+    return ERROR if ERROR in severities else WARN if severities else None

@@ -1,0 +1,99 @@
+"""The commands of `python -m pipeline`, and the words that each takes."""
+
+import argparse
+from pathlib import Path
+
+from pipeline import source_log
+
+JSON = "the same for machines"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    made = argparse.ArgumentParser(
+        prog="python -m pipeline", description="The OceanRecords warehouse. Loads are run by luigi --module pipeline."
+    )
+    commands = made.add_subparsers(dest="command", required=True)
+    for add in (_status, _explain, _follow, _book, _source):
+        add(commands)
+    return made
+
+
+Commands = argparse._SubParsersAction  # which argparse gives no public name
+
+
+def _status(commands: "Commands[argparse.ArgumentParser]") -> None:
+    status = commands.add_parser(
+        "status",
+        help="show loaded, waiting and failed data, and the services",
+        description="Shows the rows of the newest dates in each layer, how far stage is behind the clock, waiting "
+        "rows, rejected rows, checks, and the embedded services.",
+        epilog="Exit code: 0 when nothing needs attention, 1 for a warning, 2 for an error. "
+        "example: .venv/bin/python -m pipeline status --days 14",
+    )
+    status.add_argument("--json", action="store_true", help=JSON)
+    status.add_argument("--days", type=_days, default=7, help="how many dates (default: 7)")
+
+
+def _explain(commands: "Commands[argparse.ArgumentParser]") -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="show a KPI of a month: definition, SQL, countries, changes",
+        description="Shows the definition of a KPI, its SQL, its value in total and by country with the parts that "
+        "it is made of, what the last load changed, and its limit.",
+        epilog="Exit code: 0, or 2 for an error. example: .venv/bin/python -m pipeline explain kpi sales 2026-10",
+    )
+    explain.add_argument("what", choices=["kpi"])
+    explain.add_argument("kpi", metavar="name", help="its name in warehouse/kpis.toml, such as sales")
+    explain.add_argument("period", help="a month, 2026-10, or a quarter, 2026-Q3")
+    explain.add_argument("--json", action="store_true", help=JSON)
+
+
+def _follow(commands: "Commands[argparse.ArgumentParser]") -> None:
+    follow = commands.add_parser(
+        "follow",
+        help="load the date under way again and again",
+        description="Loads what is new every so many seconds until it is stopped (Ctrl-C, SIGTERM). With extraction = "
+        "log each round takes about a second. A round that fails says so, and the next one tries again.",
+        epilog="Exit code: that of the last round, 0 or 1. example: .venv/bin/python -m pipeline follow --every 60",
+    )
+    follow.add_argument("--every", type=_seconds, default=60, help="seconds from one round to the next (default: 60)")
+    follow.add_argument("--rounds", type=int, help="how many rounds (default: until it is stopped)")
+
+
+def _book(commands: "Commands[argparse.ArgumentParser]") -> None:
+    book = commands.add_parser(
+        "book",
+        help="write the data book: KPIs, freshness, tables, lineage",
+        description="Writes a site of static pages: the KPIs and what is loaded, the star schema, each table and "
+        "column with its lineage, the KPIs' definitions and the checks. luigid shows it at /book/.",
+        epilog="Exit code: 0, or 2 for an error. example: .venv/bin/python -m pipeline book --to /srv/www/book",
+    )
+    book.add_argument("--to", type=Path, help="the folder, whose book is replaced (default: book in OCEAN_HOME)")
+
+
+def _source(commands: "Commands[argparse.ArgumentParser]") -> None:
+    source = commands.add_parser(
+        "source",
+        help="prepare a source for extraction from its log",
+        description="check: lists what the source lacks for extraction = log, with the statements to run. prepare: "
+        "makes the publication and the replication slot. drop: removes the slot, so that the source keeps its log for "
+        "it no longer, and the publication.",
+        epilog="Exit code: 0 when nothing is lacking, 1 when something is, 2 for an error. "
+        "example: .venv/bin/python -m pipeline source check",
+    )
+    source.add_argument("what", choices=list(source_log.COMMANDS))
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds >= 1:
+        raise argparse.ArgumentTypeError("at least one second")
+    return seconds
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if days < 1:
+        raise argparse.ArgumentTypeError("at least one date")
+    return days
