@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m pipeline", description="The OceanRecords warehouse. Loads are run by luigi --module pipeline."
     )
     commands = made.add_subparsers(dest="command", required=True)
-    for add in (_status, _explain, _follow, _book, _source):
+    for add in (_status, _show, _explain, _follow, _book, _source):
         add(commands)
     return made
 
@@ -33,6 +33,20 @@ def _status(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     status.add_argument("--json", action="store_true", help=JSON)
     status.add_argument("--days", type=_days, default=7, help="how many dates (default: 7)")
+
+
+def _show(commands: "Commands[argparse.ArgumentParser]") -> None:
+    show = commands.add_parser(
+        "show",
+        help="show the way of one order through all layers",
+        description="Shows an order in the source, in its extracts on the lake, in stage, in dwh and in the mart, what "
+        "it waits for, and the runs that loaded it. Who somebody is, is masked.",
+        epilog="Exit code: 0, or 2 for an error. example: .venv/bin/python -m pipeline show order 4711",
+    )
+    show.add_argument("what", choices=["order"])
+    show.add_argument("order_id", type=int, metavar="number", help="the order's number in the source")
+    show.add_argument("--personal", action="store_true", help="show names, addresses and e-mail addresses too")
+    show.add_argument("--json", action="store_true", help=JSON)
 
 
 def _explain(commands: "Commands[argparse.ArgumentParser]") -> None:

@@ -36,6 +36,10 @@ class ConfigError(OceanError):
     """A setting is missing or cannot be understood."""
 
 
+class NotFound(OceanError):
+    """What somebody asked for is nowhere."""
+
+
 class ServiceDown(OceanError):
     """A database, the S3 endpoint or another server does not answer."""
 

@@ -2,9 +2,10 @@
 
 import gzip
 import hashlib
+import io
 import zlib
 from collections.abc import Callable
-from typing import IO, Any, cast
+from typing import IO, Any, TextIO, cast
 
 import zstandard
 
@@ -83,3 +84,22 @@ class Source(_Counted):
         if name.endswith(".zst"):
             return zstandard.ZstdDecompressor().stream_reader(cast(IO[bytes], self), read_across_frames=True)
         return cast(Readable, gzip.GzipFile(fileobj=cast(IO[bytes], self), mode="rb"))
+
+    def text(self, name: str) -> TextIO:
+        """A reader of text, with line ends as they are."""
+        return io.TextIOWrapper(io.BufferedReader(_Plain(self.decompressor(name))), "utf-8", newline="")
+
+
+class _Plain(io.RawIOBase):
+    """Lets a plain source stand behind io.BufferedReader."""
+
+    def __init__(self, source: Readable) -> None:
+        self.source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.source.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

@@ -12,6 +12,7 @@ from pipeline.kernel.postgres import Cursor, sql
 
 Record = dict[str, Any]
 MASK, UNKNOWN = "masked", "Unknown"
+ENDLESS = {1900: "the beginning", 9999: "the end"}  # of the first and the current version of a product
 
 
 def records(
@@ -45,7 +46,7 @@ def said(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case dt.datetime():
-            return f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}" if 1900 < value.year < 9999 else "ever"
+            return ENDLESS.get(value.year, f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}")
         case Decimal():
             short = f"{value:f}".rstrip("0").rstrip(".") if "." in f"{value:f}" else f"{value:f}"
             return short or "0"

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from typing import Any
 
 from pipeline.catalog import SourceTable
 from pipeline.kernel import postgres
@@ -14,7 +13,6 @@ from pipeline.kernel import sql_files as files
 from pipeline.kernel.errors import BadExtract, TooManyRejected
 from pipeline.kernel.postgres import Cursor, identifiers, sql
 from pipeline.kernel.rejected import ANY, LONGEST, Allowance
-from pipeline.kernel.streams import Readable
 from pipeline.lake.compressed import CANNOT_UNPACK, Source
 from pipeline.lake.objects import Lake
 from pipeline.source.columns import Fault
@@ -144,24 +142,9 @@ def check(lake: Lake, found: Metadata, size: int | None) -> None:
 def _header(source: Source, found: Metadata) -> list[str]:
     """The names in the first line of an extract's data; none where it cannot be unpacked."""
     with suppress(*CANNOT_UNPACK, UnicodeDecodeError, csv.Error):
-        plain = io.TextIOWrapper(io.BufferedReader(_Plain(source.decompressor(found.data))), "utf-8", newline="")
-        return next(csv.reader(io.StringIO(plain.read(LONGEST_HEADER), newline="")), [])
+        plain = source.text(found.data).read(LONGEST_HEADER)
+        return next(csv.reader(io.StringIO(plain, newline="")), [])
     return []
-
-
-class _Plain(io.RawIOBase):
-    """Lets a plain source stand behind io.BufferedReader."""
-
-    def __init__(self, source: Readable) -> None:
-        self.source = source
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.source.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def _bad(lake: Lake, found: Metadata, because: str) -> BadExtract:

@@ -14,7 +14,7 @@ TOGETHER = {
     "lakehouse": re.compile("tests/(lakehouse/(?!test_log)|spark/test_emr_star)"),
     "spark": re.compile("tests/(spark/|sql/test_spark|security/test_model_trust)"),
     "log": re.compile(
-        r"tests/(source/test_log|lakehouse/test_log_star|operations/test_following|security/test_lake_windows|services/test_source)"
+        r"tests/(source/test_log|lakehouse/test_log_star|operations/test_following|people/test_logged_order|security/test_lake_windows|services/test_source)"
     ),
 }
 # The quick cases of SQL files come first, to fail soon. Then come the long files. So only short files are left at the
