@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pipeline import arguments, source_log
 from pipeline.kernel.errors import OceanError
 from pipeline.operations.state import ERROR, EXIT_CODES
-from pipeline.people import kpi_report, order_report, overview
+from pipeline.people import doctor, kpi_report, order_report, overview
 
 
 def main(words: list[str] | None = None) -> int:
@@ -35,6 +35,7 @@ def _book(asked: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "status": lambda asked: overview.show(asked.days, as_json=asked.json),
+    "doctor": lambda asked: doctor.show(as_json=asked.json),
     "show": lambda asked: order_report.show(asked.order_id, personal=asked.personal, as_json=asked.json),
     "explain": lambda asked: kpi_report.show(asked.kpi, asked.period, as_json=asked.json),
     "follow": _follow,

@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m pipeline", description="The OceanRecords warehouse. Loads are run by luigi --module pipeline."
     )
     commands = made.add_subparsers(dest="command", required=True)
-    for add in (_status, _show, _explain, _follow, _book, _source):
+    for add in (_status, _doctor, _show, _explain, _follow, _book, _source):
         add(commands)
     return made
 
@@ -33,6 +33,19 @@ def _status(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     status.add_argument("--json", action="store_true", help=JSON)
     status.add_argument("--days", type=_days, default=7, help="how many dates (default: 7)")
+
+
+def _doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="check settings, services, rights, versions, disks and clocks",
+        description="Looks at all that a load needs before it runs: settings, databases and the rights of their "
+        "roles, S3, luigid, the risk-score service, packages, migrations, disks, clocks, and the modes of secret "
+        "files. It starts nothing and changes nothing. status tells of the data.",
+        epilog="Exit code: 0 when all is well, 1 for a warning, 2 for an error. "
+        "example: .venv/bin/python -m pipeline doctor",
+    )
+    doctor.add_argument("--json", action="store_true", help=JSON)
 
 
 def _show(commands: "Commands[argparse.ArgumentParser]") -> None:

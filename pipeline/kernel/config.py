@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from luigi.configuration import get_config
 
@@ -67,6 +68,18 @@ def alert_url() -> str:
     """
     found: str = _value(declared(Settings)["alert_url"])
     return found
+
+
+def luigid_url() -> str:
+    """The URL of luigid with its login: luigi.cfg's, or the embedded one's; empty without either. Never to be shown."""
+    core = {name: str(get_config().get("core", f"default-scheduler-{name}", "")) for name in ("url", "host", "port")}
+    if core["url"] or core["host"]:
+        return core["url"] or f"http://{core['host']}:{core['port'] or 8082}"
+    try:
+        address = embedded("luigid_url")
+        return address.replace("://", f"://{LUIGID_USER}:{quote(embedded('luigid_password'), safe='')}@", 1)
+    except ServiceDown:
+        return ""
 
 
 def embedded_source_has_log() -> bool:

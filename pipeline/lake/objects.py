@@ -65,7 +65,7 @@ class Lake:
         """Whether the object is there."""
         with self.errors():
             try:
-                self.client.head_object(Bucket=self.bucket, Key=self._key(key))
+                self.client.head_object(Bucket=self.bucket, Key=self.key(key))
             except self.client.exceptions.ClientError as error:
                 if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
                     return False
@@ -84,7 +84,7 @@ class Lake:
         """A stream of the object's bytes, for the caller to close; None if there is no object."""
         with self.errors():
             try:
-                body = self.client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"]
+                body = self.client.get_object(Bucket=self.bucket, Key=self.key(key))["Body"]
             except self.client.exceptions.NoSuchKey:
                 return None
         return _Download(self, body)
@@ -94,7 +94,7 @@ class Lake:
         with self.errors():
             lock = self._retention(key)
             self.client.put_object(
-                Bucket=self.bucket, Key=self._key(key), Body=data, **lock, **(checksum(data) if lock else {})
+                Bucket=self.bucket, Key=self.key(key), Body=data, **lock, **(checksum(data) if lock else {})
             )
 
     def write_all(self, objects: Mapping[str, bytes]) -> None:
@@ -107,7 +107,7 @@ class Lake:
         """A sink that becomes the object when the block ends; an error leaves no object and no parts behind."""
         with (
             self.errors(),
-            contextlib.closing(Upload(self.client, self.bucket, self._key(key), self._retention(key))) as upload,
+            contextlib.closing(Upload(self.client, self.bucket, self.key(key), self._retention(key))) as upload,
         ):
             yield upload
             upload.complete()
@@ -123,7 +123,7 @@ class Lake:
 
     def _folders(self, start: str) -> list[str]:
         """How the names of the folders go on that begin so."""
-        prefix = self._key(start)
+        prefix = self.key(start)
         names: list[str] = []
         with self.errors():
             pages = self.client.get_paginator("list_objects_v2").paginate(
@@ -139,11 +139,11 @@ class Lake:
 
         Not the empty ones by which some tools mark a folder.
         """
-        prefix = self._key(folder) + "/"
+        prefix = self.key(folder) + "/"
         found = []
         with self.errors():
             pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=prefix, StartAfter=self._key(after) if after else ""
+                Bucket=self.bucket, Prefix=prefix, StartAfter=self.key(after) if after else ""
             )
             for page in pages:
                 found += [
@@ -160,7 +160,7 @@ class Lake:
 
     def names(self, folder: str) -> Iterator[str]:
         """What lies directly below a folder, ordered by name; a folder's name ends in a slash."""
-        prefix = self._key(folder) + "/"
+        prefix = self.key(folder) + "/"
         with self.errors():
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=prefix, Delimiter="/"
@@ -172,7 +172,7 @@ class Lake:
 
     def delete(self, keys: Iterable[str]) -> None:
         """Deletes objects; what is not there is as good as deleted."""
-        wanted = [self._key(key) for key in keys]
+        wanted = [self.key(key) for key in keys]
         with self.errors():
             for start in range(0, len(wanted), MOST_DELETED):
                 answer = self.client.delete_objects(
@@ -200,7 +200,8 @@ class Lake:
         until = clock.now() + dt.timedelta(days=self.lock_days)
         return {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until}
 
-    def _key(self, key: str) -> str:
+    def key(self, key: str) -> str:
+        """A key of the lake as the bucket has it."""
         return f"{self.prefix}/{key}" if self.prefix else key
 
     @contextlib.contextmanager

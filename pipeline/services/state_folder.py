@@ -37,14 +37,22 @@ def tighten(home: Path) -> None:
     The passage to the database stays. A `home` that holds other things too keeps its mode: it may belong to somebody
     else. A rerun changes nothing.
     """
+    for path, mode in too_open(home).items():
+        path.chmod(mode)
+
+
+def too_open(home: Path) -> dict[Path, int]:
+    """What others may read or write in `home` and must not, each with the mode that it should have."""
     found = [path for path in home.iterdir() if not path.is_symlink()]
     ours = [path for path in found if path.name in OURS]
     logs = [path for path in (home / "log").glob("*") if not path.is_symlink()]
+    modes = {}
     for path in [*([home] if len(ours) == len(found) else []), *ours, *logs]:
         known = path.stat()
         kept = 0o711 if path in (home, *(home / server for server in DATABASE_SERVERS)) and os.geteuid() == 0 else 0o700
         if known.st_uid == os.geteuid() and known.st_mode & 0o777 & ~kept:
-            path.chmod(known.st_mode & 0o777 & kept)
+            modes[path] = known.st_mode & 0o777 & kept
+    return modes
 
 
 def write_secret(path: Path, text: str) -> None:
