@@ -72,14 +72,15 @@ def alert_url() -> str:
 
 def luigid_url() -> str:
     """The URL of luigid with its login: luigi.cfg's, or the embedded one's; empty without either. Never to be shown."""
-    core = {name: str(get_config().get("core", f"default-scheduler-{name}", "")) for name in ("url", "host", "port")}
-    if core["url"] or core["host"]:
-        return core["url"] or f"http://{core['host']}:{core['port'] or 8082}"
+    core = {name: str(get_config().get("core", f"default_scheduler_{name}", "")) for name in ("url", "host", "port")}
+    named = core["url"] or (f"http://{core['host']}:{core['port'] or 8082}" if core["host"] else "")
     try:
         address = embedded("luigid_url")
-        return address.replace("://", f"://{LUIGID_USER}:{quote(embedded('luigid_password'), safe='')}@", 1)
     except ServiceDown:
-        return ""
+        return named
+    if named not in ("", address):
+        return named
+    return address.replace("://", f"://{LUIGID_USER}:{quote(embedded('luigid_password'), safe='')}@", 1)
 
 
 def embedded_source_has_log() -> bool:
