@@ -32,12 +32,14 @@ class Kpi:
         """Whether a value has passed the limit. One that cannot be computed has not, and neither has any without one.
 
         >>> lost = Kpi("lost", "Lost", "lost", "", "share", 1, (), "sum(lost)", (), good="less", limit=0.05)
-        >>> lost.is_beyond(0.06), lost.is_beyond(0.05), lost.is_beyond(None)
+        >>> lost.is_beyond(0.06), lost.is_beyond(Decimal("0.05")), lost.is_beyond(None)
         (True, False, False)
         """
         if value is None or self.limit is None:
             return False
-        return value > self.limit if self.good == "less" else value < self.limit
+        # As written: 0.05 as a float is a little more or less than 0.05.
+        limit = Decimal(str(self.limit)) if isinstance(value, Decimal) else self.limit
+        return value > limit if self.good == "less" else value < limit
 
 
 @cache
@@ -90,6 +92,7 @@ def _kpi(name: str, definition: dict[str, Any]) -> Kpi:
         ),
         f"take its unit from {', '.join(get_args(Unit))}": definition.get("unit") not in get_args(Unit),
         f"take good from {', '.join(get_args(Good))}": definition.get("good") not in get_args(Good),
+        "write mod() in place of %, which is a placeholder to the driver": "%" in str(definition.get("expression")),
         "give it a whole number of digits": not isinstance(definition.get("digits"), int),
         "give it a number as limit": not isinstance(definition.get("limit", 0), int | float),
     }

@@ -84,7 +84,7 @@ def _dashboard(desk: Config, charts: dict[str, Config]) -> Config:
         "uuid": _derived(desk["uuid"]),
         "slug": desk["slug"] + SUFFIX,
         "dashboard_title": f"{desk['dashboard_title']} (phone)",
-        "css": desk.get("css", "") + CSS,
+        "css": (desk.get("css") or "") + CSS,
         "position": position,
     }
 
@@ -92,9 +92,10 @@ def _dashboard(desk: Config, charts: dict[str, Config]) -> Config:
 def _meta(meta: Config, chart: Config) -> Config:
     """Which chart a tile for phones shows, and how large; its number in filters stays."""
     lowest = LOWEST if chart.get("viz_type", "").startswith("echarts_") else 0
-    height = chart["phone"].get("height", max(meta["height"], lowest))
-    changed = {"uuid": _derived(meta["uuid"])} if "params" in chart["phone"] else {}
-    return meta | changed | {"width": WIDTH, "height": height, "sliceNameOverride": chart.get("slice_name")}
+    height = chart["phone"].get("height", max(meta.get("height", LOWEST), lowest))
+    changed = {"uuid": _derived(meta["uuid"])} if chart["phone"].get("params") else {}
+    title = meta.get("sliceNameOverride") or chart.get("slice_name")
+    return meta | changed | {"width": WIDTH, "height": height, "sliceNameOverride": title}
 
 
 def _tiles(position: Config, identifier: str) -> Iterator[Config]:

@@ -11,6 +11,8 @@ RUN python -m venv .venv \
 COPY setup.py pyproject.toml luigi.cfg ./
 COPY pipeline pipeline
 COPY warehouse warehouse
+# What the dashboards show, for the data book.
+COPY superset/assets superset/assets
 COPY deploy/daily.sh deploy/databases.py deploy/
 RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e .
 

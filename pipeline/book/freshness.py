@@ -4,8 +4,9 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.catalog import DIMENSIONS, FACTS, FEEDS, SOURCE_TABLES
+from pipeline.catalog import DIMENSIONS, FACTS, SOURCE_TABLES
 from pipeline.kernel import postgres
+from pipeline.kernel.config import Settings
 from pipeline.kernel.postgres import Cursor
 
 DAYS = 14
@@ -16,8 +17,19 @@ SIGNS = {
     "under way": "…",
     "failed": "✗",
     "not loaded": "!",
-    "no delivery": "–",
     "before the first load": "·",
+}
+
+
+# What the tasks write whose failure leaves a table without a day.
+WRITTEN_BY = {
+    "ExtractTable": "stage.{}",
+    "LoadStage": "stage.{}",
+    "LoadDimension": "dwh.{}",
+    "LoadFact": "dwh.{}",
+    "LoadMart": "mart.agg_order_month",
+    "LoadLakeStar": "lake.star",
+    "DailyWarehouseLoad": "mart.kpi_monthly",
 }
 
 
@@ -44,50 +56,42 @@ def days(today: dt.date) -> list[dt.date]:
     return [today - dt.timedelta(days=n) for n in range(DAYS, 0, -1)]
 
 
-def read(cursor: Cursor, shown: list[dt.date], *, is_alone: bool) -> list[Freshness]:
-    """The state of each table that a daily load writes, on each of the days.
-
-    `is_alone`: the star is on the lake alone, whose load stands for those of all its tables.
-    """
+def read(cursor: Cursor, shown: list[dt.date], settings: Settings) -> list[Freshness]:
+    """The state of each table that a daily load writes, on each of the days."""
     done: dict[str, set[dt.date]] = {}
     under_way: dict[str, set[dt.date]] = {}
     stage = {f"stage.{each.name}": f"stage.{each.short}" for each in SOURCE_TABLES.values()}
     for target, date, is_under_way in postgres.rows(cursor, LOADED):
-        table = stage.get(target, target)
-        (under_way if is_under_way else done).setdefault(table, set()).add(date)
+        (under_way if is_under_way else done).setdefault(stage.get(target, target), set()).add(date)
     failed: dict[str, set[dt.date]] = {}
-    for table, date in postgres.rows(cursor, FAILED, {"from": str(shown[0])}):
-        failed.setdefault(table, set()).add(date)
+    for task, table, date in postgres.rows(cursor, FAILED, {"from": str(shown[0])}):
+        failed.setdefault(WRITTEN_BY.get(task, "{}").format(table), set()).add(date)
     first = min((date for dates in done.values() for date in dates), default=None)
-    star = ["lake.star"] if is_alone else [*(f"dwh.{name}" for name in (*DIMENSIONS, *FACTS)), "mart.agg_order_month"]
-    fed = {f"dwh.{fact.name}" for fact in FACTS.values() if set(fact.sources) <= set(FEEDS)}
     nothing: set[dt.date] = set()
     return [
         Freshness(
             table,
             tuple(
                 _states(
-                    shown,
-                    done.get(table, nothing),
-                    under_way.get(table, nothing),
-                    failed.get(table.partition(".")[2], nothing),
-                    first,
-                    is_fed=table in fed,
+                    shown, done.get(table, nothing), under_way.get(table, nothing), failed.get(table, nothing), first
                 )
             ),
         )
-        for table in [*(f"stage.{each.short}" for each in SOURCE_TABLES.values()), *star, "mart.kpi_monthly"]
+        for table in _tables(settings)
     ]
 
 
+def _tables(settings: Settings) -> list[str]:
+    """With the star on the lake alone, its load stands for those of all its tables."""
+    if settings.lakehouse.is_alone:
+        star = ["lake.star"]
+    else:
+        star = [f"dwh.{name}" for name in (*DIMENSIONS, *FACTS)] + ["mart.agg_order_month"] * settings.mart
+    return [*(f"stage.{each.short}" for each in SOURCE_TABLES.values()), *star, "mart.kpi_monthly"]
+
+
 def _states(
-    shown: list[dt.date],
-    done: set[dt.date],
-    under_way: set[dt.date],
-    failed: set[dt.date],
-    first: dt.date | None,
-    *,
-    is_fed: bool,
+    shown: list[dt.date], done: set[dt.date], under_way: set[dt.date], failed: set[dt.date], first: dt.date | None
 ) -> Iterable[str]:
     last = max(done, default=None)
     for day in shown:
@@ -97,10 +101,8 @@ def _states(
             yield "before the first load" if first and day < first else "by a later load"
         elif day in under_way:
             yield "under way"
-        elif day in failed:
-            yield "failed"
         else:
-            yield "no delivery" if is_fed else "not loaded"
+            yield "failed" if day in failed else "not loaded"
 
 
 LOADED = """
@@ -108,8 +110,7 @@ select distinct target_table, load_date, update_id like '%% until %%' from etl.m
 where load_date is not null and update_id not like 'Extract%%'
 """
 FAILED = """
-select distinct
-    split_part(coalesce(params ->> 'table', params ->> 'feed', ''), '.', -1), (params ->> 'date')::date
+select distinct task, split_part(coalesce(params ->> 'table', ''), '.', -1), (params ->> 'date')::date
 from etl.task_run
 where params ->> 'date' >= %(from)s and status = 'failed'
 """

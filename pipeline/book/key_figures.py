@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline import kpis
 from pipeline.book import drawings
@@ -46,13 +47,24 @@ def read(cursor: Cursor) -> KeyFigures:
     """The figures of the newest complete month."""
     query = sql.SQL(QUERY).format(sql.SQL(", ").join(map(sql.Identifier, SHOWN)))
     found = postgres.rows(cursor, query, {"months": MONTHS + 1})
-    complete = [row for row in reversed(found) if row[1]]
+    complete = _by_calendar([row for row in reversed(found) if row[1]])
     open_month = next((row for row in found if not row[1]), None)
     figures = []
     for place, name in enumerate(SHOWN, start=2):
         values = [None if row[place] is None else float(row[place]) for row in complete[-MONTHS:]]
         figures.append(_figure(kpis.kpis()[name], values, open_month[place] if open_month else None))
     return KeyFigures(complete[-1][0] if complete else None, open_month[0] if open_month else None, figures)
+
+
+def _by_calendar(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows of months with one for each month between them, also where nobody ordered: empty there."""
+    placed = {row[0]: row for row in rows}
+    month, last = min(placed, default=None), max(placed, default=None)
+    filled = []
+    while month and last and month <= last:
+        filled.append(placed.get(month, (month, True, *[None] * len(SHOWN))))
+        month = (month + dt.timedelta(days=31)).replace(day=1)
+    return filled
 
 
 def _figure(kpi: Kpi, values: list[float | None], so_far: float | None) -> KeyFigure:

@@ -27,7 +27,6 @@ GROUPS = {
     "dataset": "what Superset reads of the mart",
     "chart": "what the dashboards show",
 }
-UNJUDGED = ("ops", "retail", "stage")  # a source may have more columns than the warehouse knows
 KINDS = {
     "ops": "table of the source",
     "retail": "table of the source",
@@ -82,15 +81,14 @@ def personal(lineage: Lineage) -> frozenset[Column]:
 def judge(lineage: Lineage) -> Callable[[str, str], bool]:
     """Whether the values of a column may be shown: not if they are personal data.
 
-    And not those of a column that only the source and its mirror in stage have: nobody has judged it yet. Nor what the
-    pipeline notes of its work, which holds rejected rows and errors.
+    And not those of a column that the lineage does not know, as one that somebody has added: nobody has judged it yet.
+    Nor what the pipeline notes of its work, which holds rejected rows and errors.
     """
     hidden, known = personal(lineage), {*lineage.columns()}
 
     def may_show(relation: str, name: str) -> bool:
         column = Column(relation, name)
-        schema = relation.partition(".")[0]
-        return schema != "etl" and column not in hidden and (schema not in UNJUDGED or column in known)
+        return column in known and column not in hidden and not relation.startswith("etl.")
 
     return may_show
 

@@ -112,6 +112,7 @@ def read(settings: Settings, dashboards: dict[str, str], now: dt.datetime) -> Bo
             "dashboards": dashboards,
             "kpis": list(kpis.kpis().values()),
             "units": UNITS,
+            "shown": kpis.shown,
             "signs": freshness.SIGNS,
             "stars": star_diagram.of_facts(relations),
             "layers": [
@@ -130,9 +131,9 @@ def _of_today(cursor: Cursor, now: dt.datetime, settings: Settings) -> dict[str,
     declared = checks.checks()
     return {
         "status": found,
-        "figures": key_figures.read(cursor),
+        "figures": key_figures.read(cursor) if settings.mart else None,
         "days": days,
-        "freshness": freshness.read(cursor, days, is_alone=settings.lakehouse.is_alone),
+        "freshness": freshness.read(cursor, days, settings),
         "moved": postgres.rows(cursor, MOVED),
         "checks_declared": declared,
         "results": results,
@@ -152,10 +153,10 @@ def write(book: Book, folder: Path) -> Path:
     """
     aside, before = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
     for known in (folder, aside, before):
-        if known.exists() and not (known / INDEX).exists() and any(known.iterdir()):
+        if known.is_symlink() or (known.exists() and not _is_replaceable(known)):
             raise NoBook(known)
     for left in (aside, before):
-        shutil.rmtree(left, ignore_errors=True)
+        _remove(left)
     aside.mkdir(mode=0o700, parents=True)
     for name, content in _files(book):
         path = aside / name
@@ -165,8 +166,24 @@ def write(book: Book, folder: Path) -> Path:
     if folder.exists():
         folder.rename(before)
     aside.rename(folder)
-    shutil.rmtree(before, ignore_errors=True)
+    _remove(before)
     return folder / "index.html"
+
+
+def _is_replaceable(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / INDEX).exists() or not any(folder.iterdir()))
+
+
+def _remove(folder: Path) -> None:
+    """Deletes a book, its index last: so what a kill leaves is still known as one."""
+    if folder.exists():
+        for part in folder.iterdir():
+            if part.is_dir():
+                shutil.rmtree(part)
+            elif part.name != INDEX:
+                part.unlink()
+        (folder / INDEX).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def morning_page(book: Book) -> str:

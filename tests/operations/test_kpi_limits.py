@@ -122,6 +122,10 @@ def test_a_rule_is_mailed_once_to_those_it_names(loaded: World, monkeypatch: pyt
         with mail_server() as (port, mails):
             settings.set("smtp", "host", "127.0.0.1")
             settings.set("smtp", "port", str(port))
+            with monkeypatch.context() as terminal:  # to which Luigi sends no mail
+                terminal.setattr("sys.stdout.isatty", lambda: True)
+                telling.tell(outcome, Alerts(), is_done=True)
+            assert mails == []
             telling.tell(outcome, Alerts(), is_done=True)
             telling.tell(outcome, Alerts(), is_done=True)
     finally:

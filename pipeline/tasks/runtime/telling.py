@@ -1,13 +1,15 @@
 """Sends the alerts of a command that has ended: of what failed, of warnings, and of KPIs beyond their limits."""
 
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from luigi import notifications
 
-from pipeline.kernel import clock, config, postgres
+from pipeline.kernel import clock, config, locks, postgres
 from pipeline.kernel.errors import OceanError
 from pipeline.operations import slots
 from pipeline.operations.outcome import DAILY, Outcome
@@ -27,11 +29,14 @@ class Alerts(NamedTuple):
 
 def tell(outcome: Outcome, allowed: Alerts, *, is_done: bool) -> None:
     """Sends the alerts that a command has cause for. Raises Undelivered, and what the warehouse answers."""
+    _morning_page.cache_clear()
     brought_a_date = is_done and allowed.warnings and any(task.family == DAILY for task in outcome.done)
-    if config.alert_url() or notifications.email().receiver:
-        _tell_of_load(outcome, allowed, brought_a_date=brought_a_date)
-    if brought_a_date and config.settings().mart:
-        _tell_of_limits(outcome)
+    try:
+        if config.alert_url() or notifications.email().receiver:
+            _tell_of_load(outcome, allowed, brought_a_date=brought_a_date)
+    finally:
+        if brought_a_date and config.settings().mart:
+            _tell_of_limits(outcome)
 
 
 def _tell_of_load(outcome: Outcome, allowed: Alerts, *, brought_a_date: bool) -> None:
@@ -50,7 +55,7 @@ def _tell_of_load(outcome: Outcome, allowed: Alerts, *, brought_a_date: bool) ->
 
 
 def _tell_of_limits(outcome: Outcome) -> None:
-    """Tells of each limit once: what was told is noted once it was sent."""
+    """Tells of each limit once: what was delivered is noted at once, whatever becomes of the rest."""
     from pipeline.operations import kpi_limits
 
     url = config.alert_url()
@@ -59,15 +64,21 @@ def _tell_of_limits(outcome: Outcome) -> None:
         return
     from pipeline.operations import alerts as written
 
-    with postgres.transaction(config.settings().warehouse_url, "warehouse") as cursor:
+    problems: list[Exception] = []
+    with postgres.session(config.settings().warehouse_url, "warehouse") as cursor:
+        locks.lock_session(cursor, "etl.kpi_alert")  # of two loads at once one tells
         found = kpi_limits.untold(cursor, asked)
-        posted = [passed for passed in found if passed.rule.channel == "post"]
-        if posted:
-            _send(written.of_limits(posted, outcome), mail=False)
-        for who in dict.fromkeys(passed.rule.who for passed in found if passed.rule.channel == "mail"):
-            theirs = [passed for passed in found if passed.rule.channel == "mail" and passed.rule.who == who]
-            _send(written.of_limits(theirs, outcome), post=False, to=who)
-        kpi_limits.note(cursor, found)
+        for channel, who in dict.fromkeys((passed.rule.channel, passed.rule.who) for passed in found):
+            theirs = [passed for passed in found if (passed.rule.channel, passed.rule.who) == (channel, who)]
+            alert = written.of_limits(theirs, outcome)
+            try:
+                is_told = _post(alert) if channel == "post" else _mail(alert, who)
+            except Exception as error:  # the others are told all the same
+                problems.append(error)
+            else:
+                kpi_limits.note(cursor, theirs if is_told else ())
+    if problems:
+        raise problems[0]
 
 
 def _of_slot() -> list[str]:
@@ -79,25 +90,43 @@ def _of_slot() -> list[str]:
         return [found.what for found in slots.findings(slots.read(source, settings), settings)]
 
 
-def _send(alert: "Alert", *, post: bool = True, mail: bool = True, to: Sequence[str] = ()) -> None:
-    """Posts an alert and mails it, to some addresses or to the receiver of all."""
+def _send(alert: "Alert") -> None:
+    """Posts an alert, and mails it to the receiver of all."""
+    try:
+        _post(alert)
+    finally:
+        if receiver := notifications.email().receiver:
+            _mail(alert, [receiver])
+
+
+def _post(alert: "Alert") -> bool:
+    """Posts an alert; returns whether there is somewhere to post to. Raises Undelivered."""
     from pipeline.operations import alerts as written
 
-    alert = replace(alert, page=_morning_page())
-    url, email = config.alert_url(), notifications.email()
-    try:
-        if url and post:
-            written.post(url, alert.to_json())
-            logger.info("the alert was posted to alert_url")
-    finally:
-        if mail:
-            receivers = to or filter(None, [email.receiver])
-            subject = f"OceanRecords: {alert.subject}"
-            notifications.send_email(subject, alert.mailed(email.format), email.sender, [*receivers])
+    if not (url := config.alert_url()):
+        return False
+    written.post(url, replace(alert, page=_morning_page()).to_json())
+    logger.info("the alert was posted to alert_url")
+    return True
 
 
+def _mail(alert: "Alert", to: Sequence[str]) -> bool:
+    """Mails an alert; returns whether Luigi sends mails: none from a terminal, where somebody reads the same."""
+    email = notifications.email()
+    if email.format == "none" or (sys.stdout.isatty() and not email.force_send):
+        return False
+    subject = f"OceanRecords: {' '.join(alert.subject.split())}"
+    text = replace(alert, page=_morning_page()).mailed(email.format)
+    notifications.send_email(subject, text, email.sender, [*to])
+    return True
+
+
+@cache
 def _morning_page() -> str:
-    """The morning page, if it goes out with alerts; empty if not, or if it cannot be made, as in many a failure."""
+    """The morning page, if it goes out with alerts; empty if not, or if it cannot be made, as in many a failure.
+
+    Made once for all alerts of a command.
+    """
     try:
         if not config.settings().alert_page:
             return ""
