@@ -4,7 +4,6 @@ A dataset is `dataset.<file>` with its columns and metrics, a chart `chart.<file
 called like a column of its dataset shares its node: both are of that column.
 """
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -91,7 +90,7 @@ def what_is_shown(params: Config, dataset: Relation, where: str) -> Relation:
     """
     dimensions, metrics = _named(params, DIMENSIONS, where), _named(params, METRICS, where)
     deciding = [*_named(params, SORTED_BY, where), *_filtered_by(params, where)]
-    deciding += [json.loads(pair)[0] for pair in params.get("order_by_cols", ())]
+    deciding += [yaml.safe_load(pair)[0] for pair in params.get("order_by_cols", ())]
     if params.get("query_mode") != "raw":
         deciding += dimensions
     if missing := sorted({*dimensions, *metrics, *deciding} - set(dataset.columns)):
