@@ -14,11 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # uses the browser of the tests
 
+from pipeline.kernel import config  # noqa: E402
+
+HOME = config.home()  # before the tests' own environment, which has no OCEAN_HOME
+
 from playwright.sync_api import HttpCredentials  # noqa: E402
 from support.browser import HEIGHT, Browser, Page, log_in, open_dashboard, running_browser  # noqa: E402
 from support.world import SIMULATED, World, running_services  # noqa: E402
 
-from pipeline.kernel import config  # noqa: E402
 from pipeline.tasks.daily import DailyWarehouseLoad  # noqa: E402
 
 IMAGES = ROOT / "docs/images"
@@ -35,13 +38,12 @@ GRAPH_BOTTOM = "() => 16 + document.querySelector('#graphContainer').getBounding
 
 def main() -> int:
     """Takes all pictures; returns the exit code."""
-    home = config.home()
     try:
-        known = json.loads((home / "services.json").read_text())
+        known = json.loads((HOME / "services.json").read_text())
         url = known["superset_url"]
-        passwords = json.loads((home / "superset.json").read_text())
+        passwords = json.loads((HOME / "superset.json").read_text())
     except (FileNotFoundError, KeyError):
-        print(f"cannot take pictures, because no dashboards are served from {home}; run `make demo`", file=sys.stderr)
+        print(f"cannot take pictures, because no dashboards are served from {HOME}; run `make demo`", file=sys.stderr)
         return 1
     IMAGES.mkdir(exist_ok=True)
     with running_browser() as browser:
