@@ -108,11 +108,11 @@ def test_a_name_forges_no_line_of_a_log_a_summary_or_a_status() -> None:
 def test_the_status_shows_a_name_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pipeline import __main__ as status
+    from pipeline.people import overview
 
-    monkeypatch.setattr(status, "_warehouse", lambda _: Status(findings=[Finding("error", FORGED, FORGED)]))
-    monkeypatch.setattr(status, "_services", lambda: ([], []))
-    status.main(["status"])
+    monkeypatch.setattr(overview, "_warehouse", lambda _: Status(findings=[Finding("error", FORGED, FORGED)]))
+    monkeypatch.setattr(overview, "embedded", lambda: ([], []))
+    overview.show(7, as_json=False)
     assert all(line.isprintable() for line in capsys.readouterr().out.split("\n"))
 
 
