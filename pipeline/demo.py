@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import sys
+from urllib.parse import urlsplit
 
 import luigi
 
@@ -50,7 +51,7 @@ def main() -> int:
         book = made.make()
         _say_where()
         print(dashboards)
-        for title, address in made.dashboards().items():
+        for title, address in made.dashboards(urlsplit(dashboards.url).netloc).items():
             print(f"    {title}: {address}")
         print(f"Book: {book} (user luigi, luigid_password in {config.home() / 'services.json'})")
     except OceanError as error:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 Unit = Literal["currency", "orders", "customers", "days", "share", "points"]
 Good = Literal["more", "less"]
 FILE = "kpis.toml"
+MONTHLY = "mart.kpi_monthly_country"  # over which the KPIs of months and countries are
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pictures as SVG: a line of values without axes, and a fact with its dimensions."""
+"""The line of a KPI's months, without axes, as positions for a drawing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

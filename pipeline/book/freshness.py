@@ -64,8 +64,8 @@ def read(cursor: Cursor, shown: list[dt.date], settings: Settings) -> list[Fresh
     for target, date, is_under_way in postgres.rows(cursor, LOADED):
         (under_way if is_under_way else done).setdefault(stage.get(target, target), set()).add(date)
     failed: dict[str, set[dt.date]] = {}
-    for task, table, date in postgres.rows(cursor, FAILED, {"from": str(shown[0])}):
-        failed.setdefault(WRITTEN_BY.get(task, "{}").format(table), set()).add(date)
+    for task, table, date in postgres.rows(cursor, FAILED, {"tasks": [*WRITTEN_BY], "from": str(shown[0])}):
+        failed.setdefault(WRITTEN_BY[task].format(table), set()).add(date)
     first = min((date for dates in done.values() for date in dates), default=None)
     nothing: set[dt.date] = set()
     return [
@@ -112,5 +112,5 @@ where load_date is not null and update_id not like 'Extract%%'
 FAILED = """
 select distinct task, split_part(coalesce(params ->> 'table', ''), '.', -1), (params ->> 'date')::date
 from etl.task_run
-where params ->> 'date' >= %(from)s and status = 'failed'
+where params ->> 'date' >= %(from)s and status = 'failed' and task = any(%(tasks)s)
 """

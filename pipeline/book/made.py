@@ -17,17 +17,18 @@ def make(folder: Path | None = None) -> str:
     """
     home = config.home()
     to = (folder or home / FOLDER).expanduser().resolve()
-    page = site.write(site.read(config.settings(), dashboards(), clock.now()), to)
     running = _running()
+    page = site.write(site.read(config.settings(), dashboards(running.get("superset")), clock.now()), to)
     return f"http://{running['luigid']}/book/" if "luigid" in running and folder is None else page.as_uri()
 
 
-def dashboards() -> dict[str, str]:
-    """The dashboards by their titles, with their addresses; empty where Superset does not run on this machine.
+def dashboards(superset: str | None) -> dict[str, str]:
+    """The dashboards by their titles, with their addresses; empty without a Superset on this machine.
+
+    `superset` is its host and port.
 
     Each has a second one for phones: superset/phone_variant.py.
     """
-    superset = _running().get("superset")
     root = f"http://{superset}/superset/dashboard/" if superset else ""
     found = {}
     for dashboard in charts.assets("dashboards").values():

@@ -16,9 +16,8 @@ from pipeline.kernel.postgres import Cursor, sql
 from pipeline.kpis import Kpi
 
 FILE = "kpi_alerts.toml"
-MEASURES = "mart.kpi_monthly_country"
 CHOICES = {"when": ("complete", "under way"), "by": ("", "country"), "channel": ("post", "mail")}
-EVERYWHERE = ""
+NO_COUNTRY = ""  # of all countries together
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def note(cursor: Cursor, told: Iterable[Passed]) -> None:
 
 
 def _passed(cursor: Cursor, rule: Rule) -> Iterable[Passed]:
-    country = sql.Identifier("country") if rule.by else sql.Literal(EVERYWHERE)
+    country = sql.Identifier("country") if rule.by else sql.Literal(NO_COUNTRY)
     query = sql.SQL(NEWEST).format(kpi=sql.SQL(rule.kpi.expression), country=country)
     for month, where, value in postgres.rows(cursor, query, {"complete": rule.when == "complete"}):
         if rule.kpi.is_beyond(value):
@@ -98,7 +97,7 @@ def _rule(name: str, definition: dict[str, Any]) -> Rule:
     faults = {
         "give it the fields kpi, when, who and channel, and by and limit where it needs them": fields.keys()
         != {"kpi", "who", *CHOICES},
-        f"name a KPI over {MEASURES}": kpi is None or MEASURES not in kpi.over,
+        f"name a KPI over {kpis.MONTHLY}": kpi is None or kpis.MONTHLY not in kpi.over,
         **{
             f"take {field} from {', '.join(filter(None, choices))}": fields.get(field) not in choices
             for field, choices in CHOICES.items()

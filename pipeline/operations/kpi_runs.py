@@ -7,13 +7,12 @@ from pipeline.kernel import locks
 from pipeline.kernel.postgres import Cursor, sql
 from pipeline.kpis import Kpi
 
-MEASURES = "mart.kpi_monthly_country"
 EVERYWHERE = "everywhere"  # no country that anybody is given
 
 
 def kept() -> list[Kpi]:
     """The KPIs whose values are kept: those of months and countries."""
-    return [kpi for kpi in kpis.kpis().values() if MEASURES in kpi.over]
+    return [kpi for kpi in kpis.kpis().values() if kpis.MONTHLY in kpi.over]
 
 
 def note(cursor: Cursor, date: dt.date) -> int:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline import kpis
-from pipeline.kernel import postgres
+from pipeline.kernel import new_columns, postgres
 from pipeline.kernel.errors import ConfigError
 from pipeline.kernel.postgres import Cursor, sql
 from pipeline.kpis import Kpi
@@ -116,7 +116,7 @@ def _kpi(name: str) -> Kpi:
 def _view(cursor: Cursor, kpi: Kpi, period: Period) -> tuple[str, set[str]]:
     """The first view of the KPI that has the period and countries, with its columns."""
     for view in (name for name in kpi.over if name.startswith("mart.")):
-        columns = {name for (name,) in postgres.rows(cursor, COLUMNS, (view,))}
+        columns = {name for (name,) in postgres.rows(cursor, new_columns.EXISTING, (view,))}
         if {period.kind, "country"} <= columns:
             return view, columns
     raise ConfigError(
@@ -163,8 +163,8 @@ def _known(cursor: Cursor, view: str, period: Period) -> str:
 
 
 def _unkept(cursor: Cursor, kpi: Kpi, period: Period) -> str:
-    if period.kind != "month" or kpi_runs.MEASURES not in kpi.over:
-        return f"mart.kpi_run keeps what loads changed of months, of KPIs over {kpi_runs.MEASURES} alone"
+    if period.kind != "month" or kpis.MONTHLY not in kpi.over:
+        return f"mart.kpi_run keeps what loads changed of months, of KPIs over {kpis.MONTHLY} alone"
     if postgres.value(cursor, "select to_regclass('mart.kpi_run') is null"):
         return "the next load begins to keep what loads change"
     return ""
@@ -186,9 +186,6 @@ def _limits(kpi: Kpi) -> list[str]:
     ]
 
 
-COLUMNS = """
-select attname from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
-"""
 QUERY = """\
 select
     case when grouping(country) = 1 then {everywhere} else country end as country,
