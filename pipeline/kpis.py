@@ -32,13 +32,13 @@ class Kpi:
     def is_beyond(self, value: float | Decimal | None) -> bool:
         """Whether a value has passed the limit. One that cannot be computed has not, and neither has any without one.
 
-        >>> lost = Kpi("lost", "Lost", "lost", "", "share", 1, (), "sum(lost)", (), good="less", limit=0.05)
-        >>> lost.is_beyond(0.06), lost.is_beyond(Decimal("0.05")), lost.is_beyond(None)
+        >>> lost = Kpi("lost", "Lost", "lost", "", "share", 1, (), "sum(lost)", (), good="less", limit=0.15)
+        >>> lost.is_beyond(0.16), lost.is_beyond(Decimal("0.15")), lost.is_beyond(None)
         (True, False, False)
         """
         if value is None or self.limit is None:
             return False
-        # As written: 0.05 as a float is a little more or less than 0.05.
+        # As written: 0.15 as a float is a little less than 0.15.
         limit = Decimal(str(self.limit)) if isinstance(value, Decimal) else self.limit
         return value > limit if self.good == "less" else value < limit
 
