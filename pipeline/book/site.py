@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ class Book:
     pages: list[Page]
     shown: dict[str, Any]
 
-    @property
+    @cached_property
     def addresses(self) -> dict[str, str]:
         """The address of each page of a relation from the book's root, for names of any characters."""
         return {page.name: f"tables/{ODD.sub(lambda odd: f'~{ord(odd[0]):x}', page.name)}.html" for page in self.pages}
@@ -128,20 +128,13 @@ def _of_today(cursor: Cursor, now: dt.datetime, settings: Settings) -> dict[str,
     found.findings += findings.prepared(cursor, "warehouse")
     days = freshness.days(now.date())
     results = {check.name: check for check in found.checks}
-    declared = checks.checks()
     return {
         "status": found,
         "figures": key_figures.read(cursor) if settings.mart else None,
         "days": days,
         "freshness": freshness.read(cursor, days, settings),
         "moved": postgres.rows(cursor, MOVED),
-        "checks_declared": declared,
-        "results": results,
-        "checks": [
-            {"title": check.title, "severity": check.severity, **vars(results[check.name])}
-            for check in declared
-            if check.name in results
-        ],
+        "checks": [(check, results.get(check.name)) for check in checks.checks()],
     }
 
 
@@ -213,7 +206,7 @@ def _index(book: Book) -> Iterable[tuple[str, str, str]]:
         yield page.name, page.comment, book.addresses[page.name]
         for column in page.columns:
             yield f"{page.name}.{column.name}", column.comment, f"{book.addresses[page.name]}#{column.name}"
-    for check in book.shown["checks_declared"]:
+    for check, _ in book.shown["checks"]:
         yield check.name, f"check: {check.title}", f"checks.html#{check.name}"
 
 

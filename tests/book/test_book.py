@@ -143,6 +143,16 @@ def test_a_failed_load_shows_as_failed(worlds: Worlds, loaded: World, tmp_path: 
     assert (states["2026-02-04"], states["2026-02-05"]) == ("failed", "not loaded")
 
 
+def test_a_check_that_found_rows_shows_on_both_pages(worlds: Worlds, loaded: World, book: Path, tmp_path: Path) -> None:
+    assert re.search(r"✓ \d+ checks found no row", text_of(book / "index.html"))
+    world = worlds.copy_all(loaded)
+    world.warehouse("update etl.check_result set failures = 3 where check_name = 'lines_without_order'")
+    folder = made(world, tmp_path)
+    assert ": 3 rows on 2026-02-03" in text_of(folder / "index.html")
+    assert "checks found no row" not in text_of(folder / "index.html")
+    assert text_of(folder / "checks.html").count("⚠ 3 rows, 2026-02-03") == 1
+
+
 def test_a_table_of_any_name_has_a_page_in_the_folder(worlds: Worlds, loaded: World, tmp_path: Path) -> None:
     world = worlds.copy_all(loaded)
     world.warehouse('create table mart."../../x <b>" (id int)')
