@@ -22,7 +22,7 @@ EXTRAS = {
 # The star on the lake: the warehouse's selects in Spark's words. Its trees differ between versions, and are rewritten.
 EXTRAS["lakehouse"] = ["sqlglot>=30,<31"]
 # The lineage of columns, which reads the selects and what Superset shows, and pages that show it.
-EXTRAS["book"] = ["jinja2>=3.1,<4", "pyyaml>=6,<7", "sqlglot>=30,<31"]
+EXTRAS["book"] = ["jinja2>=3.1,<4", "sqlglot>=30,<31"]
 # All that `make demo` needs, and what builds this package.
 EXTRAS["demo"] = [*EXTRAS["simulate"], *EXTRAS["reviews"], *EXTRAS["services"], *EXTRAS["book"], "setuptools>=70"]
 EXTRAS["dev"] = [
@@ -40,6 +40,7 @@ EXTRAS["dev"] = [
     "import-linter>=2.1,<3",
     "moto>=5.0",
     "mypy>=1.11",
+    "open-data-contract-standard>=3.2,<4",
     "playwright>=1.45",
     "pytest>=8",
     "pytest-xdist>=3.6",
@@ -62,13 +63,14 @@ setup(
     packages=find_packages(include=["pipeline", "pipeline.*", "warehouse"]),
     package_data={
         "warehouse": [*SQL, "kpis.toml", "kpi_alerts.toml"],
-        "pipeline": ["generators/*.sql", "spark/scripts/*.py", "book/templates/*"],
+        "pipeline": ["generators/*.sql", "spark/scripts/*.py", "book/templates/*", "vendors/*/contract.yaml"],
     },
     install_requires=[
         "boto3>=1.36,<2",
         "luigi>=3.6,<3.9",
         "psycopg2-binary>=2.9.9,<3",
         "pydantic>=2.7,<3",
+        "pyyaml>=6,<7",
         "tenacity>=9,<10",
         "urllib3>=2.2,<3",
         "zstandard>=0.22,<1",

@@ -5,7 +5,7 @@ Column types are not written here: they come from the source's own catalogue at 
 
 from dataclasses import dataclass
 
-from pipeline.vendors import declared_feeds
+from pipeline.vendors.declared_feeds import CONTRACTS
 
 
 @dataclass(frozen=True)
@@ -162,12 +162,13 @@ PERSONAL = {
     "ops.customers": ("first_name", "last_name", "email", "phone", "birth_date"),
     "ops.addresses": ("street", "unit"),
     "ops.suppliers": ("contact_email",),
+    **{f"feed.{name}": contract.feed.personal for name, contract in CONTRACTS.items()},
 }
 
-# Vendors' feeds by their names: the folders of pipeline/vendors.
-VENDOR_FEEDS = declared_feeds.feeds()
+# Vendors' feeds of files by their names: folders of pipeline/vendors.
+VENDOR_FEEDS = {name: contract.feed for name, contract in CONTRACTS.items() if contract.form == "csv"}
 # Stage tables of what comes from elsewhere than the source, vendors' files and the risk-score service: their keys.
-FEEDS = {**{name: feed.key for name, feed in VENDOR_FEEDS.items()}, "risk_score": ("customer_id",)}
+FEEDS = {name: contract.feed.key for name, contract in CONTRACTS.items()}
 INSTANTS = tuple((name, column) for name, feed in VENDOR_FEEDS.items() for column in feed.instants)
 
 DIMENSIONS = {

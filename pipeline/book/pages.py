@@ -7,9 +7,10 @@ from pathlib import Path
 from pipeline.book import column_ways
 from pipeline.book.column_ways import ColumnWays
 from pipeline.book.described import ColumnOf, Relation
-from pipeline.catalog import PERSONAL, SOURCE_TABLES, USER_PURCHASE, VENDOR_FEEDS
+from pipeline.catalog import PERSONAL, SOURCE_TABLES, USER_PURCHASE
 from pipeline.lineage import charts
 from pipeline.lineage.graph import Column, Kind, Lineage
+from pipeline.vendors.declared_feeds import CONTRACTS
 
 WAREHOUSE = {
     "stage": "the newest row of each key of the source and of vendors",
@@ -106,7 +107,7 @@ def pages(relations: Mapping[str, Relation], lineage: Lineage, broken: frozenset
         for column in relation.columns
         if column.comment
     }
-    own = _own_comments()
+    own, sent = _own_comments(), _sent_columns()
     hidden = personal(lineage)
     found = []
     for name in {**of_lineage, **relations}:
@@ -116,7 +117,11 @@ def pages(relations: Mapping[str, Relation], lineage: Lineage, broken: frozenset
         relation = relations.get(name) or Relation(name, _kind(name), "", own.get(name, ""), None, ())
         told = {each.name: each for each in relation.columns}
         # The source may lack one that the warehouse needs.
-        told |= {each: ColumnOf(each, "", "", ()) for each in of_lineage.get(name, ()) if each not in told}
+        told |= {
+            each: ColumnOf(each, "", sent.get(Column(name, each), ""), ())
+            for each in of_lineage.get(name, ())
+            if each not in told
+        }
         shown = (_column(Column(name, each.name), each, lineage, broken, comments, hidden) for each in told.values())
         found.append(
             Page(
@@ -186,7 +191,16 @@ def _own_comments() -> dict[str, str]:
         f"chart.{stem}": f"{each['slice_name']}. {each.get('description') or ''}".strip()
         for stem, each in _assets("charts").items()
     }
-    return told | {f"feed.{name}": feed.says for name, feed in VENDOR_FEEDS.items()}
+    return told | {f"feed.{name}": contract.feed.says for name, contract in CONTRACTS.items()}
+
+
+def _sent_columns() -> dict[Column, str]:
+    """What contracts say of the columns that vendors and services send."""
+    return {
+        Column(f"feed.{name}", field.name): field.says
+        for name, contract in CONTRACTS.items()
+        for field in contract.feed.fields
+    }
 
 
 def _assets(kind: str) -> dict[str, charts.Config]:

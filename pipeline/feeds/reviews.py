@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from pipeline.feeds.clean_csv import write_csv
 from pipeline.feeds.landing import Delivery, read
@@ -30,7 +30,7 @@ from pipeline.lake import forms, seals
 from pipeline.lake.forms import date_of
 from pipeline.lake.objects import Lake
 from pipeline.spark import Say, engine
-from pipeline.vendors.movie_review import FEED as REVIEWS
+from pipeline.vendors.declared_feeds import REVIEWS
 
 STAGE = f"stage/{REVIEWS.name}"
 WORK = f"work/{REVIEWS.name}"
@@ -123,7 +123,7 @@ def classify_deliveries(
 
 
 def _mark(lake: Lake, part: Part, classifier: str) -> None:
-    body = {"rows": part.rows, "rejected": [asdict(rejected) for rejected in part.rejected]}
+    body = {"rows": part.rows, "rejected": [rejected.record for rejected in part.rejected]}
     lake.write(f"{STAGE}/date={part.date}/_SUCCESS-{part.version}-{classifier}", json.dumps(body).encode())
 
 

@@ -5,7 +5,7 @@ import datetime as dt
 import email.utils
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipeline.kernel import clock, listener, logins
 from pipeline.kernel.errors import BadAnswer, ConfigError, ServiceDown
 from pipeline.kernel.http import Again, HTTPResponse, Url, exchange, parsed, said
-from pipeline.kernel.rejected import Rejected, Rejections, storable
+from pipeline.kernel.rejected import Fault, Rejected, Rejections, storable
+from pipeline.vendors.declared_feeds import RISK_SCORES
 
 LONGEST_ANSWER = 16 << 20  # bytes
 # Signs that begin or end a value: at most as many values there are. An answer of that length has three for each score.
@@ -23,16 +24,22 @@ MOST_SIGNS, SIGNS = 1_500_000, (b",", b"{", b"[")
 LONGEST_WAIT = 60.0  # seconds between attempts, whatever Retry-After says
 BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 0.5)
 MOST_DIGITS = 4000  # of a number; Python reads a few hundred more
-LIMITS = {"customer_id": (1, (1 << 63) - 1), "risk_score": (1, 100)}
+COLUMNS = {field.name: field for field in RISK_SCORES.fields}
+CUSTOMER, SCORE = RISK_SCORES.fields
+NO_OBJECT = Fault(
+    "not a JSON object",
+    f"an entry is an object of {CUSTOMER.name} and {SCORE.name}",
+    f'write it as {{"{CUSTOMER.name}": 1, "{SCORE.name}": {SCORE.highest}}}',
+)
 
 
 class Score(BaseModel):
-    """A customer's risk score, from 1 to 100."""
+    """A customer's risk score, within the limits of the contract."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    customer_id: int = Field(ge=LIMITS["customer_id"][0], le=LIMITS["customer_id"][1])
-    risk_score: int = Field(ge=LIMITS["risk_score"][0], le=LIMITS["risk_score"][1])
+    customer_id: int = Field(ge=CUSTOMER.lowest, le=CUSTOMER.highest)
+    risk_score: int = Field(ge=SCORE.lowest, le=SCORE.highest)
 
 
 def fetch(
@@ -86,27 +93,38 @@ def parse(answer: bytes, file: str = "") -> tuple[list[Score], list[Rejected]]:
     `file` is the file name of rejected entries; their line is their place in the list, from 1. Raises BadAnswer if the
     answer is not a JSON list, TooManyRejected if too many entries cannot be kept.
     """
+    scores: dict[int, Score] = {}
+    rejected = Rejections(RISK_SCORES.name, "this answer")
+    for entry in entries(answer, file):
+        if isinstance(entry, Score):
+            scores[entry.customer_id] = entry
+        else:
+            rejected.append(entry)
+    return list(scores.values()), rejected
+
+
+def entries(answer: bytes, file: str = "") -> Iterator[Score | Rejected]:
+    """The entries of an answer in their order, as scores or rejected; several may be of one customer.
+
+    Raises BadAnswer if the answer is not a JSON list.
+    """
     try:
-        entries = _json(answer)
+        found = _json(answer)
     except ValueError:
-        entries = None
-    if not isinstance(entries, list):
+        found = None
+    if not isinstance(found, list):
         raise BadAnswer(
             "read the risk scores",
             "the answer is not a JSON list",
             'have the service answer [{"customer_id": 1, "risk_score": 50}, ...], or correct RISK_API_URL',
         )
-    scores: dict[int, Score] = {}
-    rejected = Rejections("risk_score", "this answer")
-    for place, entry in enumerate(entries, 1):
+    for place, entry in enumerate(found, 1):
         try:
-            score = Score.model_validate(entry)
+            yield Score.model_validate(entry)
         except ValidationError as error:
             raw = json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace")
-            rejected.append(Rejected(file, place, _reason(error), storable(raw)))
-        else:
-            scores[score.customer_id] = score
-    return list(scores.values()), rejected
+            fault = _fault(error)
+            yield Rejected(file, place, fault.reason, storable(raw), fault)
 
 
 def _json(answer: bytes) -> Any:
@@ -127,17 +145,16 @@ def _json(answer: bytes) -> Any:
         return json.loads(answer, parse_int=lambda digits: int(digits) if len(digits) < MOST_DIGITS else digits)
 
 
-def _reason(error: ValidationError) -> str:
+def _fault(error: ValidationError) -> Fault:
     first = error.errors(include_url=False)[0]
     if not first["loc"]:
-        return "not a JSON object"
-    name = str(first["loc"][0])
-    if first["type"] == "missing" or first["input"] is None:
-        return f"{name} is missing"
-    if type(first["input"]) is int:
-        low, high = LIMITS[name]
-        return f"{name} is not between {low} and {high}"
-    return f"{name} is not a whole number"
+        return NO_OBJECT
+    field, value = COLUMNS[str(first["loc"][0])], first["input"]
+    if first["type"] == "missing" or value is None:
+        return field.missing()
+    if type(value) is int:
+        return field.beyond(str(value))
+    return field.not_whole(json.dumps(value, ensure_ascii=False)[:MOST_DIGITS])
 
 
 def _date(header: str) -> dt.datetime:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.kernel.errors import BadExtract
-from pipeline.kernel.rejected import Rejected, storable
+from pipeline.kernel.rejected import Fault, Rejected, Unfit, storable
 from pipeline.kernel.streams import Readable
 from pipeline.vendors.vendor_fields import END, FIELD, NUL, Feed, Row, utf_8
 
@@ -23,6 +23,15 @@ LINE = re.compile(rf"[^\r\n]*+{END}")
 LINE_END = re.compile(END)
 # The group is not possessive: that of Python 3.11.2 takes the spaces before the next line too.
 BLANK_LINES = re.compile(r"(?:[ \t]*+[\r\n]++)+|[ \t]*+\Z")
+QUOTED = 'put the text in double quotes and double each double quote in it: "a ""big"" fish"'
+QUOTES = "quotes are those of RFC 4180"
+STRAY = Fault("text after a closing quote", QUOTES, QUOTED)
+OPEN = Fault("a quote is never closed", QUOTES, QUOTED)
+TOO_LONG = Fault(
+    f"the line is longer than {LONGEST_RECORD:,} bytes",
+    f"a row has at most {LONGEST_RECORD:,} bytes",
+    "shorten it, and end each row with a line end",
+)
 
 
 def read_csv(feed: Feed, file: str, source: Readable) -> Iterator[Row | Rejected]:
@@ -48,11 +57,12 @@ def read_csv(feed: Feed, file: str, source: Readable) -> Iterator[Row | Rejected
             if record:
                 try:
                     yield feed.row(record)
-                except ValueError as error:
-                    fault = str(error)
+                except Unfit as error:
+                    fault = error.fault
             if fault:
                 line, counted = line + _lines(text, counted, start), start
-                yield Rejected(file, line, fault, storable(text[start:at].rstrip("\r\n").encode("latin-1")))
+                row = storable(text[start:at].rstrip("\r\n").encode("latin-1"))
+                yield Rejected(file, line, fault.reason, row, fault)
         line += _lines(text, counted, at)
         text = text[at:]
 
@@ -74,7 +84,7 @@ def _blocks(source: Readable) -> Iterator[bytes]:
     yield b""
 
 
-def _records(feed: Feed, text: str, *, last: bool) -> Iterator[tuple[int, int, re.Match[str] | None, str]]:
+def _records(feed: Feed, text: str, *, last: bool) -> Iterator[tuple[int, int, re.Match[str] | None, Fault | None]]:
     """Start and end of each record in `text`, and its match or its error. Blank lines come as one record with neither.
 
     Unless the text is the `last`, a record at its end that may go on is left out.
@@ -85,10 +95,10 @@ def _records(feed: Feed, text: str, *, last: bool) -> Iterator[tuple[int, int, r
         record = match(text, at)
         end = record.end() if record else size + LONGEST_RECORD
         if end - at <= LONGEST_RECORD:
-            yield at, end, record, ""
+            yield at, end, record, None
         elif blank := BLANK_LINES.match(text, at):
             end = blank.end()
-            yield at, end, None, ""
+            yield at, end, None, None
         elif last or size - at > LONGEST_RECORD:
             end, fault = _end_and_fault(feed, text, at)
             yield at, end, None, fault
@@ -97,11 +107,11 @@ def _records(feed: Feed, text: str, *, last: bool) -> Iterator[tuple[int, int, r
         at = end
 
 
-def _end_and_fault(feed: Feed, text: str, at: int) -> tuple[int, str]:
-    """The end of the text that the feed's pattern did not take at a position, and its error."""
+def _end_and_fault(feed: Feed, text: str, at: int) -> tuple[int, Fault]:
+    """The end of the text that the feed's pattern did not take at a position, and its fault."""
     line_end = LINE.match(text, at).end()  # type: ignore[union-attr]  # takes whatever there is
     if line_end - at > LONGEST_RECORD:
-        return line_end, f"the line is longer than {LONGEST_RECORD:,} bytes"
+        return line_end, TOO_LONG
     columns, end = 0, at - 1
     while columns == 0 or text[end : end + 1] == ",":
         # Surplus text must be found in its own line. Otherwise each open quote would search through the whole file.
@@ -109,11 +119,19 @@ def _end_and_fault(feed: Feed, text: str, at: int) -> tuple[int, str]:
         columns, end = columns + 1, field.match(text, end + 1).end()  # type: ignore[union-attr]
     closed = LINE_END.match(text, end)
     if closed and closed.end() - at <= LONGEST_RECORD:
-        fault = f"wrong number of columns: {columns} instead of {len(feed.fields)}"
-        return closed.end(), _unreadable(text[at : closed.end()]) or fault
+        return closed.end(), _unreadable(text[at : closed.end()]) or _wrong_columns(columns, feed)
     stray = end < line_end and text[end] != '"'
-    fault = "text after a closing quote" if stray else "a quote is never closed"
-    return line_end, _unreadable(text[at:line_end]) or fault
+    return line_end, _unreadable(text[at:line_end]) or (STRAY if stray else OPEN)
+
+
+def _wrong_columns(columns: int, feed: Feed) -> Fault:
+    least = "give each of them, an empty one as nothing between two commas"
+    most = "take what is too much away; put a text that has commas in double quotes"
+    return Fault(
+        f"wrong number of columns: {columns} instead of {len(feed.fields)}",
+        f"a row has {len(feed.fields)} columns, {feed.header}",
+        least if columns < len(feed.fields) else most,
+    )
 
 
 def _check_header(feed: Feed, file: str, record: re.Match[str] | None) -> None:
@@ -126,13 +144,13 @@ def _check_header(feed: Feed, file: str, record: re.Match[str] | None) -> None:
         )
 
 
-def _unreadable(text: str) -> str:
+def _unreadable(text: str) -> Fault | None:
     """Why PostgreSQL would not take the bytes, if so."""
     try:
         utf_8(text)
-    except ValueError as error:
-        return str(error)
-    return NUL if "\0" in text else ""
+    except Unfit as error:
+        return error.fault
+    return NUL if "\0" in text else None
 
 
 def _lines(text: str, start: int, end: int) -> int:

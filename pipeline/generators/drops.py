@@ -3,9 +3,9 @@
 import datetime as dt
 
 from pipeline.feeds import landing
-from pipeline.vendors import movie_review, partner_orders
+from pipeline.vendors import declared_feeds
 
-REVIEWS, PARTNER_ORDERS = landing.folder(movie_review.FEED), landing.folder(partner_orders.FEED)
+REVIEWS, PARTNER_ORDERS = landing.folder(declared_feeds.REVIEWS), landing.folder(declared_feeds.PARTNER_ORDERS)
 
 
 def reviews_key(date: dt.date) -> str:

@@ -36,6 +36,10 @@ class ConfigError(OceanError):
     """A setting is missing or cannot be understood."""
 
 
+class BadContract(OceanError):
+    """The contract of a feed says what the pipeline does not do."""
+
+
 class NotFound(OceanError):
     """What somebody asked for is nowhere."""
 

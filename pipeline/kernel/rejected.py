@@ -1,6 +1,7 @@
 """An input row that cannot be loaded: its place, the reason, and its text as PostgreSQL can keep it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipeline.kernel.errors import TooManyRejected
 
@@ -33,14 +34,44 @@ class Allowance:
         return max(self.rows, int(self.share * of))
 
 
+class Fault(NamedTuple):
+    """What is wrong with a row: the `reason`, the `rule` that it breaks, and the `fix` in words for its vendor.
+
+    Of a single value `column` and `value` say which; a long one is cut.
+    """
+
+    reason: str
+    rule: str
+    fix: str
+    column: str = ""
+    value: str = ""
+
+
+class Unfit(ValueError):
+    """A row or value that breaks a rule; its text is the reason."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
+
+
 @dataclass(frozen=True)
 class Rejected:
-    """One rejected row. `line` counts from 1: the physical line on which the row begins, or its place in a list."""
+    """One rejected row. `line` counts from 1: the physical line on which the row begins, or its place in a list.
+
+    `fault` says more of the reason, for rows of vendors.
+    """
 
     file: str
     line: int
     reason: str
     row: str
+    fault: Fault | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def record(self) -> dict[str, str | int]:
+        """What is kept of it: all but the fault."""
+        return {"file": self.file, "line": self.line, "reason": self.reason, "row": self.row}
 
 
 class Rejections(list[Rejected]):

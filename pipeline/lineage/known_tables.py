@@ -34,7 +34,7 @@ def tables() -> dict[str, Relation]:
 def declarations() -> dict[str, str]:
     """The DDL by its file: that of warehouse/ddl, and what the declarations of feeds make."""
     of_feeds = {
-        f"pipeline/vendors/{name}/__init__.py": stage_table.ddl(feed)
+        f"pipeline/vendors/{name}/contract.yaml": stage_table.ddl(feed)
         for name, feed in VENDOR_FEEDS.items()
         if not feed.made_key
     }

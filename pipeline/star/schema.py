@@ -1,6 +1,6 @@
 """The warehouse's own tables: creates missing ones, and upgrades those of earlier versions in place.
 
-The files under warehouse/ddl define the tables. The declarations under pipeline/vendors define the stage tables of
+The files under warehouse/ddl define the tables. The contracts under pipeline/vendors define the stage tables of
 feeds. Both create missing tables and columns. Any other change of an existing table is a numbered file under
 warehouse/migrations. Each migration runs once in a warehouse, in order.
 """

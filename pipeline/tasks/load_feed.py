@@ -23,7 +23,7 @@ from pipeline.lake.objects import lake
 from pipeline.tasks.base import DatedTask, held_back
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.simulate import simulated_feeds
-from pipeline.vendors import partner_orders
+from pipeline.vendors.declared_feeds import PARTNER_ORDERS
 from pipeline.vendors.vendor_fields import Feed, Row
 
 
@@ -155,4 +155,4 @@ class LoadPartnerOrders(LoadFeed):
     luigi --module pipeline LoadPartnerOrders --date 2026-11-19 --local-scheduler
     """
 
-    feed = partner_orders.FEED.name  # no parameter
+    feed = PARTNER_ORDERS.name  # no parameter

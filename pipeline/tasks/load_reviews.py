@@ -22,7 +22,7 @@ from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.load_feed import DeliveredTask, classified, deliveries, list_again
 from pipeline.tasks.runtime.day_parameter import day_parameter
 from pipeline.tasks.simulate import simulated_feeds
-from pipeline.vendors.movie_review import FEED as REVIEWS
+from pipeline.vendors.declared_feeds import REVIEWS
 
 CLASSIFIERS = ("auto", "keyword", "lexicon", "trained")
 # The columns of the Parquet files; the date is in the names of their folders.

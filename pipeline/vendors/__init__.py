@@ -1,1 +1,1 @@
-"""The feeds of vendors as CSV files: a folder for each feed declares its columns."""
+"""What vendors and services send: a folder for each feed has its contract, from which its columns come."""

@@ -19,8 +19,7 @@ from support.world import World, Worlds
 from pipeline.kernel.errors import BadExtract, OceanError
 from pipeline.tasks.load_feed import LoadPartnerOrders
 from pipeline.tasks.load_reviews import LoadReviews
-from pipeline.vendors.movie_review import FEED as REVIEWS
-from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.declared_feeds import PARTNER_ORDERS, REVIEWS
 from pipeline.vendors.vendor_fields import Feed
 
 NOW = "26-01-01 08:00:00"

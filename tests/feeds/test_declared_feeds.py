@@ -9,8 +9,9 @@ from support.world import World
 
 from pipeline import catalog
 from pipeline.kernel import writes
+from pipeline.kernel.errors import BadContract
 from pipeline.vendors import declared_feeds
-from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.declared_feeds import PARTNER_ORDERS
 from pipeline.vendors.vendor_fields import Feed, Field
 
 KEY = Field("id", "integer", is_key=True)
@@ -19,8 +20,8 @@ TEXTS = tuple(Field(name, "text", is_key=True) for name in "abc")
 
 
 def test_the_feeds_are_the_folders_in_the_order_of_their_names() -> None:
-    found = declared_feeds.feeds()
-    assert list(found) == sorted(found) == ["movie_review", "partner_orders"]
+    found = declared_feeds.contracts()
+    assert list(found) == sorted(found) == ["movie_review", "partner_orders", "risk_score"]
     assert declared_feeds.checked("parcels", FEED) is FEED
 
 
@@ -34,7 +35,7 @@ def test_the_feeds_are_the_folders_in_the_order_of_their_names() -> None:
         ),
         (replace(FEED, fields=(KEY, KEY)), "give each field another name"),
         (replace(FEED, fields=(KEY, Field("etl_batch", "integer"))), "rename its field etl_batch"),
-        (replace(FEED, fields=FEED.fields[1:]), "mark the fields of its key with is_key=True"),
+        (replace(FEED, fields=FEED.fields[1:]), "mark the fields of its key with primaryKey: true"),
         (replace(FEED, fields=(replace(KEY, required=False),)), "make the fields of its key required"),
         (replace(FEED, fields=TEXTS), "take at most 2 texts for its key"),
         (replace(FEED, instants=("id",)), "take its instants from its fields of kind timestamp"),
@@ -42,7 +43,7 @@ def test_the_feeds_are_the_folders_in_the_order_of_their_names() -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_declaration_of_which_no_stage_table_can_be_made_is_refused(feed: Feed, do: str) -> None:
-    with pytest.raises(ValueError, match=r"cannot use the feed of pipeline/vendors/parcels, because .*; ") as refused:
+    with pytest.raises(BadContract, match=r"cannot use the feed of pipeline/vendors/parcels, because .*; ") as refused:
         declared_feeds.checked("parcels", feed)
     assert str(refused.value).endswith(do)
 

@@ -21,8 +21,7 @@ from pipeline.kernel.errors import BadExtract, ServiceDown, ServiceLost
 from pipeline.kernel.postgres import sql
 from pipeline.kernel.rejected import LONGEST, Rejected, storable
 from pipeline.lake.objects import Lake
-from pipeline.vendors.movie_review import FEED as REVIEWS
-from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.declared_feeds import PARTNER_ORDERS, REVIEWS
 from pipeline.vendors.vendor_fields import Feed, Field, Row
 
 HEADER = b"cid,review_str\n"

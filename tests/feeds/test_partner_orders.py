@@ -23,7 +23,7 @@ from support.world import World
 
 from pipeline.kernel.errors import BadExtract, TooManyRejected
 from pipeline.tasks.load_feed import LoadPartnerOrders
-from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.declared_feeds import PARTNER_ORDERS
 
 TASK_FAILED = 30
 FACT = "fact_partner_order"

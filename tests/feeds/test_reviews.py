@@ -25,7 +25,7 @@ from pipeline.feeds import reviews
 from pipeline.kernel.errors import BadExtract, TooManyRejected
 from pipeline.source import bounds
 from pipeline.tasks.load_reviews import LoadReviews
-from pipeline.vendors.movie_review import FEED as REVIEWS
+from pipeline.vendors.declared_feeds import REVIEWS
 
 TASK_FAILED = 30
 FACT = "fact_review"

@@ -22,8 +22,7 @@ from pipeline.kernel.config import S3
 from pipeline.kernel.errors import BadExtract
 from pipeline.lake.objects import Lake, Object
 from pipeline.tasks import load_feed
-from pipeline.vendors.movie_review import FEED as REVIEWS
-from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.declared_feeds import PARTNER_ORDERS, REVIEWS
 from pipeline.vendors.vendor_fields import Row
 
 DATE = dt.date(2026, 1, 1)

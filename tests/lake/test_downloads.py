@@ -20,7 +20,7 @@ from pipeline.lake.objects import Lake, Object
 from pipeline.lake.parquet import ParquetCsv
 from pipeline.source.layout import Metadata
 from pipeline.stage import intake
-from pipeline.vendors.movie_review import FEED as REVIEWS
+from pipeline.vendors.declared_feeds import REVIEWS
 
 TEXT = b"cid,review_str\n1,good\n2,bad\n"
 DATE = dt.date(2026, 1, 1)

@@ -33,7 +33,7 @@ from pipeline.spark import local
 from pipeline.spark.job import Engine, Job
 from pipeline.spark.local import LocalEngine
 from pipeline.tasks.load_reviews import ClassifyReviews, TrainReviewClassifier
-from pipeline.vendors.movie_review import FEED as REVIEWS
+from pipeline.vendors.declared_feeds import REVIEWS
 
 SPARK = {"OCEAN_SPARK_MASTER": "local[1]", "OCEAN_SPARK_DRIVER_MEMORY": "700m"}
 LABELLED = b"review_str,positive\ngood,true\nbad,false\n"

@@ -13,8 +13,7 @@ from pipeline.feeds.unpacking import unpacked
 from pipeline.feeds.vendor_csv import BLOCK, accepted, read_csv
 from pipeline.kernel.errors import BadAnswer, BadExtract, TooManyRejected
 from pipeline.kernel.rejected import MOST_ROWS, Rejected, Rejections
-from pipeline.vendors.movie_review import FEED as REVIEWS
-from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.declared_feeds import PARTNER_ORDERS, REVIEWS
 from pipeline.vendors.vendor_fields import Feed, Row
 
 MIB = 1 << 20

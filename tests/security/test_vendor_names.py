@@ -21,8 +21,7 @@ from pipeline.operations.summary import of_failure, table
 from pipeline.tasks.base import show
 from pipeline.tasks.load_feed import LoadPartnerOrders
 from pipeline.tasks.load_reviews import ClassifyReviews
-from pipeline.vendors.movie_review import FEED as REVIEWS
-from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.declared_feeds import PARTNER_ORDERS, REVIEWS
 
 MARKUP = "<img src=x onerror=alert(1)>"
 FORGED = "a\n2026-01-01 00:00:00 ERROR forged\r\x1b[31m\x9b1m\u2028\u202e"

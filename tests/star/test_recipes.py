@@ -155,18 +155,46 @@ def test_a_fact_takes_four_files(worlds: Worlds, first_day: World, copy: Copy) -
 
 
 SHIPMENTS = """
-from pipeline.vendors.vendor_fields import Feed, Field
-
-FEED = Feed(
-    "shipments",
-    (
-        Field("shipment_id", "integer", is_key=True),
-        Field("carrier", "text", required=False),
-        Field("shipped_on", "timestamp", required=False),
-    ),
-    says="The carrier's shipments.",
-    instants=("shipped_on",),
-)
+apiVersion: v3.1.0
+kind: DataContract
+id: shipments
+version: 1.0.0
+status: active
+description:
+  purpose: Shipments.
+schema:
+  - name: shipments
+    description: The carrier's shipments.
+    properties:
+      - name: shipment_id
+        logicalType: integer
+        logicalTypeOptions: {format: i64}
+        required: true
+        primaryKey: true
+        primaryKeyPosition: 1
+        description: The carrier's number.
+        examples: [1]
+      - name: carrier
+        logicalType: string
+        logicalTypeOptions: {maxLength: 100}
+        description: The carrier's name.
+        examples: [Swift]
+      - name: shipped_on
+        logicalType: timestamp
+        logicalTypeOptions: {format: "yy-MM-dd HH:mm:ss", timezone: false, defaultTimezone: UTC}
+        description: When the carrier got it.
+        examples: ["26-11-19 08:30:00"]
+slaProperties:
+  - {property: frequency, value: 1, unit: d, description: In the evening.}
+team: {name: Carrier desk, description: agrees with carriers}
+support:
+  - {channel: carriers, tool: email, url: "mailto:carriers@example.com", description: all questions}
+customProperties:
+  - {property: format, value: csv}
+  - {property: encoding, value: UTF-8}
+  - {property: delimiter, value: ","}
+  - {property: header, value: true}
+  - {property: instants, value: [shipped_on]}
 """
 STAGE_SHIPMENTS = """-- kind: select
 select distinct on (delta.shipment_id)
@@ -182,7 +210,7 @@ order by delta.shipment_id, delta.shipped_on desc nulls last, delta.carrier
 
 
 def test_a_csv_feed_takes_a_folder_and_a_sql_file(worlds: Worlds, first_day: World, copy: Copy) -> None:
-    copy.write("pipeline/vendors/shipments/__init__.py", SHIPMENTS)
+    copy.write("pipeline/vendors/shipments/contract.yaml", SHIPMENTS)
     copy.write("warehouse/work/stage/shipments.sql", STAGE_SHIPMENTS)
     more = {**first_day.more, "OCEAN_MAX_REJECTED": "1"}
     world = worlds.copy(first_day).where(PYTHONPATH=str(copy.root), **more)

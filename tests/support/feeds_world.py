@@ -25,8 +25,7 @@ from pipeline.lake.objects import Lake
 from pipeline.spark.job import Job, Say
 from pipeline.star import dwh
 from pipeline.tasks.load_user_behavior import ExtractPurchases, LoadUserBehavior
-from pipeline.vendors.movie_review import FEED as REVIEWS
-from pipeline.vendors.partner_orders import FEED as PARTNER_ORDERS
+from pipeline.vendors.declared_feeds import PARTNER_ORDERS, REVIEWS
 from pipeline.vendors.vendor_fields import Feed
 from support import shop
 from support.loads import create_warehouse, extract_date, load_dimensions, load_facts, load_stages

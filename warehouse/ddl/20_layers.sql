@@ -43,7 +43,7 @@ end
 $$;
 
 -- The tables of other sources are the same in every warehouse. Feeds whose rows are stored unchanged get theirs from
--- the declarations in pipeline/vendors.
+-- the contracts in pipeline/vendors.
 create table if not exists stage.movie_review (
     review_id text primary key,
     cid bigint not null,
