@@ -1,10 +1,12 @@
-"""Writes docs/reference.md: `.venv/bin/python docs/reference.py`.
+"""Writes docs/reference.md and the contracts in docs/feeds.md: `.venv/bin/python docs/reference.py`.
 
-Tasks come from their docstrings, checks from the first lines of their files, columns from the comments in the DDL.
+Tasks come from their docstrings, checks from the first lines of their files, columns from the comments in the DDL, and
+feeds from their contracts.
 """
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +14,11 @@ import pipeline
 from pipeline import kpis
 from pipeline.kernel import sql_files
 from pipeline.trust import checks
+from pipeline.vendors.contracts import Contract
+from pipeline.vendors.declared_feeds import CONTRACTS
 
-PAGE = Path(__file__).with_name("reference.md")
+PAGE, FEEDS = (Path(__file__).with_name(name) for name in ("reference.md", "feeds.md"))
+BEGIN, END = "<!-- written by docs/reference.py -->\n", "<!-- end -->\n"
 HEAD = """# Reference
 
 `docs/reference.py` writes this page from the code. Settings are in [configuration.md](configuration.md), exit codes in
@@ -87,5 +92,36 @@ def _mart() -> Iterator[str]:
                 yield f"\n### mart.{relation}\n\n{text} ({kind})\n\n| column | |\n|---|---|\n"
 
 
+def feeds_page() -> str:
+    """What the page of feeds has to hold: the text around the contracts is its own."""
+    before, _, rest = FEEDS.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + "".join(map(_contract, CONTRACTS.values())) + "\n" + END + after
+
+
+def _contract(contract: Contract) -> str:
+    rows = "".join(
+        f"| `{field.name}` | {field.kind}{', key' if field.is_key else ''} | {field.rule} | {field.says} "
+        f"| {'yes' if field.is_personal else ''} |\n"
+        for field in contract.feed.fields
+    )
+    asked = ", ".join(f"{each.address} ({each.says})" for each in contract.support)
+    paragraphs = (
+        f"### {contract.feed.name}",
+        f"{contract.purpose} {contract.feed.says} Contract {contract.version}.",
+        f"| column | type | rule | meaning | personal |\n|---|---|---|---|---|\n{rows.rstrip()}",
+        f"When: {contract.due}",
+        f"Who answers: {asked}. {contract.team}.",
+        f"```\n{contract.example}\n```",
+    )
+    return "".join(f"\n{_filled(each)}\n" for each in paragraphs)
+
+
+def _filled(text: str) -> str:
+    """A paragraph in lines; a table or a block has lines of its own."""
+    return text if "\n" in text else textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
 if __name__ == "__main__":
     PAGE.write_text(page())
+    FEEDS.write_text(feeds_page())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pipeline import arguments, source_log
 from pipeline.kernel.errors import OceanError
 from pipeline.operations.state import ERROR, EXIT_CODES
-from pipeline.people import doctor, kpi_report, order_report, overview
+from pipeline.people import doctor, feed_report, kpi_report, order_report, overview
 
 
 def main(words: list[str] | None = None) -> int:
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "doctor": lambda asked: doctor.show(as_json=asked.json),
     "show": lambda asked: order_report.show(asked.order_id, personal=asked.personal, as_json=asked.json),
     "explain": lambda asked: kpi_report.show(asked.kpi, asked.period, as_json=asked.json),
+    "check-feed": lambda asked: feed_report.show(asked.file, asked.feed, personal=asked.personal, as_json=asked.json),
     "follow": _follow,
     "book": _book,
     "source": lambda asked: source_log.COMMANDS[asked.what](),

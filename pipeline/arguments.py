@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m pipeline", description="The OceanRecords warehouse. Loads are run by luigi --module pipeline."
     )
     commands = made.add_subparsers(dest="command", required=True)
-    for add in (_status, _doctor, _show, _explain, _follow, _book, _source):
+    for add in (_status, _doctor, _show, _explain, _check_feed, _follow, _book, _source):
         add(commands)
     return made
 
@@ -74,6 +74,22 @@ def _explain(commands: "Commands[argparse.ArgumentParser]") -> None:
     explain.add_argument("kpi", metavar="name", help="its name in warehouse/kpis.toml, such as sales")
     explain.add_argument("period", help="a month, 2026-10, or a quarter, 2026-Q3")
     explain.add_argument("--json", action="store_true", help=JSON)
+
+
+def _check_feed(commands: "Commands[argparse.ArgumentParser]") -> None:
+    check = commands.add_parser(
+        "check-feed",
+        help="check a vendor's file: what would be kept, and why the rest would not",
+        description="Reads a file of a vendor, or an answer of the risk-score service, as the load does, by the "
+        "contract of its feed. Shows how many rows would be kept, and each problem with line, column, rule and fix. It "
+        "needs no service and no settings, and changes nothing. What tells of a person is masked.",
+        epilog="Exit code: 0 when all rows are kept, 1 when some are rejected, 2 when the file is refused, or for an "
+        "error. example: .venv/bin/python -m pipeline check-feed orders.csv",
+    )
+    check.add_argument("file", type=Path, help="a CSV file, also as .gz or .zst, or a JSON file")
+    check.add_argument("--feed", help="its feed (default: by its folder in landing, else by its header)")
+    check.add_argument("--personal", action="store_true", help="show values that tell of a person too")
+    check.add_argument("--json", action="store_true", help=JSON)
 
 
 def _follow(commands: "Commands[argparse.ArgumentParser]") -> None:

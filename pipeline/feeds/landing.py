@@ -23,6 +23,7 @@ ENDINGS = (".csv", ".csv.gz", ".csv.zst")
 CSV = re.compile(r"(.+)(\.csv(?:\.gz|\.zst)?)", re.IGNORECASE | re.ASCII | re.DOTALL)
 # Names are shown in logs, errors and on pages, and looked for by people.
 FILE_NAME = re.compile(r"[\w .,:()+=@-]+")
+MISNAMED = "its name has other signs than letters, digits and the signs .,:()+=@_-"
 
 
 @dataclass(frozen=True)
@@ -66,27 +67,37 @@ def landed(lake: Lake, feed: Feed) -> Landed:
     unread, dates = UnreadFiles(folder(feed)), dict[dt.date, list[Object]]()
     for file in lake.objects(folder(feed)):
         path = file.key.removeprefix(f"{folder(feed)}/")
-        day, _, name = path.partition("/")
-        match = DATE.fullmatch(day)
-        date = date_of(match[1]) if match else None
-        if not date:
-            unread.add(NO_DATE, path)
-        elif "/" in name:
-            unread.add(TOO_DEEP, path)
-        elif not CSV.fullmatch(name):
-            unread.add(NO_CSV, path)
+        date = date_or_reason(path)
+        if isinstance(date, str):
+            unread.add(date, path)
         else:
             dates.setdefault(date, []).append(file)
     found = []
     for date, files in sorted(dates.items()):
-        twins = _twins(files)
+        twins = twins_of(files)
         for file in (file for file in files if file in twins):
             unread.add(TWIN, file.key.removeprefix(f"{folder(feed)}/"))
         found.append(Delivery(feed, date, tuple(file for file in files if file not in twins)))
     return Landed(found, list(unread.values()))
 
 
-def _twins(files: Iterable[Object]) -> set[Object]:
+def date_or_reason(path: str) -> dt.date | str:
+    """The date of a file by its path below the folder of its feed, or the reason why it is not read.
+
+    >>> date_or_reason("date=2026-11-19/a.csv"), date_or_reason("date=2026-11-19/a.txt") == NO_CSV
+    (datetime.date(2026, 11, 19), True)
+    """
+    day, _, name = path.partition("/")
+    match = DATE.fullmatch(day)
+    date = date_of(match[1]) if match else None
+    if not date:
+        return NO_DATE
+    if "/" in name:
+        return TOO_DEEP
+    return date if CSV.fullmatch(name) else NO_CSV
+
+
+def twins_of(files: Iterable[Object]) -> set[Object]:
     """Files that may hold the same rows as another file of their date, because the names differ in the ending alone."""
     named: dict[str, list[tuple[int, str, Object]]] = {}
     for file in files:
@@ -111,7 +122,7 @@ def refuse_others(lake: Lake, deliveries: Iterable[Delivery]) -> None:
     for key in (key for delivery in deliveries for key in delivery.misnamed):
         raise BadExtract(
             f"read {lake.url}/{key!r}",
-            "its name has other signs than letters, digits and the signs .,:()+=@_-",
+            MISNAMED,
             "have it delivered under another name, and delete it",
         )
 

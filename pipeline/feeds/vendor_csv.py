@@ -8,7 +8,7 @@ the right number of columns at once; what it does not take is looked at closely.
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from pipeline.kernel.errors import BadExtract
+from pipeline.kernel.errors import BadHeader
 from pipeline.kernel.rejected import Fault, Rejected, Unfit, storable
 from pipeline.kernel.streams import Readable
 from pipeline.vendors.vendor_fields import END, FIELD, NUL, Feed, Row, utf_8
@@ -40,7 +40,7 @@ def read_csv(feed: Feed, file: str, source: Readable) -> Iterator[Row | Rejected
     Rejects a bad record as a whole if its quotes are right. Otherwise its end is unknown, and only its first line is
     rejected.
 
-    Raises BadExtract if the header is not the feed's. A file without any line has no rows.
+    Raises BadHeader if the header is not the feed's. A file without any line has no rows.
     """
     text, line, header = "", 1, True
     for number, block in enumerate(_blocks(source)):
@@ -137,7 +137,7 @@ def _wrong_columns(columns: int, feed: Feed) -> Fault:
 def _check_header(feed: Feed, file: str, record: re.Match[str] | None) -> None:
     names = [name.strip('"').strip().lower() for name in record.groups()] if record else []
     if names != [field.name for field in feed.fields]:
-        raise BadExtract(
+        raise BadHeader(
             f"read {file}",
             f"its first line is not the header {feed.header}",
             "have the file delivered again with this header, or take it away",

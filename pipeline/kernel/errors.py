@@ -108,6 +108,10 @@ class BadExtract(OceanError):
     """An extract on the lake is missing, incomplete or not what its metadata says."""
 
 
+class BadHeader(BadExtract):
+    """The first line of a vendor's file is not the header of its feed."""
+
+
 class BadAnswer(OceanError):
     """An answer of the risk API that cannot be understood."""
 

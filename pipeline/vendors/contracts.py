@@ -5,9 +5,8 @@ The files have the form of the Open Data Contract Standard. Of this, what the pi
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pipeline.kernel.rejected import Unfit
 from pipeline.vendors.contract_form import Place, opened
@@ -22,8 +21,7 @@ UNITS = {"d": "day", "h": "hour"}
 COLUMNS_OF_JSON = ("customer_id", "risk_score")
 
 
-@dataclass(frozen=True)
-class Support:
+class Support(NamedTuple):
     """Where to ask: the channel, its address, and what for."""
 
     channel: str
@@ -31,8 +29,7 @@ class Support:
     says: str
 
 
-@dataclass(frozen=True)
-class Contract:
+class Contract(NamedTuple):
     """What a feed is: its columns, and the facts that people need. `examples` are rows that are kept."""
 
     feed: Feed
@@ -171,12 +168,12 @@ def _custom(said: Place) -> dict[str, Place]:
     found = {each["property"].text(): each["value"] for each in fields}
     is_json = "format" in found and found["format"].value == "json"
     together = Place(said.file, said.path, {name: place.value for name, place in found.items()})
-    together.fields("format" if is_json else FIELDS_OF_CSV, "" if is_json else "madeKey instants")
+    more = together.fields("format" if is_json else FIELDS_OF_CSV, "" if is_json else "madeKey instants")
     if not is_json:
-        found["encoding"].one_of("UTF-8")
-        found["delimiter"].one_of(",")
-        found["header"].one_of(True)
-    return found
+        more["encoding"].one_of("UTF-8")
+        more["delimiter"].one_of(",")
+        more["header"].one_of(True)
+    return more
 
 
 def _due(said: Place) -> str:

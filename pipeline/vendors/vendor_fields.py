@@ -54,20 +54,24 @@ class Field:
             return value
         return self._checked(value)
 
-    @property
+    @cached_property
     def rule(self) -> str:
         """What its values have to be, in words.
 
         >>> Field("score", "integer", lowest=1, highest=100).rule, Field("t", "timestamp", required=False).rule
         ('a whole number from 1 to 100', 'a time YY-MM-DD HH:MM:SS in UTC, of 2000 to 2099; may be empty')
         """
+        return self._form + ("" if self.required else "; may be empty")
+
+    @cached_property
+    def _form(self) -> str:
         size = f", and {LONGEST_KEY:,} bytes as JSON" if self.is_key else ""
-        rules = {
+        forms = {
             "text": f"a text of at most {self.longest:,} characters{size}",
             "integer": f"a whole number from {self.lowest} to {self.highest}" if self.is_bounded else WHOLE_NUMBER,
             "timestamp": "a time YY-MM-DD HH:MM:SS in UTC, of 2000 to 2099",
         }
-        return rules[self.kind] + ("" if self.required else "; may be empty")
+        return forms[self.kind]
 
     @cached_property
     def is_bounded(self) -> bool:
@@ -84,12 +88,12 @@ class Field:
 
     def not_whole(self, value: str) -> Fault:
         """That a value is no whole number."""
-        fix = f"write {self.rule}, in digits alone, such as {max(1, self.lowest)}"
+        fix = f"write {self._form}, in digits alone, such as {max(1, self.lowest)}"
         return self._fault("is not a whole number", fix, value)
 
     def beyond(self, value: str) -> Fault:
         """That a whole number is too low or too high."""
-        fix = f"write {self.rule}"
+        fix = f"write {self._form}"
         return self._fault(f"is not between {self.lowest} and {self.highest}", fix, value)
 
     def _fault(self, reason: str, fix: str, value: str) -> Fault:
