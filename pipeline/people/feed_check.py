@@ -97,9 +97,8 @@ def check(path: Path, feed: str | None, *, personal: bool) -> Checked:
 
 
 def _plain(path: Path, file: IO[bytes]) -> Readable:
-    """The bytes of a file, unpacked as the load does it. An empty one is nothing that could be unpacked."""
-    size = path.stat().st_size
-    return unpacked(path.name, size, file) if size else file
+    """The bytes of a file, unpacked as the load does it."""
+    return unpacked(path.name, path.stat().st_size, file)
 
 
 def _head(path: Path) -> tuple[bytes, OceanError | None]:

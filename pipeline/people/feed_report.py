@@ -33,12 +33,12 @@ def _record(found: Checked) -> dict[str, object]:
 def _lines(found: Checked) -> Iterator[str]:
     contract = found.contract
     of = f"{contract.feed.name}, contract {contract.version}" if contract else "of no feed"
-    yield printable(f"{found.file}: {of}")
+    yield f"{printable(found.file)}: {of}"
     yield f"rows: {found.rows:,} read, {found.kept:,} kept, {found.rejected:,} rejected"
     if found.refused:
-        yield f"\nThe load refuses the file: {printable(found.refused)}"
+        yield f"\nThe load refuses the file: {found.refused}"
     for each in found.differences:
-        yield f"\n{printable(each.what)}\n    fix: {printable(each.fix)}"
+        yield f"\n{each.what}\n    fix: {each.fix}"
     place = "entry" if contract and contract.form == "json" else "line"
     for problem in found.problems:
         yield "\n" + _problem(problem, place)
@@ -46,7 +46,7 @@ def _lines(found: Checked) -> Iterator[str]:
         rows = [[each.reason, f"{each.rows:,}", f"{each.first_line:,}"] for each in found.kinds]
         yield "\n" + table(["rejected because", "rows", f"first {place}"], rows)
     for warning in found.warnings:
-        yield f"\nNote: {printable(warning)}."
+        yield f"\nNote: {warning}."
     yield from _contacts(contract) if contract else ()
 
 
@@ -58,7 +58,7 @@ def _problem(problem: Problem, place: str) -> str:
         f"    rule: {problem.rule}",
         f"    fix:  {problem.fix}",
     ]
-    return "\n".join(map(printable, lines))
+    return "\n".join(lines)
 
 
 def _contacts(contract: Contract) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.feeds.vendor_csv import BOM
+from pipeline.kernel.errors import printable
 from pipeline.vendors.vendor_fields import Feed
 
 NEAR = 0.6  # how alike names are of which one is a slip of the other
@@ -114,4 +115,6 @@ def _surplus(names: list[str]) -> Iterator[Difference]:
 
 
 def _shown(name: str) -> str:
-    return f"'{name[:LONGEST_NAME]}{'…' if len(name) > LONGEST_NAME else ''}'"
+    # Cut first: one character may be shown as ten.
+    shown = printable(name[:LONGEST_NAME])[:LONGEST_NAME]
+    return f"'{shown}{'…' if len(name) > LONGEST_NAME else ''}'"

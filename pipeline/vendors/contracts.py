@@ -141,8 +141,9 @@ def _check_positions(columns: list[dict[str, Place]]) -> None:
     for said in columns:
         if "primaryKey" in said and said["primaryKey"].flag():
             place += 1
-            if "primaryKeyPosition" not in said or said["primaryKeyPosition"].value != place:
-                raise said["primaryKey"].refused("is not at its place", f"give it primaryKeyPosition: {place}")
+            if "primaryKeyPosition" not in said:
+                raise said["primaryKey"].refused("has no place", f"give it primaryKeyPosition: {place}")
+            said["primaryKeyPosition"].one_of(place)
         elif "primaryKeyPosition" in said:
             raise said["primaryKeyPosition"].refused("is of no key", "take it away, or add primaryKey: true")
 
@@ -152,6 +153,8 @@ def _examples(feed: Feed, columns: list[dict[str, Place]]) -> tuple[tuple[str, .
     for field, said in zip(feed.fields, columns, strict=True):
         found = [(each, str(each.value)) for each in said["examples"].entries()]
         for place, value in found:
+            if type(place.value) not in (str, int):
+                raise place.refused("is no text and no whole number", "put it in quotes")
             try:
                 field.canonical(value)
             except Unfit as error:
