@@ -22,6 +22,7 @@ from pipeline import kpis
 from pipeline.book import freshness, site
 from pipeline.book.site import Book
 from pipeline.kernel import config
+from pipeline.vendors.declared_feeds import CONTRACTS, PARTNER_ORDERS
 
 NOW = dt.datetime(2026, 2, 4, 6, tzinfo=dt.UTC)
 PAGES = ["index.html", "star.html", "tables.html", "kpis.html", "checks.html", "tables/dwh.fact_order.html"]
@@ -218,6 +219,16 @@ def test_no_page_shows_who_somebody_is_or_a_secret(book: Path, loaded: World) ->
         assert ' id="iban"' in page, "a column that only the source and stage have"
     assert IBAN not in everything
     assert not [secret for secret in secrets_of(loaded.home) if secret in everything]
+
+
+def test_a_feed_and_its_stage_table_say_what_the_contract_does(book: Path) -> None:
+    for name, contract in CONTRACTS.items():
+        page = html.unescape((book / f"tables/feed.{name}.html").read_text())
+        assert contract.feed.says in page
+        assert [each.says for each in contract.feed.fields if each.says not in page] == []
+        assert page.count("For example: masked") == len(contract.feed.personal)
+    page = html.unescape((book / "tables/stage.partner_orders.html").read_text())
+    assert [each.says for each in PARTNER_ORDERS.fields if each.says not in page] == []
 
 
 def test_the_folder_is_its_owners_alone_and_nothing_else_is_replaced(loaded: World, tmp_path: Path) -> None:
