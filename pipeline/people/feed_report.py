@@ -62,6 +62,6 @@ def _problem(problem: Problem, place: str) -> str:
 
 
 def _contacts(contract: Contract) -> Iterator[str]:
-    yield textwrap.fill(f"Due: {contract.due}", 120, initial_indent="\n")
+    yield "\n" + textwrap.fill(f"Due: {contract.due}", 120)
     for each in contract.support:
         yield f"Ask: {each.address} ({each.says}). {contract.team}"
