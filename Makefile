@@ -10,11 +10,13 @@ MCP_STAMP := $(MCP_VENV)/.installed
 LAKEHOUSE_VENV := .venv-lakehouse
 LAKEHOUSE_STAMP := $(LAKEHOUSE_VENV)/.installed
 READERS_STAMP := $(LAKEHOUSE_VENV)/.installed-readers
+FORECAST_VENV := .venv-forecast
+FORECAST_STAMP := $(FORECAST_VENV)/.installed
 
 # The two environments are built side by side, and then the two lints run so.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards assistant book screenshots bench lakehouse audit-dependencies
+.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards assistant book screenshots bench lakehouse forecast audit-dependencies
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@env -u OPERATIONAL_URL $(VENV)/bin/python -m pipeline.services up
@@ -78,12 +80,20 @@ $(READERS_STAMP): tests/lakehouse/requirements.lock $(LAKEHOUSE_STAMP)
 lakehouse: $(STAMP) $(LAKEHOUSE_STAMP)  ## Spark 3.5, for the star on the lake; docs/scale.md
 	@$(PIP) --require-hashes -r requirements-lakehouse.lock
 
+$(FORECAST_STAMP): requirements-forecast.lock
+	@echo "Installing what forecasts into $(FORECAST_VENV) (some 600 MB) ..."
+	@$(PYTHON) -m venv --clear $(FORECAST_VENV)
+	@$(FORECAST_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+forecast: $(FORECAST_STAMP)  ## statsforecast, for the forecast of sales; docs/forecast.md
+
 # Without a Java 17 the tests of the lake star are skipped by name, and Spark 3.5 is not installed.
 ifneq ($(filter test nightly,$(MAKECMDGOALS)),)
 READERS := $(if $(shell java -version 2>&1 | grep 'version "17'),$(READERS_STAMP))
 endif
 
-test: lint $(SUPERSET_STAMP) $(READERS)  ## formatting, lint, types and the whole test suite
+test: lint $(SUPERSET_STAMP) $(FORECAST_STAMP) $(READERS)  ## formatting, lint, types and the whole test suite
 	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 lint: lint-python lint-declared  ## all but the test suite
@@ -140,6 +150,6 @@ audit-dependencies:  ## known weaknesses of the locked packages, where the netwo
 	@$(PYTHON) -m venv --clear .venv-audit
 	@.venv-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
 	@for lock in requirements.lock requirements-dev.lock superset/requirements.lock superset/requirements-mcp.lock \
-	    requirements-lakehouse.lock requirements-spark.lock; do \
+	    requirements-lakehouse.lock requirements-spark.lock requirements-forecast.lock; do \
 	    .venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || failed=1; \
 	done; exit $${failed:-0}

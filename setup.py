@@ -21,6 +21,8 @@ EXTRAS = {
 }
 # The star on the lake: the warehouse's selects in Spark's words. Its trees differ between versions, and are rewritten.
 EXTRAS["lakehouse"] = ["sqlglot>=30,<31"]
+# The forecast, in an environment of its own.
+EXTRAS["forecast"] = ["numpy>=1.26,<3", "statsforecast>=2,<3"]
 # The lineage of columns, which reads the selects and what Superset shows, and pages that show it.
 EXTRAS["book"] = ["jinja2>=3.1,<4", "sqlglot>=30,<31"]
 # All that `make demo` needs, and what builds this package.

@@ -9,6 +9,7 @@ from pipeline.tasks.copy_source import CopySource
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad, LoadHistory
 from pipeline.tasks.extract_table import ChooseBound, ExtractLog, ExtractTable
+from pipeline.tasks.forecast_sales import ForecastSales
 from pipeline.tasks.load_feed import LoadFeed, LoadPartnerOrders
 from pipeline.tasks.load_lake_star import LoadLakeStar, MaintainLakeStar, RebuildLakeStar, ReconcileStar
 from pipeline.tasks.load_mart import LoadMart
@@ -39,6 +40,7 @@ __all__ = [
     "ExtractPurchases",
     "ExtractRiskScores",
     "ExtractTable",
+    "ForecastSales",
     "LoadDimension",
     "LoadFact",
     "LoadFeed",

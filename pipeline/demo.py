@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import luigi
 
-from pipeline import services
+from pipeline import demo_forecast, services
 from pipeline.book import made
 from pipeline.kernel import clock, config, postgres
 from pipeline.kernel.errors import OceanError
@@ -49,10 +49,12 @@ def main() -> int:
         print("Deploying the dashboards ...", flush=True)
         dashboards = services.dashboards(config.home(), again=False)
         book = made.make()
+        forecast_log = demo_forecast.start(yesterday)
         _say_where()
         print(dashboards)
         for title, address in made.dashboards(urlsplit(dashboards.url).netloc).items():
             print(f"    {title}: {address}")
+        print(f"Forecast: being made in the background, some two minutes (log: {forecast_log})")
         print(f"Book: {book} (user luigi, luigid_password in {config.home() / 'services.json'})")
     except OceanError as error:
         print(error, file=sys.stderr)

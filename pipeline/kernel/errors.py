@@ -164,6 +164,10 @@ class SparkFailed(OceanError):
     """A Spark job, or the cluster that it runs on, did not come to a good end."""
 
 
+class ForecastFailed(OceanError):
+    """The forecast could not be made."""
+
+
 def reason(error: BaseException) -> str:
     """Says why something failed, without values of rows and without secrets. Names only the class of a foreign error.
 

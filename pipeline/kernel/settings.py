@@ -167,6 +167,19 @@ class Settings:
     mart: bool = setting(
         "1", flag, "Keep the aggregates behind KPIs and dashboards, 0 or 1. After 0, the next load catches up."
     )
+    forecast: str = setting(
+        "month",
+        one_of("off", "week", "month"),
+        "When the sales and orders of the next 90 days are forecast after a load: week or month, if none was forecast "
+        "since one began, or off. It needs an environment of its own, which `make forecast` builds; without it there "
+        "is no forecast.",
+    )
+    forecast_python: str = setting(
+        "",
+        str,
+        "The Python that has the packages of requirements-forecast.lock. Empty: that of `make forecast`, in "
+        ".venv-forecast/.",
+    )
     retries: int = setting(
         "3",
         int,

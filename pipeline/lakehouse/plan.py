@@ -28,6 +28,7 @@ PARTITIONS = {
     "dwh.fact_order": ("months(ordered_ts)", "ordered_ts"),
     "dwh.fact_order_line": ("truncate(100, ordered_date_key)", "ordered_date_key"),
     "mart.agg_order_month": ("month", ""),
+    "mart.agg_order_day": ("month", ""),
     "mart.agg_product_month": ("month", ""),
     "mart.agg_subtype_month": ("month", ""),
     "mart.agg_risk_month": ("month", ""),
@@ -36,7 +37,7 @@ PARTITIONS = {
 }
 MADE = ("etl.reprocessing_queue", "etl.rejected_row")
 # The tables of the mart that are counted by months or quarters.
-BY_SPAN = {each.name: each.key for each in (*mart.BY_MONTH, mart.RISKS, *mart.BY_CUSTOMER)}
+BY_SPAN = {each.name: each for each in (*mart.BY_MONTH, mart.RISKS, *mart.BY_CUSTOMER)}
 MART = (*BY_SPAN, *mart.WHOLE)
 
 
@@ -281,7 +282,7 @@ def _mart(names: Names) -> dict[str, Any]:
 
 def _of_span(names: Names, name: str) -> dict[str, Any]:
     select = for_spark(f"work/aggregate/{name}", names.real())
-    return {**_of_mart(names, name, BY_SPAN[name]), "by": BY_SPAN[name][0], "select": select}
+    return {**_of_mart(names, name, BY_SPAN[name].key), "by": BY_SPAN[name].span, "select": select}
 
 
 def _of_mart(names: Names, name: str, key: tuple[str, ...]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ JSON_LINES = r"format csv, quote e'\x01', delimiter e'\x02'"
 def wanted(cursor: Cursor, names: Names) -> list[dict[str, Any]]:
     """What a job is told of the tables to write out."""
     commits = known(cursor)
-    spans = {f"mart.{name}": key[0] for name, key in BY_SPAN.items()}
+    spans = {f"mart.{name}": each.span for name, each in BY_SPAN.items()}
     return [
         {
             "name": name,
@@ -96,7 +96,7 @@ def _merge(cursor: Cursor, name: str, key: Sequence[str]) -> None:
 
 def _replace(cursor: Cursor, name: str, spans: list[str] | None, present: list[str] | None) -> None:
     """Puts the fetched rows in the place of those of some months or quarters, or of all."""
-    table, column = qualified(name), BY_SPAN[name.removeprefix("mart.")][0]
+    table, column = qualified(name), BY_SPAN[name.removeprefix("mart.")].span
     gone: sql.Composable = sql.SQL("true")
     if spans is not None:
         gone = sql.SQL("{0} = any({1}::date[]) or {0} <> all({2}::date[])").format(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pipeline.kernel import config
 from pipeline.kernel.errors import ServiceFailed
+from pipeline.services import background
 from pipeline.services.access import Access
 from pipeline.services.assistant import Assistant
 from pipeline.services.luigid_service import Luigid
@@ -136,6 +137,7 @@ def down(home: Path) -> list[State]:
     home = home.expanduser().resolve()
     if not home.exists():
         return status(home)
+    background.stop(home)
     with _locked(home):
         for service in reversed(_services(home)):
             service.down()

@@ -23,6 +23,11 @@ class Aggregate:
     key: tuple[str, ...]
     measures: tuple[str, ...]
 
+    @property
+    def span(self) -> str:
+        """The column of the month or quarter, by which the star on the lake counts again."""
+        return "quarter" if "quarter" in self.key else "month"
+
 
 # By dimension the table of what views look up of its members, with its key; `warehouse/work/aggregate/` says what.
 LABELS = {

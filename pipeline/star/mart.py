@@ -22,6 +22,7 @@ BY_MONTH = (
         ("month", "country", "order_status_key"),
         ("orders", "sales", "delivered_orders", "fulfilment"),
     ),
+    Aggregate("agg_order_day", ("day", "month", "country", "order_status_key"), ("orders", "sales")),
     Aggregate("agg_product_month", ("month", "country", "product_id", "order_status_key"), ("sales", "orders")),
     Aggregate("agg_subtype_month", ("month", "country", "product_subtype", "order_status_key"), ("sales", "orders")),
 )

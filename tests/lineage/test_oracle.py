@@ -12,7 +12,7 @@ from pipeline.lineage.warehouse import of_warehouse, relations
 
 EVERY = int(os.environ.get("OCEAN_TEST_KILLS", "10")) >= 100
 # What the pipeline notes of its own work, which moves with each load, and the views on that.
-NOTES = ("mart.data_version", "mart.refill")
+NOTES = ("mart.data_version", "mart.orders_loaded", "mart.refill")
 OPERATIONS = "warehouse/ddl/43_operations.sql"
 
 # By column a column of the mart that its change has to move.

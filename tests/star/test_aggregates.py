@@ -136,6 +136,15 @@ class Shop:
                 row[3] += order.delivered_ts - order.ordered_ts
         return {(*key, *row) for key, row in found.items()}
 
+    def days(self) -> set[tuple[Any, ...]]:
+        found: dict[Any, list[Any]] = defaultdict(lambda: [0, Decimal(0)])
+        for order in self.counted():
+            day = order.ordered_ts.date()
+            row = found[month(order), day, self.countries[order.address_key], order.order_status_key]
+            row[0] += 1
+            row[1] += order.order_amount
+        return {(*key, *row) for key, row in found.items()}
+
     def sold(self, label: dict[int, Any]) -> set[tuple[Any, ...]]:
         sales: dict[Any, Decimal] = defaultdict(Decimal)
         holding: dict[Any, set[int]] = defaultdict(set)
@@ -242,6 +251,7 @@ def rows(cursor: Cursor, query: str) -> set[tuple[Any, ...]]:
 
 def check(cursor: Cursor, shop: Shop) -> None:
     assert rows(cursor, f"select {MONTHS} from mart.agg_order_month where orders > 0") == shop.months()
+    assert rows(cursor, f"select {DAYS} from mart.agg_order_day where orders > 0") == shop.days()
     assert rows(cursor, SOLD.format("product_id", "product")) == shop.sold(PRODUCTS)
     assert rows(cursor, SOLD.format("product_subtype", "subtype")) == shop.sold(shop.subtypes)
     assert rows(cursor, "select * from mart.agg_customer_quarter where customers > 0") == shop.customers()
@@ -264,6 +274,7 @@ def check_views(cursor: Cursor, shop: Shop) -> None:
 
 
 MONTHS = "month, country, order_status_key, orders, sales, delivered_orders, fulfilment * interval '1 microsecond'"
+DAYS = "month, day, country, order_status_key, orders, sales"
 SOLD = "select month, country, order_status_key, {}, sales, orders from mart.agg_{}_month where orders > 0"
 KPIS = """
 select month, country, orders_not_lost, sales, delivered_orders, fulfilment_days * interval '1 day'

@@ -225,6 +225,27 @@ def _load(world: World) -> None:
         world.luigi(task, "--date", str(shop.date(LOADED)))
     classify(world, LOADED)
     world.load(shop.date(LOADED))
+    for statement in FORECASTS:
+        world.warehouse(statement)
+
+
+# Of the end of each month, and of the last day.
+FORECASTS = (
+    """
+    insert into mart.forecast_run (run_day, begun_ts, made_ts)
+    select distinct least(month + interval '1 month' - interval '1 day', newest.day)::date, now(), now()
+    from mart.sales_by_day, (select max(day) as day from mart.sales_by_day) as newest
+    """,
+    """
+    insert into mart.sales_forecast
+    select run_day, 'sales', country, run_day + n, sales, sales / 2, sales * 2, sales / 3, sales * 3
+    from mart.forecast_run, generate_series(1, 90) as n,
+    (
+        select coalesce(country, 'everywhere') as country, sum(sales) / count(distinct day) as sales
+        from mart.sales_by_day group by grouping sets ((country), ())
+    ) as usual
+    """,
+)
 
 
 @contextmanager

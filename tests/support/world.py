@@ -84,6 +84,7 @@ class World:
             "WAREHOUSE_URL": self.warehouse_url,
             "LAKE_URL": self.lake_url,
             "OCEAN_MAX_REJECTED_ROWS": "0",  # inputs are small: each test sets how many rows may be bad
+            "OCEAN_FORECAST": "off",
             **self.more,
         }
 

@@ -6,7 +6,8 @@ drop view if exists
 mart.kpi_monthly, mart.kpi_monthly_country, mart.kpi_quarterly, mart.kpi_quarterly_country,
 mart.sales_by_product, mart.sales_by_subtype, mart.sales_by_country,
 mart.load_day, mart.step_day, mart.layer_rows, mart.task_run, mart.queue_depth, mart.rejected_rows,
-mart.watermark_lag, mart.customer_behavior, mart.review_volume, mart.risk_band;
+mart.watermark_lag, mart.customer_behavior, mart.review_volume, mart.risk_band,
+mart.sales_by_day, mart.sales_outlook, mart.forecast_error, mart.forecast_state, mart.orders_loaded;
 
 -- The aggregates: additive, without what is deleted, and kept by difference, so that a day costs what changed. Months
 -- and quarters are UTC. They hold the status of orders; the views look up whether it is lost. So a status that becomes
@@ -30,6 +31,23 @@ comment on column mart.agg_order_month.orders is 'Orders.';
 comment on column mart.agg_order_month.sales is 'Their line amounts.';
 comment on column mart.agg_order_month.delivered_orders is 'Orders that were delivered.';
 comment on column mart.agg_order_month.fulfilment is 'Microseconds from order to delivery, added up over these.';
+
+create table if not exists mart.agg_order_day (
+    day date not null,
+    month date not null,
+    country text not null,
+    orders bigint not null,
+    sales numeric not null,
+    order_status_key bigint not null,
+    primary key (day, month, country, order_status_key)
+);
+comment on table mart.agg_order_day is 'Orders by day of ordering, country of delivery and status: what is forecast.';
+comment on column mart.agg_order_day.day is 'The day.';
+comment on column mart.agg_order_day.month is 'First day of its month.';
+comment on column mart.agg_order_day.country is 'Where the order is delivered to.';
+comment on column mart.agg_order_day.order_status_key is 'Status of the order.';
+comment on column mart.agg_order_day.orders is 'Orders.';
+comment on column mart.agg_order_day.sales is 'Their line amounts.';
 
 create table if not exists mart.agg_product_month (
     month date not null,
@@ -232,7 +250,43 @@ comment on table mart.refill is 'Why LoadMart has to count the aggregates again 
 comment on column mart.refill.reason is 'What happened.';
 comment on column mart.refill.asked_ts is 'When.';
 insert into mart.refill (reason)
-select 'there are no aggregates yet' where not exists (select from mart.agg_order_month);
+select 'there are no sums of days yet' where not exists (select from mart.agg_order_day);
+
+-- What was expected of each day. Forecasts are kept as they were made, to be compared with what came.
+create table if not exists mart.forecast_run (
+    run_day date primary key,
+    begun_ts timestamptz not null,
+    made_ts timestamptz,
+    failure text
+);
+comment on table mart.forecast_run is 'The forecasts of sales and orders, one for each last day of the known past.';
+comment on column mart.forecast_run.run_day is 'Last day that the forecast knows.';
+comment on column mart.forecast_run.begun_ts is 'When its newest run began.';
+comment on column mart.forecast_run.made_ts is 'When that ended; NULL: it is under way, or it failed.';
+comment on column mart.forecast_run.failure is 'Why that failed; NULL: it did not.';
+
+create table if not exists mart.sales_forecast (
+    run_day date not null,
+    measure text not null,
+    country text not null,
+    day date not null,
+    expected numeric not null,
+    low_80 numeric not null,
+    high_80 numeric not null,
+    low_95 numeric not null,
+    high_95 numeric not null,
+    primary key (run_day, measure, country, day)
+);
+comment on table mart.sales_forecast is 'Expected sales and orders of each of the 90 days after a forecast.';
+comment on column mart.sales_forecast.run_day is 'Last day that the forecast knows.';
+comment on column mart.sales_forecast.measure is 'sales or orders, as the KPIs define them.';
+comment on column mart.sales_forecast.country is 'Where the orders are delivered to, or everywhere.';
+comment on column mart.sales_forecast.day is 'The day.';
+comment on column mart.sales_forecast.expected is 'What is expected of it.';
+comment on column mart.sales_forecast.low_80 is 'Four days of five are between this and high_80.';
+comment on column mart.sales_forecast.high_80 is 'Four days of five are between low_80 and this.';
+comment on column mart.sales_forecast.low_95 is '19 days of 20 are between this and high_95.';
+comment on column mart.sales_forecast.high_95 is '19 days of 20 are between low_95 and this.';
 
 -- The values that each KPI of a month had, so that a changed figure can be traced to the load that changed it.
 -- DailyWarehouseLoad adds those that differ from the newest known ones. A reader of one country must not see others,

@@ -1,6 +1,17 @@
 -- What the KPIs add up, by country, and the KPIs of a month and of a quarter. warehouse/kpis.toml defines each of them:
 -- `:kpi_sales` stands for its expression, and `:text_of_sales` for its text.
 
+-- All that was changed in the source before this instant is loaded: with the star on the lake alone, what the lake has
+-- loaded, and not what stage has taken note of.
+create view mart.orders_loaded as
+select case when stage.is_on_lake then coalesce(lake.loaded_to, '-infinity') else stage.loaded_to end as loaded_to
+from etl.stage_batch as stage
+left join etl.lake_table as lake on stage.table_name = lake.table_name
+where stage.table_name = 'orders';
+
+comment on view mart.orders_loaded is 'Up to when changes of orders are loaded; no row before the first load.';
+comment on column mart.orders_loaded.loaded_to is 'All that was changed in the source before this instant is loaded.';
+
 -- Each view with a country asks itself what a login may see: it has the rights of its owner, whom no row-level security
 -- binds. The barrier keeps the functions of a query away from the rows that are hidden; `offset 0` its comparisons too,
 -- which PostgreSQL trusts, and so makes before it asks for the country: whether it asks then tells what a row holds.
@@ -18,15 +29,6 @@ agg_order_month as (
         where not (select analyst.sees_every_country()) and country = any((select analyst.countries())::text[])
         offset 0 -- noqa: AM09
     )
-),
-
--- All that was changed in the source before this instant is loaded: with the star on the lake alone, what the lake has
--- loaded, and not what stage has taken note of.
-loaded as (
-    select case when stage.is_on_lake then coalesce(lake.loaded_to, '-infinity') else stage.loaded_to end as loaded_to
-    from etl.stage_batch as stage
-    left join etl.lake_table as lake on stage.table_name = lake.table_name
-    where stage.table_name = 'orders'
 )
 
 select
@@ -42,7 +44,7 @@ select
     :lost_order_limit::numeric as lost_order_limit
 from agg_order_month
 inner join mart.order_status as status on agg_order_month.order_status_key = status.order_status_key
-cross join loaded
+cross join mart.orders_loaded as loaded
 where agg_order_month.orders > 0
 group by agg_order_month.month, agg_order_month.country, loaded.loaded_to;
 

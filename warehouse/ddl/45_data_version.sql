@@ -26,9 +26,10 @@ declare
     written text;
 begin
     foreach written in array array[
-        'mart.agg_order_month', 'mart.agg_product_month', 'mart.agg_subtype_month', 'mart.agg_customer_quarter',
+        'mart.agg_order_month', 'mart.agg_order_day', 'mart.agg_product_month', 'mart.agg_subtype_month', 'mart.agg_customer_quarter',
         'mart.agg_customer_month', 'mart.agg_risk_month', 'mart.agg_risk_customer', 'mart.agg_review_month',
-        'mart.agg_behavior_day', 'mart.product_label', 'mart.order_status', 'analyst.country_access'
+        'mart.agg_behavior_day', 'mart.product_label', 'mart.order_status', 'mart.forecast_run', 'mart.sales_forecast',
+        'analyst.country_access'
     ] loop
         execute format(
             'create or replace trigger note_version after insert or update or delete or truncate on %s '

@@ -100,7 +100,8 @@ begin
         execute format('grant usage on schema mart to %I', reader);
         execute format(
             'grant select on mart.kpi_monthly_country, mart.kpi_quarterly_country, mart.sales_by_country, '
-            'mart.sales_by_product, mart.sales_by_subtype to %I', reader
+            'mart.sales_by_product, mart.sales_by_subtype, mart.sales_by_day, mart.sales_outlook, mart.forecast_error, '
+            'mart.forecast_state to %I', reader
         );
     end loop;
 

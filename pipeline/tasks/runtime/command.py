@@ -26,7 +26,7 @@ from pipeline.kernel import clock, errors
 from pipeline.kernel.errors import OceanError, reason, unexpected
 from pipeline.operations import summary
 from pipeline.operations.outcome import DONE, Outcome, Task
-from pipeline.tasks.runtime import run_log, telling
+from pipeline.tasks.runtime import forecasting, run_log, telling
 from pipeline.tasks.runtime.stopping import told_to_stop
 from pipeline.tasks.runtime.telling import Alerts
 
@@ -67,7 +67,7 @@ class Command:
             self._cut_short("it was interrupted" if is_interrupted else _why(error))
         is_last = CmdlineParser.get_instance() and not _begun  # otherwise a task or program goes on afterwards
         if error is not None or is_last:
-            atexit.register(_end, self._outcome, tell=not is_interrupted)
+            atexit.register(_end, self._outcome, tell=not is_interrupted, goes_on=False)
         else:
             _end(self._outcome)
 
@@ -179,7 +179,7 @@ def _typed() -> str:
     return shlex.join([str(with_path), *map(clock.dated, sys.argv[1:])])
 
 
-def _end(outcome: Outcome, *, tell: bool = True) -> None:
+def _end(outcome: Outcome, *, tell: bool = True, goes_on: bool = True) -> None:
     is_done = not (outcome.failed or outcome.not_run or outcome.cut_short)
     if tell and outcome.loads:
         try:
@@ -187,6 +187,8 @@ def _end(outcome: Outcome, *, tell: bool = True) -> None:
         except Exception as error:
             # Another library's trace might show the URL.
             logger.warning("no alert was sent: %s", error if isinstance(error, OceanError) else type(error).__name__)
+    if is_done and not goes_on:
+        forecasting.forecast(outcome)
     if not is_done:
         sys.stdout.flush()
         print(summary.of_failure(outcome), file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ select
     fact.sign,
     fact.order_id,
     fact.customer_key,
+    (fact.ordered_ts at time zone 'UTC')::date as day,
     date_trunc('month', fact.ordered_ts at time zone 'UTC')::date as month,
     date_trunc('quarter', fact.ordered_ts at time zone 'UTC')::date as quarter,
     coalesce(before.country, address.country) as country,

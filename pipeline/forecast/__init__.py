@@ -1,0 +1,1 @@
+"""What is expected of sales and orders in the next 90 days, by country."""
