@@ -25,11 +25,14 @@ EXTRAS["lakehouse"] = ["sqlglot>=30,<31"]
 EXTRAS["forecast"] = ["numpy>=1.26,<3", "statsforecast>=2,<3"]
 # The lineage of columns, which reads the selects and what Superset shows, and pages that show it.
 EXTRAS["book"] = ["jinja2>=3.1,<4", "sqlglot>=30,<31"]
+# Events of OpenLineage, with the lineage of columns.
+EXTRAS["events"] = ["openlineage-python>=1.54,<2", "sqlglot>=30,<31"]
 # All that `make demo` needs, and what builds this package.
 EXTRAS["demo"] = [*EXTRAS["simulate"], *EXTRAS["reviews"], *EXTRAS["services"], *EXTRAS["book"], "setuptools>=70"]
 EXTRAS["dev"] = [
     *EXTRAS["demo"],
     *EXTRAS["lakehouse"],
+    *EXTRAS["events"],
     "axe-playwright-python>=0.1.4,<1",
     "boto3-stubs[emr,s3]>=1.35",
     "cfn-lint>=1.20",

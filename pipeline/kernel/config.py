@@ -70,6 +70,15 @@ def alert_url() -> str:
     return found
 
 
+def openlineage_url() -> str:
+    """Where events of OpenLineage are posted to; empty: nowhere. It may hold a secret, so that nothing ever shows it.
+
+    Raises ConfigError. Not of `settings` alone: a command asks before it knows whether there are services.
+    """
+    found: str = _value(declared(Settings)["openlineage_url"])
+    return found
+
+
 def luigid_url() -> str:
     """The URL of luigid with its login: luigi.cfg's, or the embedded one's; empty without either. Never to be shown."""
     core = {name: str(get_config().get("core", f"default_scheduler_{name}", "")) for name in ("url", "host", "port")}

@@ -133,7 +133,7 @@ class TaskDied(OceanError):
 
 
 class Undelivered(OceanError):
-    """Nobody took an alert."""
+    """Nobody took an alert, or an event."""
 
 
 class CannotUpgrade(OceanError):

@@ -219,6 +219,16 @@ class Settings:
         "Send the morning page of the data book with each alert, 0 or 1: as the field `page` of the JSON, and in a "
         "mail where format = html in section [email] of luigi.cfg.",
     )
+    openlineage_url: str = setting(
+        "",
+        http_url,
+        "The URL that gets OpenLineage's events of each run of a task, such as http://marquez:5000/api/v1/lineage. A "
+        "login in it, https://user:password@host/path, is sent as HTTP's basic authentication. Empty: no events.",
+        secret=True,
+    )
+    openlineage_namespace: str = setting(
+        "oceanrecords", str, "The namespace of the jobs in OpenLineage's events. Each warehouse needs its own."
+    )
     check_whole_days: int = setting(
         "7",
         int,

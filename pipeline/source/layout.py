@@ -25,6 +25,7 @@ METADATA = "metadata.json"
 FOLDER = "extract"
 REPAIRS = "repair"
 LOG = "log"
+SCORES = "api.risk_score"  # the answers of the risk-score service, beside the extracts of tables
 TABLES = {**SOURCE_TABLES, USER_PURCHASE.name: USER_PURCHASE}
 
 

@@ -19,7 +19,6 @@ from pipeline.tasks.runtime import under_way
 from pipeline.tasks.runtime.targets import LakeObject
 from pipeline.tasks.simulate import simulated_business
 
-SOURCE = "api.risk_score"
 ANSWER = "answer.json"
 LONGEST = 256 << 20  # bytes of an answer that an earlier version kept
 
@@ -41,7 +40,7 @@ class ExtractRiskScores(WaitingTask):
     @property
     def folder(self) -> str:
         """The key of the answer that this command keeps on the lake."""
-        return layout.folder(SOURCE, self.date, under_way.until(self.date))
+        return layout.folder(layout.SCORES, self.date, under_way.until(self.date))
 
     @held_back
     def run(self) -> None:
@@ -94,8 +93,8 @@ class LoadRiskScores(MarkedTask):
     def _folders(self) -> list[str]:
         """The answers to load, in their order."""
         newest = ExtractRiskScores(self.date).folder
-        untils = lake().untils(layout.folders(SOURCE), self.date) if settings().from_lake else []
-        folders = [layout.folder(SOURCE, self.date, until) for until in untils]
+        untils = lake().untils(layout.folders(layout.SCORES), self.date) if settings().from_lake else []
+        folders = [layout.folder(layout.SCORES, self.date, until) for until in untils]
         kept = [each for each in folders if each != newest and lake().exists(f"{each}/{layout.SUCCESS}")]
         return [*kept, newest]
 

@@ -22,7 +22,6 @@ from pipeline.tasks import rebuild_check
 from pipeline.tasks.base import OceanTask, logger, retried, show
 from pipeline.tasks.create_warehouse import CreateWarehouse
 from pipeline.tasks.daily import DailyWarehouseLoad
-from pipeline.tasks.load_risk_scores import SOURCE as RISK_SCORES
 from pipeline.tasks.load_risk_scores import LoadRiskScores
 from pipeline.tasks.runtime import targets, under_way
 from pipeline.tasks.runtime.day_parameter import day_parameter
@@ -66,7 +65,7 @@ class RebuildWarehouse(OceanTask):
         self._empty()
         newest = dates[-1]
         show(self, f"loading up to {newest}")
-        scores = [LoadRiskScores(date) for date in lake().dates(layout.folders(RISK_SCORES)) if date < newest]
+        scores = [LoadRiskScores(date) for date in lake().dates(layout.folders(layout.SCORES)) if date < newest]
         # The tasks are those of every day. They are scheduled here, now that nothing in the warehouse calls them done.
         done = luigi.build(
             [*scores, DailyWarehouseLoad(newest)], local_scheduler=True, workers=self.parallel, log_level="WARNING"

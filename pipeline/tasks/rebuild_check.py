@@ -26,7 +26,6 @@ from pipeline.source.log import windows
 from pipeline.source.log.windows import Window
 from pipeline.stage import intake, loads, log_loads, order, repairs
 from pipeline.tasks.load_reviews import COLUMNS, SCHEMA
-from pipeline.tasks.load_risk_scores import SOURCE as RISK_SCORES
 from pipeline.tasks.load_risk_scores import LoadRiskScores
 from pipeline.tasks.runtime import under_way
 
@@ -51,7 +50,7 @@ def check(dates: Sequence[dt.date], say: Callable[[str], None]) -> None:
     say("looking at the feeds on the lake, before anything is dropped")
     _purchases(found, newest)
     # One by one: an answer is read as a whole.
-    found.each(_answer, _finished(RISK_SCORES, newest, partial(layout.folder, RISK_SCORES)), at_once=1)
+    found.each(_answer, _finished(layout.SCORES, newest, partial(layout.folder, layout.SCORES)), at_once=1)
     found.each(_reviews, [each for each in reviews.classified(lake()).items() if each[0] <= newest])
     found.require_nothing_wrong()
 

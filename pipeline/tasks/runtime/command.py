@@ -27,6 +27,7 @@ from pipeline.kernel.errors import OceanError, reason, unexpected
 from pipeline.operations import summary
 from pipeline.operations.outcome import DONE, Outcome, Task
 from pipeline.tasks.runtime import forecasting, run_log, telling
+from pipeline.tasks.runtime.event_log import EventLog
 from pipeline.tasks.runtime.stopping import told_to_stop
 from pipeline.tasks.runtime.telling import Alerts
 
@@ -50,6 +51,7 @@ class Command:
         self._batches: dict[str, list[str]] = {}
         self._unscheduled: dict[str, str] = {}  # the reasons
         self._signals = ExitStack()
+        self._events = EventLog()
 
     def begin(self) -> None:
         """Starts to listen for SIGTERM."""
@@ -60,8 +62,11 @@ class Command:
         """Ends the command with its last lines and its alert. Luigi prints its summary and a trace of `error` first."""
         self._signals.close()
         _begun.remove(self)
-        if error is not None and not isinstance(error, (Exception, KeyboardInterrupt)):
-            return
+        if error is None or isinstance(error, (Exception, KeyboardInterrupt)):
+            self._sum_up(error)
+        self._close_events()
+
+    def _sum_up(self, error: BaseException | None) -> None:
         is_interrupted = isinstance(error, KeyboardInterrupt)
         if error is not None:
             self._cut_short("it was interrupted" if is_interrupted else _why(error))
@@ -75,6 +80,7 @@ class Command:
         """Notes that the worker is about to run a task, here or in another process."""
         run_log.started(task)
         self._running[task.task_id] = task
+        self._events.begin(task.task_id, task.task_family, task.to_str_params())
 
     def note_batch(self, batch_id: str, task_ids: list[str]) -> None:
         """Notes the tasks that Luigi runs as one."""
@@ -85,6 +91,7 @@ class Command:
         task_id = told["task_id"]
         if "family" in told:  # otherwise Luigi has named it before, or could not load it
             self._named[task_id] = _named(told["family"], told["params"])
+            self._events.name_main(task_id, told["family"], told["params"])
         if told["status"] == RUNNING:
             if "batch_id" in told:  # the one task that the worker made of several
                 self._batches[task_id] = self._batches.pop(told["batch_id"])
@@ -95,6 +102,7 @@ class Command:
             error = self._error(task_id, told["status"], told.get("expl"))
             self._running.pop(task_id, None)
             self._outcome.note(task_id, self._named[task_id], told["status"], needs, error)
+            self._events.note(task_id, told["status"], error)
 
     def note_unscheduled(self, family: str, params: Mapping[str, str], trace: str) -> None:
         """Notes a task whose state or requirements could not be found out."""
@@ -104,11 +112,16 @@ class Command:
     def _stopped(self) -> None:
         self._cut_short("it was told to stop (SIGTERM)")
         _end(self._outcome)
+        self._close_events()
 
     def _cut_short(self, why: str) -> None:
         self._outcome.cut_short = why
         for task in self._running.values():
-            run_log.interrupted(task)
+            self._events.abort(task.task_id, run_log.interrupted(task))
+
+    def _close_events(self) -> None:
+        first = next((task.error for task in self._outcome.failed), "")
+        self._events.close(first, is_cut_short=bool(self._outcome.cut_short))
 
     def _error(self, task_id: str, state: str, explanation: str | None) -> str | None:
         """Why a task failed, by the worker's message: a trace, or the failure that a task which is done held back."""

@@ -52,9 +52,11 @@ def _lost(task: luigi.Task, message: str, do: str) -> None:
         _record(task, task.error)
 
 
-def interrupted(task: luigi.Task) -> None:
-    """Records a task that was running when its command ended."""
-    _record(task, TaskDied(f"finish {task.task_family}", "its command was interrupted", "run the same command again"))
+def interrupted(task: luigi.Task) -> TaskDied:
+    """Records a task that was running when its command ended, and returns why it did not finish."""
+    error = TaskDied(f"finish {task.task_family}", "its command was interrupted", "run the same command again")
+    _record(task, error)
+    return error
 
 
 def not_scheduled(family: str, params: Mapping[str, str], reason: str) -> None:
