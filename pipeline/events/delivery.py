@@ -72,19 +72,18 @@ class Delivery:
         except Exception as error:  # an event that cannot be written must not cost the others
             self._because = reason(error)
             return False
-        while self._failures < FAILURES:
+        while True:
             try:
                 self._post(body)
             except (http.Again, _Refused) as error:
                 self._failures += 1
                 self._because = f"{error}, at the last of {self._failures} attempts"
-                if isinstance(error, _Refused):
+                if isinstance(error, _Refused) or self._failures >= FAILURES:
                     return False
                 self._is_closing.wait(WAIT * self._failures)
             else:
                 self._failures = 0
                 return True
-        return False
 
     def _post(self, body: bytes) -> None:
         with http.exchange("POST", self._url, headers=JSON, body=body, **SECONDS) as answer:

@@ -11,7 +11,7 @@ from pipeline.kernel.config import Settings
 from pipeline.lake.objects import Lake
 from pipeline.source import layout
 
-LOCAL = "localhost"  # what a database without a host is reached at
+LOCAL, PORT = "localhost", "5432"  # where a database is whose URL does not say it
 
 
 class Place(NamedTuple):
@@ -76,10 +76,11 @@ class Places:
 
 def _in_database(url: str, which: str, table: str) -> Place:
     schema, _, name = table.partition(".")
-    host, port = refusals.address(url, which)
-    host = LOCAL if not host or host.startswith("/") else host
+    # Of several hosts the first stands for all.
+    host, port = (each.partition(",")[0] for each in refusals.address(url, which))
+    host = LOCAL if not host or host.startswith("/") else f"[{host}]" if ":" in host else host
     database = refusals.parameters(url, which).get("dbname") or which
-    return _named(Postgres(host, port, database, schema, name))
+    return _named(Postgres(host, port or PORT, database, schema, name))
 
 
 def _named(naming: DatasetNaming) -> Place:
