@@ -1,6 +1,6 @@
 """Which datasets a task reads and writes, under any settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from pipeline.kernel.config import Settings
 from pipeline.lineage import warehouse
 from pipeline.lineage.graph import Kind
 
-TARGETS = {
+TARGETS: dict[str, Iterable[str]] = {
     "ExtractTable": SOURCE_TABLES,
     "LoadStage": SOURCE_TABLES,
     "LoadFeed": VENDOR_FEEDS,
     "LoadDimension": DIMENSIONS,
     "LoadFact": FACTS,
 }
-MOVING = [
+MOVING: list[tuple[str, str]] = [
     *((family, target) for family, moves in TASKS.items() for target in TARGETS.get(family, [moves.table])),
     ("LoadMart", ""),
 ]

@@ -111,7 +111,7 @@ def _opened(url: str) -> "tuple[Delivery, ToldCounts]":
         raise ConfigError(
             "write events of OpenLineage",
             f"{missing.name} is not installed",
-            "install the extra `events` (`pip install 'oceanrecords[events]'`), or leave openlineage_url empty",
+            "install the extra `events` (`.venv/bin/pip install -e '.[events]'`), or leave openlineage_url empty",
         ) from None
     where = http.parsed(url)
     if where is None:
