@@ -112,6 +112,8 @@ def _written(family: str, target: str) -> tuple[str, ...]:
             return (f"dwh.{METRIC}", "stage.user_purchase", "etl.user_purchase_day", "mart.agg_behavior_day")
         case "LoadMart":
             return _of_mart()
+        case "ForecastSales":
+            return ("mart.sales_forecast", "mart.forecast_run")
     return ()
 
 
@@ -128,7 +130,7 @@ def _of_mart() -> tuple[str, ...]:
     """The aggregates and views of the mart that come from dwh, and that no load of a dimension or fact keeps."""
     others = {f"mart.{target.before}" for target in STAR}
     others |= {name for target in STAR for name in _for_mart(target.name)}
-    others |= {*_written("LoadUserBehavior", METRIC)}
+    others |= {*_written("LoadUserBehavior", METRIC), *_written("ForecastSales", "")}
     lineage = warehouse.of_warehouse()
     found: dict[str, None] = {}
     for column in lineage.columns():
