@@ -27,6 +27,11 @@ TEXTS = {
         "trunc({0} * 1000000000)::text",
         "cast(cast(cast({0} as decimal(28, 9)) * 1000000000 as decimal(38, 0)) as string)",
     ),
+    # To nine digits after the point: no double of the star has more.
+    "double": (
+        "trunc({0}::numeric * 1000000000)::text",
+        "cast(cast(cast({0} as decimal(28, 9)) * 1000000000 as decimal(38, 0)) as string)",
+    ),
     "date": ("to_char({0}, 'YYYYMMDD')", "date_format({0}, 'yyyyMMdd')"),
     "boolean": ("{0}::int::text", "cast(cast({0} as int) as string)"),
     "string": ("replace({0}, chr(31), chr(31) || '.')", "replace({0}, chr(31), chr(31) || '.')"),

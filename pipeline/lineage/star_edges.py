@@ -11,7 +11,11 @@ from pipeline.star import mart
 CATALOG = "pipeline/catalog.py"
 # What the job on reviews makes of the fields of a file (pipeline/spark/scripts/classify_reviews.py). The date is that
 # of the file's folder, and the classifier a setting.
-MADE_OF_REVIEWS = {"review_id": ("cid", "review_str"), "positive_review": ("review_str",)}
+MADE_OF_REVIEWS = {
+    "review_id": ("cid", "review_str"),
+    "positive_review": ("review_str",),
+    "positive_probability": ("review_str",),
+}
 # Only purchases of more than a setting are extracted.
 PURCHASES, FILTERED_BY = "pipeline/feeds/purchases.py", "quantity"
 

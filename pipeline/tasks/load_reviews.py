@@ -26,7 +26,14 @@ from pipeline.vendors.declared_feeds import REVIEWS
 
 CLASSIFIERS = ("auto", "keyword", "lexicon", "trained")
 # The columns of the Parquet files; the date is in the names of their folders.
-SCHEMA = {"review_id": "string", "cid": "int64", "positive_review": "bool", "classifier": "string"}
+SCHEMA = {
+    "review_id": "string",
+    "cid": "int64",
+    "positive_review": "bool",
+    "classifier": "string",
+    "positive_probability": "double",
+}
+LATER = ("positive_probability",)  # an earlier version wrote files without it
 COLUMNS = (*SCHEMA, "review_date")
 
 
@@ -109,7 +116,7 @@ class LoadReviews(DeliveredTask):
             return [], 0
         parts = [reviews.part(lake(), date, found.version) for date, found in done.items()]
         named = [(key, {"review_date": str(date)}) for date, found in done.items() for key in found.files]
-        staging.fill(cursor, self.feed, COLUMNS, ParquetCsv(lake(), named, SCHEMA, list(COLUMNS)))
+        staging.fill(cursor, self.feed, COLUMNS, ParquetCsv(lake(), named, SCHEMA, list(COLUMNS), LATER))
         return parts, staging.finish(cursor, self.feed, parts)
 
 

@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from support import shop
 from support.feeds_world import (
     KNOWN,
@@ -17,8 +19,10 @@ from support.feeds_world import (
     load_fact,
     open_queue,
     run,
+    settings_of,
     tasks_of,
 )
+from support.loads import create_warehouse
 from support.world import World
 
 from pipeline.feeds import reviews
@@ -30,6 +34,7 @@ from pipeline.vendors.declared_feeds import REVIEWS
 TASK_FAILED = 30
 FACT = "fact_review"
 MOODS = "select review_date, positive_review, classifier from dwh.fact_review"
+PROBABILITIES = "select review_date, positive_probability from dwh.fact_review"
 METRIC = "select insert_date, customerid, review_score, review_count from dwh.user_behavior_metric"
 
 
@@ -165,6 +170,47 @@ def test_parquet_without_its_marker_is_not_there(opened: World) -> None:
     classify(opened, 1)
     assert load(opened, 1) is None
     assert opened.rows(MOODS) == {(shop.date(1), True, "keyword")}
+
+
+def test_how_sure_the_classifier_is_goes_to_the_fact_and_is_null_in_files_of_an_earlier_version(
+    opened: World,
+) -> None:
+    for day in (1, 2):
+        deliver_reviews(opened, day, (KNOWN, "good"))
+        classify(opened, day)
+    told(opened, 1, pa.array([0.875], pa.float64()))
+    told(opened, 2, None)
+    assert load(opened, 2) is None
+    assert opened.rows("select positive_probability from stage.movie_review") == {(0.875,), (None,)}
+    assert opened.rows(PROBABILITIES) == {(shop.date(1), 0.875), (shop.date(2), None)}
+
+
+def test_a_warehouse_of_an_earlier_version_gets_the_probability_at_the_next_load(opened: World) -> None:
+    deliver_reviews(opened, 1, (KNOWN, "good"))
+    classify(opened, 1)
+    told(opened, 1, pa.array([0.875], pa.float64()))
+    assert load(opened, 1) is None
+    for table in ("stage.movie_review", "dwh.fact_review"):
+        opened.warehouse(f"alter table {table} drop column positive_probability")
+    with settings_of(opened):
+        create_warehouse(opened)
+    load_fact(opened, FACT)
+    assert opened.rows(PROBABILITIES) == {(shop.date(1), None)}
+
+    opened.warehouse("delete from etl.feed_date")  # the date is loaded again
+    assert load(opened, 1) is None
+    assert opened.rows(PROBABILITIES) == {(shop.date(1), 0.875)}
+
+
+def told(world: World, day: int, probabilities: pa.Array | None) -> None:
+    """Writes the classified reviews of a day again with these probabilities, or without the column."""
+    key = f"{reviews.STAGE}/date={shop.date(day)}/part-0.parquet"
+    table = parquet.read_table(pa.BufferReader(world.lake.read(key) or b"")).drop_columns(["positive_probability"])
+    if probabilities is not None:
+        table = table.append_column("positive_probability", probabilities)
+    sink = pa.BufferOutputStream()
+    parquet.write_table(table, sink)
+    world.lake.write(key, sink.getvalue().to_pybytes())
 
 
 def test_a_broken_parquet_file_is_named_and_nothing_of_the_load_stays(opened: World) -> None:

@@ -85,7 +85,7 @@ def test_the_mart_shows_the_same_and_postgresql_holds_no_fact(
     add_order(world, 1, at(1), 1)
     add_order(world, 2, at(1, 13), 1, 9)
     for each in both:
-        feed(each, "movie_review", f"{REVIEW} ('a', 1, '{date(1)}', true, 'k', false, {{batch}})")
+        feed(each, "movie_review", f"{REVIEW} ('a', 1, '{date(1)}', true, 't', 0.75, false, {{batch}})")
     load(1)
     assert world.rows("select sum(waiting_rows) from mart.queue_depth") == {(1,)}
     update(world, "orders", {"order_id": 1}, at(2, 13), delivered_ts=at(2, 13), order_status_id=2)
@@ -93,7 +93,7 @@ def test_the_mart_shows_the_same_and_postgresql_holds_no_fact(
     # In another month, of another one and of a customer who comes late.
     add_order(world, 3, at(2, 14), 1, customer_id=7, address_id=2)
     for each in both:
-        feed(each, "movie_review", f"{REVIEW} ('b', 1, '{date(2)}', false, 'k', false, {{batch}})")
+        feed(each, "movie_review", f"{REVIEW} ('b', 1, '{date(2)}', false, 'k', null, false, {{batch}})")
         feed(each, "risk_score", f"{SCORE} (1, 40, '{date(2)}', now(), {{batch}})")
     load(2)
     update(world, "addresses", {"address_id": 1}, at(40), country="Japan")

@@ -25,7 +25,7 @@ BOUGHT_ON = 1  # the day of all purchases
 Rows = list[tuple[Any, ...]]
 Snapshot = dict[str, tuple[list[str], Rows]]
 
-REVIEWS = ["review_id", "cid", "review_date", "positive_review", "classifier"]
+REVIEWS = ["review_id", "cid", "review_date", "positive_review", "classifier", "positive_probability"]
 
 
 @dataclass
@@ -42,10 +42,10 @@ class SourceWorld:
         self.feeds = {
             "risk_score": [["1", "10"], ["2", "50"], ["3", "90"]],
             "movie_review": [
-                ["a", "1", "2025-03-01", "t", "keyword"],
-                ["b", "2", "2025-04-01", "f", "keyword"],
-                ["c", "1", "2025-05-02", "f", "keyword"],
-                ["d", "3", "2025-05-03", "t", "keyword"],
+                ["a", "1", "2025-03-01", "t", "trained", "0.9"],
+                ["b", "2", "2025-04-01", "f", "trained", "0.1"],
+                ["c", "1", "2025-05-02", "f", "trained", "0.2"],
+                ["d", "3", "2025-05-03", "t", "trained", "0.8"],
             ],
             "partner_orders": [["p", "1", "1", "Needle", "2025-03-01"], ["q", "2", "2", "Felt", "2025-04-01"]],
         }

@@ -20,7 +20,8 @@ COLUMNS: dict[str, tuple[Any, Any]] = {
     "cid": (1, pa.int64()),
     "positive_review": (True, pa.bool_()),
     "review_id": ("x", pa.string()),
-    "classifier": ("keyword", pa.string()),
+    "classifier": ("trained", pa.string()),
+    "positive_probability": (0.75, pa.float64()),
 }
 
 
@@ -57,6 +58,10 @@ OTHERS = {
     "a column less": {name: column for name, column in COLUMNS.items() if name != "classifier"},
     "a number of another type": COLUMNS | {"cid": (1, pa.int32())},
     "a text for a truth": COLUMNS | {"positive_review": ("true", pa.string())},
+    "a text for a probability": COLUMNS | {"positive_probability": ("0.75", pa.string())},
+    "another name for the probability": {
+        name.replace("positive_probability", "probability"): column for name, column in COLUMNS.items()
+    },
     "bytes for a text": COLUMNS | {"review_id": (b"x", pa.binary())},
     "a list": COLUMNS | {"review_id": (["x"], pa.list_(pa.string()))},
     "a name like another": {name.upper(): column for name, column in COLUMNS.items()},
@@ -75,7 +80,7 @@ def test_parquet_of_another_schema_is_refused_by_its_name(attacked: World, colum
 def test_parquet_of_the_schema_is_loaded(attacked: World) -> None:
     attacked.lake.write(FILE, as_file(dict(reversed(COLUMNS.items()))))
     assert run(attacked, LoadReviews(shop.date(1))) is None
-    assert attacked.rows("select review_id, cid from stage.movie_review") == {("x", 1)}
+    assert attacked.rows("select review_id, cid, positive_probability from stage.movie_review") == {("x", 1, 0.75)}
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ BAD_ROWS = "x,a number is missing\n1.5,a fraction\n14,too,many\n15\n999999999999
 # What the words of these reviews say; the lexicon has no mind of its own on Goodness.
 POSITIVE = {1: True, 2: True, 3: False, 4: False, 5: False, 6: False, 7: True, 8: False, 9: True, 10: True, 11: True}
 
-Row = tuple[int, bool, str, str]
+Row = tuple[int, bool, str, str, float | None]
 
 
 def csv_file(rows: list[tuple[str, str]], more: str = "") -> bytes:
@@ -72,7 +72,7 @@ def rows(lake: Lake, date: str) -> list[Row]:
     found: list[Row] = []
     for entry in lake.objects(f"{TARGET}/date={date}"):
         table = pq.read_table(io.BytesIO(lake.read(entry.key) or b""))
-        assert [str(field.type) for field in table.schema] == ["int64", "bool", "string", "string"]
+        assert [str(field.type) for field in table.schema] == ["int64", "bool", "string", "string", "double"]
         found += [tuple(row.values()) for row in table.to_pylist()]
     return found
 
@@ -172,7 +172,7 @@ def test_the_keyword_rule_knows_the_word_good_and_nothing_else(
     warm(empty_lake).run(job("keyword", dates=(DAY,)), silent)
     found = rows(empty_lake, DAY)
     assert {cid for cid, positive, *_ in found if positive} == {4, 5, 6, 11}
-    assert {row[3] for row in found} == {"keyword"}
+    assert {row[3:] for row in found} == {("keyword", None)}
     assert [row[2] for row in found] == [row[2] for row in rows(local, DAY)]
     assert empty_lake.read(f"{TARGET}/date={NEXT}/part-00000.parquet") == kept
 
@@ -182,7 +182,12 @@ def test_a_model_that_was_trained_on_the_lake_classifies(trained: Lake, warm: Ca
     sha256 = review_models.digest(trained, MODEL)
     warm(trained).run(job("trained", dates=(NEXT,), model=MODEL, sha256=sha256), silent)
     # What so few reviews teach is no matter here; that the model was found and used is.
-    assert {(cid, classifier) for cid, _, _, classifier in rows(trained, NEXT)} == {(1, "trained"), (-1, "trained")}
+    found = rows(trained, NEXT)
+    assert {(cid, classifier) for cid, _, _, classifier, _ in found} == {(1, "trained"), (-1, "trained")}
+    for _, positive, _, _, probability in found:
+        assert probability is not None
+        assert 0 <= probability <= 1
+        assert positive == (probability >= 0.5)
 
 
 def test_without_reviews_no_spark_is_started(empty_lake: Lake, tmp_path: Path) -> None:

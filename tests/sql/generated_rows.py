@@ -56,6 +56,7 @@ def value(name: str, kind: str, chance: Random) -> Any:
         "boolean": lambda: chance.random() < 0.5,
         "character varying": lambda: chance.choice(["a", "B", "b c", "1/2", "USA", "Lost"]),
         "date": lambda: chance.choice(INSTANTS[1:5]).date(),
+        "double precision": lambda: chance.choice([0.0, 0.25, 0.5, 0.123456, 1.0]),
         "integer": lambda: chance.choice([-1, 1, 2, 3]),
         "interval": lambda: dt.timedelta(hours=chance.randrange(100), microseconds=chance.randrange(3)),
         "numeric": lambda: Decimal(chance.choice(["0", "1.5", "2.25", "10.001", "-3"])),

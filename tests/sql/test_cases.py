@@ -15,7 +15,8 @@ FOLDERS = ("work", "checks", "write", "reconcile")
 FILES = [path for folder in FOLDERS for path in sql_files.files(folder)]
 CASES = [case for path in FILES for case in sql_cases.cases(path)]
 
-TYPES = {"bigint", "integer", "numeric", "boolean", "text", "date", "timestamp", "timestamptz", "interval"}
+TYPES = {"bigint", "integer", "numeric", "double precision", "boolean", "text", "date", "timestamp"}
+TYPES |= {"timestamptz", "interval"}
 
 
 def test_every_sql_file_has_cases_and_every_case_a_file() -> None:

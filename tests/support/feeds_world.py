@@ -163,8 +163,10 @@ def as_parquet(rows: Sequence[tuple[int, bool, str]], classifier: str) -> bytes:
     columns: list[Iterable[Any]] = list(zip(*rows, strict=True)) or [[], [], []]
     types = {"cid": pa.int64(), "positive_review": pa.bool_(), "review_id": pa.string()}
     arrays = {name: pa.array(column, type_) for (name, type_), column in zip(types.items(), columns, strict=True)}
+    arrays["classifier"] = pa.repeat(classifier, len(rows))
+    arrays["positive_probability"] = pa.nulls(len(rows), pa.float64())
     sink = pa.BufferOutputStream()
-    parquet.write_table(pa.table({**arrays, "classifier": pa.repeat(classifier, len(rows))}), sink)
+    parquet.write_table(pa.table(arrays), sink)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 

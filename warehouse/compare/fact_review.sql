@@ -9,6 +9,7 @@ select
     fact.review_date_key,
     fact.review_date,
     fact.positive_review,
-    fact.classifier
+    fact.classifier,
+    fact.positive_probability
 from dwh.fact_review as fact
 inner join dwh.dim_customer as customer on fact.customer_key = customer.customer_key

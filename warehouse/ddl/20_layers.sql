@@ -50,6 +50,7 @@ create table if not exists stage.movie_review (
     review_date date not null,
     positive_review boolean not null,
     classifier text not null,
+    positive_probability double precision,
     is_deleted boolean not null,
     etl_batch bigint not null
 );
@@ -63,6 +64,8 @@ comment on column stage.movie_review.cid is 'The source''s key of the customer, 
 comment on column stage.movie_review.review_date is 'The date of the vendor''s files in which it came.';
 comment on column stage.movie_review.positive_review is 'Whether the classifier calls it positive.';
 comment on column stage.movie_review.classifier is 'What decided: keyword, lexicon or trained.';
+comment on column stage.movie_review.positive_probability is
+'How sure trained is that it is positive, 0 to 1; NULL: keyword, lexicon or an earlier version decided.';
 comment on column stage.movie_review.is_deleted is 'Whether it is no longer in the files of its date.';
 select etl.describe_stage('stage.movie_review');
 

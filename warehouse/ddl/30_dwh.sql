@@ -244,6 +244,7 @@ create table if not exists dwh.fact_review (
     review_date date not null,
     positive_review boolean not null,
     classifier text not null,
+    positive_probability double precision,
     constraint fact_review_pkey primary key (review_key),
     constraint fact_review_review_id_key unique (review_id)
 );
@@ -256,6 +257,8 @@ comment on column dwh.fact_review.review_date_key is 'The same day as review_dat
 comment on column dwh.fact_review.review_date is 'The date of the vendor''s files in which it came.';
 comment on column dwh.fact_review.positive_review is 'Whether the classifier calls it positive.';
 comment on column dwh.fact_review.classifier is 'What decided: keyword, lexicon or trained.';
+comment on column dwh.fact_review.positive_probability is
+'How sure trained is that it is positive, 0 to 1; NULL: keyword, lexicon or an earlier version decided.';
 
 create table if not exists dwh.fact_partner_order (
     order_id text not null,

@@ -1,4 +1,6 @@
-"""The three classifiers, which tell from the cleaned text of a review whether it is positive.
+"""The three classifiers, which tell from the cleaned text of a review whether it is positive, and how sure they are.
+
+Each adds `positive_review`, and `positive_probability` from 0 to 1, which is NULL where a classifier has none.
 
 Shipped beside the scripts that import it (spark-submit --py-files).
 """
@@ -14,6 +16,8 @@ from zlib import crc32
 
 from models import open_model
 from pyspark.errors import AnalysisException
+from pyspark.ml import PipelineModel
+from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from review_text import END, NEGATED_PREFIX, START, refuse, words
@@ -22,24 +26,40 @@ from review_text import END, NEGATED_PREFIX, START, refuse, words
 NEGATED_SHARE = -0.74
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 BUCKETS = 4096
+DIGITS = 6  # of a probability
 LONGEST_WORD = 1_000_000
 
 
 def keyword(rows: DataFrame) -> DataFrame:
     """The baseline: a review with the word "good" is positive."""
-    return rows.withColumn("positive_review", F.col("cleaned").rlike(f"{START}good{END}"))
+    return _without_probability(rows, F.col("cleaned").rlike(f"{START}good{END}"))
 
 
 def lexicon(rows: DataFrame, files: list[str]) -> DataFrame:
     """A review is positive if the scores of its words add up to more than 0."""
     total = _total(scores(rows.sparkSession, files))
-    return rows.withColumn("words", words(F.col("cleaned"))).withColumn("positive_review", total > 0)
+    return _without_probability(rows.withColumn("words", words(F.col("cleaned"))), total > 0)
 
 
 def trained(rows: DataFrame, folder: str, sha256: str) -> DataFrame:
     """Uses the model in the folder, whose files must have that hash."""
-    rows = open_model(rows.sparkSession, folder, sha256).transform(rows.withColumn("words", words(F.col("cleaned"))))
-    return rows.withColumn("positive_review", F.col("prediction") == 1)
+    return by_model(open_model(rows.sparkSession, folder, sha256), rows.withColumn("words", words(F.col("cleaned"))))
+
+
+def by_model(model: PipelineModel, rows: DataFrame) -> DataFrame:
+    """What a model says of rows with `words`. A review is positive from a probability of 0.5 on, that included.
+
+    The probability is rounded before it is compared, so that the two agree wherever they are kept, and other machines
+    and their last digits make no other rows.
+    """
+    probability = F.round(F.element_at(vector_to_array(F.col("probability")), 2), DIGITS)
+    rows = model.transform(rows).withColumn("positive_probability", probability)
+    return rows.withColumn("positive_review", F.col("positive_probability") >= 0.5)
+
+
+def _without_probability(rows: DataFrame, is_positive: Column) -> DataFrame:
+    probability = F.lit(None).cast("double")
+    return rows.withColumn("positive_review", is_positive).withColumn("positive_probability", probability)
 
 
 def scores(spark: SparkSession, files: list[str]) -> dict[str, float]:

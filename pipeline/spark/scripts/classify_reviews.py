@@ -6,10 +6,11 @@ spark-submit --py-files classifiers.py,models.py,review_text.py classify_reviews
 Reads the CSV files (header cid,review_str; RFC 4180) in the folders date=YYYY-MM-DD below --input and writes Parquet to
 folders of the same names below --output:
 
-    cid bigint, positive_review boolean, review_id string, classifier string
+    cid bigint, positive_review boolean, review_id string, classifier string, positive_probability double
 
-Rows without a number as cid, or with another number of columns, are left out. Each date that is read is written again,
-other dates stay. The same reviews give the same rows in the same order, on any master and for any order of files.
+`positive_probability` is NULL unless the classifier is `trained`. Rows without a number as cid, or with another number
+of columns, are left out. Each date that is read is written again, other dates stay. The same reviews give the same rows
+in the same order, on any master and for any order of files.
 """
 
 # spark-submit puts the modules beside this one on the path at run time. So mypy does not know their types.
@@ -68,7 +69,7 @@ def read(spark: SparkSession, folder: str) -> DataFrame | None:
 
 
 def classified(rows: DataFrame, options: argparse.Namespace) -> DataFrame:
-    """The rows with positive_review, by the classifier in the options."""
+    """The rows with positive_review and positive_probability, by the classifier in the options."""
     rows = rows.withColumn("cleaned", clean(F.coalesce("review_str", F.lit(""))))
     if options.classifier == "trained":
         return trained(rows, options.model, options.model_sha256)
@@ -83,7 +84,9 @@ def identified(rows: DataFrame) -> DataFrame:
     Hashes the text before rows are brought together by date, so that no text is moved. The SHA-256 of
     date|cid|text is hashed again with |n after it.
     """
-    hashed = rows.select("date", "cid", "positive_review", _hash("date", "cid", "review_str").alias("hash"))
+    hashed = rows.select(
+        "date", "cid", "positive_review", "positive_probability", _hash("date", "cid", "review_str").alias("hash")
+    )
     alike = Window.partitionBy("date", "hash").orderBy("cid")
     return (
         hashed.repartition("date")  # the window needs the same partitions: one exchange for both
@@ -94,8 +97,9 @@ def identified(rows: DataFrame) -> DataFrame:
 
 def write(rows: DataFrame, options: argparse.Namespace) -> None:
     """Writes one file for each date, unless it is huge, with rows in the order of their ids."""
+    classifier = F.lit(options.classifier).alias("classifier")
     (
-        rows.select("cid", "positive_review", "review_id", F.lit(options.classifier).alias("classifier"), "date")
+        rows.select("cid", "positive_review", "review_id", classifier, "positive_probability", "date")
         .sortWithinPartitions("date", "review_id")
         .write.partitionBy("date")
         .mode("overwrite")

@@ -17,7 +17,8 @@ select
     coalesce(dim_date.date_key, -1) as review_date_key,
     movie_review.review_date,
     movie_review.positive_review,
-    movie_review.classifier
+    movie_review.classifier,
+    movie_review.positive_probability
 from movie_review
 left join dwh.dim_customer on movie_review.cid = dim_customer.customer_id
 left join dwh.dim_date on movie_review.review_date = dim_date.date

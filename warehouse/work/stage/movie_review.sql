@@ -10,6 +10,7 @@ select
     review_date,
     positive_review,
     classifier,
+    positive_probability,
     false as is_deleted,
     :batch as etl_batch
 from delta.movie_review
@@ -20,6 +21,7 @@ select
     stage.review_date,
     stage.positive_review,
     stage.classifier,
+    stage.positive_probability,
     true as is_deleted,
     :batch as etl_batch
 from stage.movie_review as stage
