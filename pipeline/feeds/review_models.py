@@ -108,17 +108,34 @@ def use(lake: Lake, name: str) -> None:
 
 
 def report(metrics: dict[str, Any]) -> str:
-    """The metrics of a training as a table: each classifier on the reviews that were held out."""
+    """The metrics of a training as tables: each classifier on the reviews that were held out, and the calibration."""
     lines = []
     for name, found in metrics["held_out"].items():
         counts = found["confusion_matrix"]
-        shares = [
-            "-" if found[share] is None else f"{found[share]:.3f}" for share in ("accuracy", "precision", "recall")
-        ]
+        shares = [_figure(found[share]) for share in ("accuracy", "precision", "recall")]
         lines.append([name, *shares, *(f"{count:,}" for count in counts.values())])
     header = ["classifier", "accuracy", "precision", "recall", *(name.replace("_", " ") for name in counts)]
-    seen = f"trained on {metrics['trained_on']:,} reviews, measured on {found['rows']:,} others"
-    return f"\n{seen}; {metrics['refused_rows']:,} rows refused\n{table(header, lines)}"
+    made = f"trained on {metrics['trained_on']:,} reviews; {metrics['refused_rows']:,} rows refused"
+    seen = f"measured on {found['rows']:,} of them, with a model of the {metrics['measured_model_trained_on']:,} others"
+    return f"\n{made}\n{seen}\n{table(header, lines)}\n{_calibration(metrics['calibration'])}"
+
+
+def _calibration(found: dict[str, Any]) -> str:
+    lines = [
+        [
+            f"{each['from']:.1f} to {each['to']:.1f}",
+            f"{each['reviews']:,}",
+            _figure(each["mean_probability"]),
+            _figure(each["share_positive"]),
+        ]
+        for each in found["bins"]
+    ]
+    said = f"Brier score {found['brier_score']:.3f}, expected calibration error {found['expected_error']:.3f}"
+    return f"\n{said}\n{table(['probability', 'reviews', 'mean', 'share positive'], lines)}"
+
+
+def _figure(share: float | None) -> str:
+    return "-" if share is None else f"{share:.3f}"
 
 
 REMEMBER = """

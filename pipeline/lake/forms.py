@@ -265,10 +265,14 @@ _counts = dict.fromkeys(("true_positive", "false_positive", "false_negative", "t
 _measured = fields(
     {"rows": whole, "confusion_matrix": fields(_counts), **dict.fromkeys(("accuracy", "precision", "recall"), _share)}
 )
+_bin = fields(
+    {"from": number, "to": number, "reviews": whole, **dict.fromkeys(("mean_probability", "share_positive"), _share)}
+)
 METRICS = fields(
     {
-        **dict.fromkeys(("rows", "refused_rows", "trained_on"), whole),
+        **dict.fromkeys(("rows", "refused_rows", "trained_on", "measured_model_trained_on"), whole),
         "held_out": fields({"trained": _measured, "keyword": _measured}, lexicon=_measured),
+        "calibration": fields({"brier_score": number, "expected_error": number, "bins": list_of(_bin, 10)}),
     }
 )
 

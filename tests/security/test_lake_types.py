@@ -234,7 +234,11 @@ FILES: list[tuple[str, forms.Form, list[Any]]] = [
         [{"model": name} for name in ("", "models/x", "/etc", "models/review_classifier/../0123456789ab", 1,
          "models/review_classifier/0123456789ab/", "models/review_classifier/0123456789AB")],
     ),
-    ("metrics.json", forms.METRICS, [{}, {"rows": 1, "refused_rows": 1, "trained_on": 1, "held_out": {}}]),
+    (
+        "metrics.json", forms.METRICS,
+        [{}, {"rows": 1, "refused_rows": 1, "trained_on": 1, "measured_model_trained_on": 1, "held_out": {},
+         "calibration": {}}],
+    ),
 ]  # fmt: skip
 
 

@@ -137,7 +137,10 @@ class Trains:
         counts = dict.fromkeys(("true_positive", "false_positive", "false_negative", "true_negative"), 1)
         shares = dict.fromkeys(("accuracy", "precision", "recall"), 0.5)
         held_out = {name: {"rows": 4, "confusion_matrix": counts, **shares} for name in ("trained", "keyword")}
-        metrics = {"rows": 4, "refused_rows": 0, "trained_on": 4, "held_out": held_out}
+        metrics = {"rows": 8, "refused_rows": 0, "trained_on": 8, "measured_model_trained_on": 4, "held_out": held_out}
+        empty = dict.fromkeys(("mean_probability", "share_positive"))
+        bins = [{"from": n / 10, "to": (n + 1) / 10, "reviews": 0, **empty} for n in range(10)]
+        metrics["calibration"] = {"brier_score": 0.25, "expected_error": 0.5, "bins": bins}
         self.lake.write(f"{job.target}/metrics.json", json.dumps(metrics).encode())
         for name in ("metadata/part-00000", "stages/0_SQLTransformer_1/metadata/part-00000"):
             self.lake.write(f"{job.target}/model/{name}", name.encode())

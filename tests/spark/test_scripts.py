@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.ml.functions import array_to_vector
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from support.labelled import COUNT, ROWS, labelled
 from support.shipped import SCRIPTS, classifiers, classify_reviews, models, review_text, train_classifier
@@ -108,6 +109,32 @@ def test_a_classifier_without_what_it_needs_is_refused(
         classify_reviews.main()
 
 
+class Says:
+    """Stands for a model: the probability of each review is the one beside it."""
+
+    def transform(self, rows: DataFrame) -> DataFrame:
+        return rows.withColumn("probability", array_to_vector(F.array(1 - F.col("p"), F.col("p"))))
+
+
+def test_a_review_is_positive_from_a_half_on_by_the_probability_that_is_kept(spark_session: SparkSession) -> None:
+    told = [(0.0, 0.0, False), (0.4999994, 0.499999, False), (0.4999996, 0.5, True), (0.5, 0.5, True), (1.0, 1.0, True)]
+    rows = spark_session.createDataFrame([(p,) for p, _, _ in told], "p double")
+    found = classifiers.by_model(Says(), rows).orderBy("p").collect()
+    assert [(row.p, row.positive_probability, row.positive_review) for row in found] == told
+
+
+def test_calibration_sets_what_was_said_beside_what_was_true(spark_session: SparkSession) -> None:
+    said = [(0.0, 0.0), (0.05, 1.0), (0.5, 1.0), (0.52, 0.0), (1.0, 1.0)]
+    rows = spark_session.createDataFrame(said, "positive_probability double, label double")
+    found = train_classifier.calibration(rows)
+    assert [each["reviews"] for each in found["bins"]] == [2, 0, 0, 0, 0, 2, 0, 0, 0, 1]
+    assert (found["bins"][0]["mean_probability"], found["bins"][0]["share_positive"]) == (0.025, 0.5)
+    assert (found["bins"][1]["mean_probability"], found["bins"][1]["share_positive"]) == (None, None)
+    assert (found["bins"][9]["from"], found["bins"][9]["to"]) == (0.9, 1.0)
+    assert found["brier_score"] == round((0.95**2 + 0.5**2 + 0.52**2) / 5, 4)
+    assert found["expected_error"] == round((2 * 0.475 + 2 * 0.01) / 5, 4)
+
+
 def train(_: SparkSession, source: Path, target: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         lexicon = [str(path) for path in lexicon_files()]
@@ -139,11 +166,18 @@ def test_metrics_count_all_rows_and_refused_ones(trained: Lake) -> None:
     assert (metrics["rows"], metrics["refused_rows"]) == (COUNT, 5)
     for figures in metrics["held_out"].values():
         matrix = figures["confusion_matrix"]
-        assert sum(matrix.values()) == figures["rows"] == metrics["rows"] - metrics["trained_on"]
+        assert sum(matrix.values()) == figures["rows"] == metrics["rows"] - metrics["measured_model_trained_on"]
         right = matrix["true_positive"] + matrix["true_negative"]
         assert figures["accuracy"] == round(right / figures["rows"], 4)
         called = matrix["true_positive"] + matrix["false_positive"]
         assert figures["precision"] == (round(matrix["true_positive"] / called, 4) if called else None)
+
+
+def test_the_model_is_of_all_reviews_and_another_one_is_measured(trained: Lake) -> None:
+    metrics = metrics_of(trained)
+    assert metrics["trained_on"] == metrics["rows"] > metrics["measured_model_trained_on"]
+    bins = metrics["calibration"]["bins"]
+    assert sum(each["reviews"] for each in bins) == metrics["held_out"]["trained"]["rows"]
 
 
 def test_training_again_on_the_same_reviews_in_another_order_gives_the_same_model(
@@ -156,7 +190,10 @@ def test_training_again_on_the_same_reviews_in_another_order_gives_the_same_mode
 
     def weights(model: Path) -> Any:
         sha256 = models.digest(spark_session, str(model))
-        return models.open_model(spark_session, str(model), sha256).stages[-1].coefficients
+        stages = models.open_model(spark_session, str(model), sha256).stages
+        [learned_from] = [stage.numDocs for stage in stages if hasattr(stage, "numDocs")]
+        assert learned_from == COUNT  # the held-out reviews too
+        return stages[-1].coefficients
 
     folders.fetch(trained, trained.objects(MODEL), tmp_path / "first")
     assert weights(tmp_path / "out/model") == weights(tmp_path / "first" / MODEL / "model")

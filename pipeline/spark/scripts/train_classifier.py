@@ -9,6 +9,9 @@ writes below --output:
     model/        the fitted Spark ML pipeline: from `words` to `prediction`, 1 for positive
     metrics.json  results on the held-out reviews, of the model, the keyword rule and, with --lexicon, the lexicon
 
+The model is trained on all usable reviews. What is measured is a model of the same kind that has not seen the held-out
+ones: metrics.json has the reviews that each was trained on as `trained_on` and `measured_model_trained_on`.
+
 The model is tf-idf over the stems of words and over pairs of them, each review scaled to length 1, and a logistic
 regression. A hash of its text decides whether a review is held out. So equal reviews are on the same side, and a
 review stays on its side when others are added.
@@ -21,8 +24,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 
-from classifiers import keyword, lexicon
+from classifiers import by_model, keyword, lexicon
 from models import digest, stages
 from pyspark.errors import AnalysisException
 from pyspark.ml import Pipeline, PipelineModel
@@ -31,6 +35,7 @@ from pyspark.sql import functions as F
 from review_text import clean, refuse, session, words
 
 HELD_OUT = 5  # one review in this many
+BINS = 10  # of the probability
 
 
 def main() -> None:
@@ -48,18 +53,19 @@ def main() -> None:
             "the others are too few, or all of one kind",
             "give it reviews of both kinds, some hundreds at least",
         )
-    model = train(seen)
-    model.write().overwrite().save(f"{options.output}/model")
+    train(usable).write().overwrite().save(f"{options.output}/model")
     answers = {
-        "trained": model.transform(held_out).withColumn("positive_review", F.col("prediction") == 1),
+        "trained": by_model(train(seen), held_out).cache(),
         "keyword": keyword(held_out),
         **({"lexicon": lexicon(held_out, options.lexicon)} if options.lexicon else {}),
     }
     metrics = {
         "rows": sum(counts.values()),
         "refused_rows": refused,
-        "trained_on": sum(count for (held, _), count in counts.items() if not held),
+        "trained_on": sum(counts.values()),
+        "measured_model_trained_on": sum(count for (held, _), count in counts.items() if not held),
         "held_out": {name: measured(rows) for name, rows in answers.items()},
+        "calibration": calibration(answers["trained"]),
     }
     save(spark, metrics, f"{options.output}/metrics.json")
     print(f"the SHA-256 of the model is {digest(spark, f'{options.output}/model')}", flush=True)
@@ -119,6 +125,42 @@ def measured(rows: DataFrame) -> dict[str, object]:
             "false_negative": missed,
             "true_negative": spared,
         },
+    }
+
+
+def calibration(rows: DataFrame) -> dict[str, object]:
+    """How far `positive_probability` can be believed.
+
+    Ten bins of the probability with the share of their reviews that are positive; the Brier score, the mean square of
+    what a probability is off; and the expected calibration error, the mean distance of a bin's two figures. Guo et al.,
+    "On Calibration of Modern Neural Networks" (2017), describe the latter.
+    """
+    probability = F.col("positive_probability")
+    counted = (
+        rows.groupBy(F.least(F.floor(probability * BINS), F.lit(BINS - 1)).alias("bin"))
+        .agg(
+            F.count(F.lit(1)).alias("reviews"),
+            F.avg(probability).alias("mean"),
+            F.avg("label").alias("share"),
+            F.sum((probability - F.col("label")) ** 2).alias("squares"),
+        )
+        .collect()
+    )
+    of_bin = {row.bin: row for row in counted}
+    total = sum(row.reviews for row in counted)
+    return {
+        "brier_score": round(math.fsum(row.squares for row in counted) / total, 4),
+        "expected_error": round(math.fsum(row.reviews * abs(row.mean - row.share) for row in counted) / total, 4),
+        "bins": [
+            {
+                "from": number / BINS,
+                "to": (number + 1) / BINS,
+                "reviews": of_bin[number].reviews if number in of_bin else 0,
+                "mean_probability": round(of_bin[number].mean, 4) if number in of_bin else None,
+                "share_positive": round(of_bin[number].share, 4) if number in of_bin else None,
+            }
+            for number in range(BINS)
+        ],
     }
 
 
