@@ -6,6 +6,9 @@ one, and the standard errors of both. Folds share most of what they learn from, 
 resampled t-test (Nadeau & Bengio, "Inference for the Generalization Error", 2003): the variance over all folds times
 1/J + 1/4, of J folds, and not times 1/J. A difference of less than two of its standard errors is none.
 
+Prints too by which factor the log-odds of each candidate have the least log loss on what it has not learned from. That
+of the first one is SHARPENED in pipeline/spark/scripts/models.py.
+
 With --held-out the named candidates are measured on the held-out reviews too. Do this once, after the decision.
 
     .venv/bin/python -m benchmarks.classifiers --labelled labelled.csv --repeats 4 --candidates shipped stems-nb
@@ -21,9 +24,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.review_candidates import CANDIDATES, Tell, review_text, train_classifier
+from benchmarks.sharpness import Answer, log_loss, sharpest
 from pipeline.operations import summary
 from pipeline.spark.java import java_home
 
@@ -43,16 +48,23 @@ def main() -> None:
         seen = rows.filter("not held_out")
         found: dict[str, list[float]] = {name: [] for name in options.candidates}
         took: dict[str, list[float]] = {name: [] for name in options.candidates}
+        answers: dict[str, list[Answer]] = {name: [] for name in options.candidates}
         for learned, unseen in _folds(seen, options.repeats):
             for name in options.candidates:
                 start = time.perf_counter()
-                found[name].append(_accuracy(CANDIDATES[name](learned), unseen))
+                told = _answers(CANDIDATES[name](learned), unseen)
                 took[name].append(time.perf_counter() - start)
+                found[name].append(_accuracy(told))
+                answers[name] += told
             if len(took[name]) > 1:  # one fold has no error
                 print(f"{len(took[name])} folds\n{_table(found, took)}\n", flush=True)
+        for name, told in answers.items():
+            factor = sharpest(told)
+            losses = f"{log_loss(told, 1):.4f} as they are, {log_loss(told, factor):.4f} times {factor:.3f}"
+            print(f"{name}: the log loss of its log-odds is {losses}", flush=True)
         if options.held_out:
             for name in options.candidates:
-                right = _accuracy(CANDIDATES[name](seen), rows.filter("held_out"))
+                right = _accuracy(_answers(CANDIDATES[name](seen), rows.filter("held_out")))
                 print(f"{name}: {right:.4f} of the held-out reviews are right", flush=True)
 
 
@@ -89,9 +101,14 @@ def _folds(seen: DataFrame, repeats: int) -> Iterator[tuple[DataFrame, DataFrame
             yield seen.filter(f"{fold} <> {number}").localCheckpoint(), seen.filter(f"{fold} = {number}")
 
 
-def _accuracy(tell: Tell, rows: DataFrame) -> float:
-    said = tell(rows).selectExpr("avg(cast(prediction = label as int))")
-    return float(said.collect()[0][0])
+def _answers(tell: Tell, rows: DataFrame) -> list[Answer]:
+    """The log-odds that each review is positive, and whether it is."""
+    log_odds = vector_to_array("rawPrediction")[1].alias("log_odds")
+    return [(row.log_odds, row.label == 1) for row in tell(rows).select(log_odds, "label").collect()]
+
+
+def _accuracy(answers: Sequence[Answer]) -> float:
+    return statistics.mean((log_odds >= 0) == truth for log_odds, truth in answers)
 
 
 def corrected_error(results: Sequence[float]) -> float:

@@ -14,7 +14,7 @@ import json
 import re
 from zlib import crc32
 
-from models import open_model
+from models import SHARPENED, open_model
 from pyspark.errors import AnalysisException
 from pyspark.ml import PipelineModel
 from pyspark.ml.functions import vector_to_array
@@ -49,10 +49,11 @@ def trained(rows: DataFrame, folder: str, sha256: str) -> DataFrame:
 def by_model(model: PipelineModel, rows: DataFrame) -> DataFrame:
     """What a model says of rows with `words`. A review is positive from a probability of 0.5 on, that included.
 
-    The probability is rounded before it is compared, so that the two agree wherever they are kept, and other machines
-    and their last digits make no other rows.
+    The probability is that of the model's log-odds, sharpened. It is rounded before it is compared, so that the two
+    agree wherever they are kept, and other machines and their last digits make no other rows.
     """
-    probability = F.round(F.element_at(vector_to_array(F.col("probability")), 2), DIGITS)
+    log_odds = F.element_at(vector_to_array(F.col("rawPrediction")), 2)
+    probability = F.round(1 / (1 + F.exp(-SHARPENED * log_odds)), DIGITS)
     rows = model.transform(rows).withColumn("positive_probability", probability)
     return rows.withColumn("positive_review", F.col("positive_probability") >= 0.5)
 
