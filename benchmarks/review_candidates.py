@@ -11,7 +11,16 @@ from typing import Any
 
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
-from pyspark.ml.feature import IDF, ElementwiseProduct, HashingTF, NGram, Normalizer, SQLTransformer, VectorAssembler
+from pyspark.ml.feature import (
+    IDF,
+    CountVectorizer,
+    ElementwiseProduct,
+    HashingTF,
+    NGram,
+    Normalizer,
+    SQLTransformer,
+    VectorAssembler,
+)
 from pyspark.ml.linalg import DenseVector
 from pyspark.ml.stat import Summarizer
 from pyspark.sql import DataFrame
@@ -24,7 +33,7 @@ models, review_text, train_classifier = map(import_module, ("models", "review_te
 
 Tell = Callable[[DataFrame], DataFrame]
 
-ITERATIONS = 60
+MOST_TERMS = 1 << 20
 # Runs of two to five characters within each word, which has a blank at both ends.
 CHARACTERS = """
     select *, flatten(transform(words, word -> flatten(transform(sequence(2, 5), size -> transform(
@@ -86,10 +95,12 @@ def _weighed(rows: DataFrame, before: list[Any], column: str, features: str) -> 
     """The stages that count the terms of a column and weigh them by the log-count ratios of these rows.
 
     Wang & Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification" (2012), section 2.1. Every
-    term is taken to be in one review more of each kind.
+    term is taken to be in one review more of each kind. Terms are counted by name: hashed, a term that was never seen
+    would often get the ratio of another one.
     """
     counts = f"counted_{column}"
-    stages = [*before, HashingTF(numFeatures=models.FEATURES, binary=True, inputCol=column, outputCol=counts)]
+    counter = CountVectorizer(vocabSize=MOST_TERMS, binary=True, inputCol=column, outputCol=counts)
+    stages = Pipeline(stages=[*before, counter]).fit(rows).stages
     counted = PipelineModel(stages).transform(rows)
     summed = counted.groupBy("label").agg(Summarizer.metrics("sum").summary(counted[counts]).alias("found")).collect()
     count = {row.label: [1 + value for value in row.found.sum.toArray().tolist()] for row in summed}
@@ -102,7 +113,7 @@ def _with_regression(stages: list[Any], rows: DataFrame, regularization: float) 
     """The regression on what the stages make, fitted as train_classifier.py does."""
     first = Pipeline(stages=stages).fit(rows)
     weighed = first.transform(rows).select("features", "label").localCheckpoint()
-    regression = LogisticRegression(regParam=regularization, maxIter=ITERATIONS, standardization=False)
+    regression = LogisticRegression(regParam=regularization, maxIter=models.ITERATIONS, standardization=False)
     return PipelineModel([first, regression.fit(weighed)]).transform
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -110,17 +111,35 @@ def test_a_classifier_without_what_it_needs_is_refused(
 
 
 class Says:
-    """Stands for a model: the probability of each review is the one beside it."""
+    """Stands for a model: the log-odds of each review are the number beside it."""
 
     def transform(self, rows: DataFrame) -> DataFrame:
-        return rows.withColumn("probability", array_to_vector(F.array(1 - F.col("p"), F.col("p"))))
+        return rows.withColumn("rawPrediction", array_to_vector(F.array(-F.col("log_odds"), F.col("log_odds"))))
+
+
+def verdicts(spark: SparkSession, log_odds: list[float]) -> list[tuple[float, bool]]:
+    """Probability and decision for each of the log-odds, in their order."""
+    rows = spark.createDataFrame([(each,) for each in log_odds], "log_odds double").coalesce(1)
+    return [(row.positive_probability, row.positive_review) for row in classifiers.by_model(Says(), rows).collect()]
 
 
 def test_a_review_is_positive_from_a_half_on_by_the_probability_that_is_kept(spark_session: SparkSession) -> None:
-    told = [(0.0, 0.0, False), (0.4999994, 0.499999, False), (0.4999996, 0.5, True), (0.5, 0.5, True), (1.0, 1.0, True)]
-    rows = spark_session.createDataFrame([(p,) for p, _, _ in told], "p double")
-    found = classifiers.by_model(Says(), rows).orderBy("p").collect()
-    assert [(row.p, row.positive_probability, row.positive_review) for row in found] == told
+    sharpened = [-2000.0, -math.log(3), -2.4e-6, -1.6e-6, 0.0, math.log(3), 2000.0]
+    told = [(0.0, False), (0.25, False), (0.499999, False), (0.5, True), (0.5, True), (0.75, True), (1.0, True)]
+    assert verdicts(spark_session, [each / models.SHARPENED for each in sharpened]) == told
+
+
+def test_sharpening_changes_probabilities_and_no_decision(
+    spark_session: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_odds = [-3.0, -0.5, -0.01, 0.0, 0.01, 0.5, 3.0]
+    sharpened = verdicts(spark_session, log_odds)
+    monkeypatch.setattr(classifiers, "SHARPENED", 1.0)
+    plain = verdicts(spark_session, log_odds)
+    assert [positive for _, positive in sharpened] == [positive for _, positive in plain] == [x >= 0 for x in log_odds]
+    assert [p for p, _ in plain] == [round(1 / (1 + math.exp(-x)), classifiers.DIGITS) for x in log_odds]
+    for (sure, _), (unsure, _) in zip(sharpened, plain, strict=True):
+        assert abs(sure - 0.5) > abs(unsure - 0.5) or sure == unsure == 0.5
 
 
 def test_calibration_sets_what_was_said_beside_what_was_true(spark_session: SparkSession) -> None:
