@@ -26,6 +26,7 @@ from pathlib import Path
 
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from benchmarks.review_candidates import CANDIDATES, Tell, review_text, train_classifier
 from benchmarks.sharpness import Answer, log_loss, sharpest
@@ -103,7 +104,7 @@ def _folds(seen: DataFrame, repeats: int) -> Iterator[tuple[DataFrame, DataFrame
 
 def _answers(tell: Tell, rows: DataFrame) -> list[Answer]:
     """The log-odds that each review is positive, and whether it is."""
-    log_odds = vector_to_array("rawPrediction")[1].alias("log_odds")
+    log_odds = vector_to_array(F.col("rawPrediction"))[1].alias("log_odds")
     return [(row.log_odds, row.label == 1) for row in tell(rows).select(log_odds, "label").collect()]
 
 

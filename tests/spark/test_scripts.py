@@ -117,7 +117,7 @@ class Says:
         return rows.withColumn("rawPrediction", array_to_vector(F.array(-F.col("log_odds"), F.col("log_odds"))))
 
 
-def verdicts(spark: SparkSession, log_odds: list[float]) -> list[tuple[float, bool]]:
+def said_of(spark: SparkSession, log_odds: list[float]) -> list[tuple[float, bool]]:
     """Probability and decision for each of the log-odds, in their order."""
     rows = spark.createDataFrame([(each,) for each in log_odds], "log_odds double").coalesce(1)
     return [(row.positive_probability, row.positive_review) for row in classifiers.by_model(Says(), rows).collect()]
@@ -126,16 +126,16 @@ def verdicts(spark: SparkSession, log_odds: list[float]) -> list[tuple[float, bo
 def test_a_review_is_positive_from_a_half_on_by_the_probability_that_is_kept(spark_session: SparkSession) -> None:
     sharpened = [-2000.0, -math.log(3), -2.4e-6, -1.6e-6, 0.0, math.log(3), 2000.0]
     told = [(0.0, False), (0.25, False), (0.499999, False), (0.5, True), (0.5, True), (0.75, True), (1.0, True)]
-    assert verdicts(spark_session, [each / models.SHARPENED for each in sharpened]) == told
+    assert said_of(spark_session, [each / models.SHARPENED for each in sharpened]) == told
 
 
 def test_sharpening_changes_probabilities_and_no_decision(
     spark_session: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log_odds = [-3.0, -0.5, -0.01, 0.0, 0.01, 0.5, 3.0]
-    sharpened = verdicts(spark_session, log_odds)
+    sharpened = said_of(spark_session, log_odds)
     monkeypatch.setattr(classifiers, "SHARPENED", 1.0)
-    plain = verdicts(spark_session, log_odds)
+    plain = said_of(spark_session, log_odds)
     assert [positive for _, positive in sharpened] == [positive for _, positive in plain] == [x >= 0 for x in log_odds]
     assert [p for p, _ in plain] == [round(1 / (1 + math.exp(-x)), classifiers.DIGITS) for x in log_odds]
     for (sure, _), (unsure, _) in zip(sharpened, plain, strict=True):
