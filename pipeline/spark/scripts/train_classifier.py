@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 from classifiers import by_model, keyword, lexicon
 from models import digest, stages
@@ -53,9 +54,11 @@ def main() -> None:
             "the others are too few, or all of one kind",
             "give it reviews of both kinds, some hundreds at least",
         )
-    train(usable).write().overwrite().save(f"{options.output}/model")
+    with ThreadPoolExecutor(2) as threads:  # a fit uses one core
+        shipped, of_seen = threads.map(train, (usable, seen))
+    shipped.write().overwrite().save(f"{options.output}/model")
     answers = {
-        "trained": by_model(train(seen), held_out).cache(),
+        "trained": by_model(of_seen, held_out).cache(),
         "keyword": keyword(held_out),
         **({"lexicon": lexicon(held_out, options.lexicon)} if options.lexicon else {}),
     }
@@ -104,7 +107,13 @@ def train(rows: DataFrame) -> PipelineModel:
 
     Uses one partition in one order: sums of floating-point numbers depend on the order of their parts.
     """
-    return Pipeline(stages=stages()).fit(rows.repartition(1).sortWithinPartitions("cleaned", "label"))
+    *counting, idf, normalizer, regression = stages()
+    ordered = rows.repartition(1).sortWithinPartitions("cleaned", "label")
+    # What follows reads these rows several times. To make stems of the words is most of that work.
+    counted = PipelineModel(counting).transform(ordered).select("counts", "label").cache()
+    learned = Pipeline(stages=[idf, normalizer, regression]).fit(counted)
+    counted.unpersist()
+    return PipelineModel([*counting, *learned.stages])
 
 
 def measured(rows: DataFrame) -> dict[str, object]:
