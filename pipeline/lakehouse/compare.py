@@ -19,19 +19,13 @@ from pipeline.lakehouse.spark_sql import to_spark
 
 BUCKETS = 64
 POSTGRESQL, SPARK = 0, 1
+IN_BILLIONTHS = "cast(cast(cast({0} as decimal(28, 9)) * 1000000000 as decimal(38, 0)) as string)"
 # A value as text, the same in both: instants as microseconds, decimals without their point. No text has a US in it that
 # no dot follows.
 TEXTS = {
     "timestamp": ("(extract(epoch from {0}) * 1000000)::bigint::text", "cast(unix_micros({0}) as string)"),
-    "decimal": (
-        "trunc({0} * 1000000000)::text",
-        "cast(cast(cast({0} as decimal(28, 9)) * 1000000000 as decimal(38, 0)) as string)",
-    ),
-    # To nine digits after the point: no double of the star has more.
-    "double": (
-        "trunc({0}::numeric * 1000000000)::text",
-        "cast(cast(cast({0} as decimal(28, 9)) * 1000000000 as decimal(38, 0)) as string)",
-    ),
+    "decimal": ("trunc({0} * 1000000000)::text", IN_BILLIONTHS),
+    "double": ("trunc({0}::numeric * 1000000000)::text", IN_BILLIONTHS),  # none of the star has more digits
     "date": ("to_char({0}, 'YYYYMMDD')", "date_format({0}, 'yyyyMMdd')"),
     "boolean": ("{0}::int::text", "cast(cast({0} as int) as string)"),
     "string": ("replace({0}, chr(31), chr(31) || '.')", "replace({0}, chr(31), chr(31) || '.')"),
