@@ -19,7 +19,7 @@ from pipeline.kernel.config import settings
 from pipeline.kernel.errors import OceanError, printable, reason
 from pipeline.kernel.postgres import Cursor
 from pipeline.kernel.retries import patiently
-from pipeline.tasks.runtime import seam, under_way
+from pipeline.tasks.runtime import live, seam, under_way
 from pipeline.tasks.runtime.day_parameter import day_parameter
 from pipeline.tasks.runtime.targets import Marker
 
@@ -49,16 +49,25 @@ class DatedTask(OceanTask):
         """The dates that are done, for RangeDaily."""
         return [date for date in dates if cls(date).complete()]
 
-    def say(self, message: str, percentage: float | None = None, *, every: float = 0) -> None:
-        """Shows a message, and how far the task is, in luigid; no more often than `every` so many seconds.
+    def say(
+        self,
+        message: str,
+        percentage: float | None = None,
+        *,
+        every: float = 0,
+        rows: int | None = None,
+        of: int | None = None,
+    ) -> None:
+        """Shows a message, and how far the task is, in luigid and on a terminal.
 
-        A task that shows the end alone needs no percentage: luigid says that it is done.
+        Shows it no more often than `every` so many seconds. A task that shows the end alone needs no percentage: luigid
+        says that it is done. `rows` is the number done so far, of which a terminal shows the speed, `of` that of all.
         """
         now = time.monotonic()
         if now - self._said >= every:
             self._said = now
             self._is_under_way |= percentage is not None and percentage < 100
-            show(self, message, percentage if self._is_under_way else None)
+            show(self, message, percentage if self._is_under_way else None, rows, of)
 
     _said = 0.0
     _is_under_way = False
@@ -136,11 +145,14 @@ def held_back(run: Callable[[Any], None]) -> Callable[[Any], None]:
     return guarded
 
 
-def show(task: luigi.Task, message: str, percentage: float | None = None) -> None:
-    """Shows a message in luigid, whose page takes it for HTML.
+def show(
+    task: luigi.Task, message: str, percentage: float | None = None, rows: int | None = None, of: int | None = None
+) -> None:
+    """Shows a message on a terminal, and in luigid, whose page takes it for HTML.
 
     A luigid that does not answer is no reason to fail a load.
     """
+    live.say(task, message, percentage, rows, of)
     if task.set_status_message is None:  # no worker runs this task
         return
     with contextlib.suppress(RPCError):

@@ -26,7 +26,7 @@ from pipeline.kernel import clock, errors
 from pipeline.kernel.errors import OceanError, reason, unexpected
 from pipeline.operations import summary
 from pipeline.operations.outcome import DONE, Outcome, Task
-from pipeline.tasks.runtime import forecasting, run_log, telling
+from pipeline.tasks.runtime import forecasting, live, run_log, telling
 from pipeline.tasks.runtime.event_log import EventLog
 from pipeline.tasks.runtime.stopping import told_to_stop
 from pipeline.tasks.runtime.telling import Alerts
@@ -50,17 +50,20 @@ class Command:
         # Tasks that Luigi runs as one: by the id of the batch, and by the id of the one task once it begins.
         self._batches: dict[str, list[str]] = {}
         self._unscheduled: dict[str, str] = {}  # the reasons
-        self._signals = ExitStack()
+        self._counted = live.Counted()
+        self._around = ExitStack()
         self._events = EventLog()
 
     def begin(self) -> None:
-        """Starts to listen for SIGTERM."""
+        """Starts to listen for SIGTERM, and to show on a terminal what runs."""
         _begun.append(self)
-        self._signals.enter_context(told_to_stop(self._stopped))
+        self._around.enter_context(told_to_stop(self._stopped))
+        self._around.enter_context(live.shown())
 
     def end(self, error: BaseException | None) -> None:
         """Ends the command with its last lines and its alert. Luigi prints its summary and a trace of `error` first."""
-        self._signals.close()
+        self._counted.end()
+        self._around.close()
         _begun.remove(self)
         if error is None or isinstance(error, (Exception, KeyboardInterrupt)):
             self._sum_up(error)
@@ -80,6 +83,8 @@ class Command:
         """Notes that the worker is about to run a task, here or in another process."""
         run_log.started(task)
         self._running[task.task_id] = task
+        named = self._named.get(task.task_id)
+        self._counted.begin(task.task_id, named.name if named else task.task_family)
         self._events.begin(task.task_id, task.task_family, task.to_str_params())
 
     def note_batch(self, batch_id: str, task_ids: list[str]) -> None:
@@ -101,6 +106,7 @@ class Command:
         for task_id in filter(self._named.__contains__, ended):
             error = self._error(task_id, told["status"], told.get("expl"))
             self._running.pop(task_id, None)
+            self._counted.note(task_id, told["status"])
             self._outcome.note(task_id, self._named[task_id], told["status"], needs, error)
             self._events.note(task_id, told["status"], error)
 
@@ -110,6 +116,7 @@ class Command:
         run_log.not_scheduled(family, params, why)
 
     def _stopped(self) -> None:
+        live.end()
         self._cut_short("it was told to stop (SIGTERM)")
         _end(self._outcome)
         self._close_events()

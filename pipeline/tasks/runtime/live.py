@@ -1,0 +1,181 @@
+"""The live block of a command on a terminal, from its begin to its end. Elsewhere nothing is shown or noted.
+
+Tasks that run in processes of their own tell through a pipe. A pipe that is full loses a message: no load waits.
+"""
+
+import contextlib
+import functools
+import importlib.util
+import json
+import os
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import luigi
+from luigi.scheduler import DISABLED, DONE, FAILED, UNKNOWN
+
+from pipeline.tasks.runtime.above import Screen, above
+from pipeline.tasks.runtime.block import Block, said
+
+SECONDS_BEFORE = 2.0  # what is over by then needs no block
+SECONDS_BETWEEN = 0.25
+MOST_AT_ONCE = 4096  # bytes that a pipe takes whole or not at all
+
+
+class Live:
+    """A block on the terminal, and the thread that draws it."""
+
+    def __init__(self, terminal: int) -> None:
+        self._screen, self._block = Screen(terminal), Block(time.monotonic())
+        self._events: deque[list[Any]] = deque()  # of this process
+        self._told, self._tells = os.pipe()  # of the others
+        for end in (self._told, self._tells):
+            os.set_blocking(end, False)
+        self._rest = b""
+        self._pid = os.getpid()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def tell(self, event: list[Any]) -> None:
+        """Notes an event of this process, or of one that it was forked from."""
+        if os.getpid() == self._pid:
+            self._events.append(event)
+            return
+        line = json.dumps(event).encode() + b"\n"
+        if len(line) <= MOST_AT_ONCE:
+            with contextlib.suppress(OSError):
+                os.write(self._tells, line)
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draws the block while the block of code runs. A debugger ends it, because it asks on the terminal."""
+        hook = sys.breakpointhook
+        sys.breakpointhook = functools.partial(self._debug, hook)
+        with above(self._screen):
+            self._thread.start()
+            try:
+                yield
+            finally:
+                self.end()
+                self._thread.join()
+                sys.breakpointhook = hook
+                os.close(self._told)
+                os.close(self._tells)
+
+    def end(self) -> None:
+        """Removes the block for good. Any thread may call it."""
+        with _drawing:
+            self._ended.set()
+            self._screen.erase()
+
+    def _debug(self, hook: Any, *words: Any, **named: Any) -> Any:
+        if os.getpid() == self._pid:
+            self.end()
+        return hook(*words, **named)
+
+    def _run(self) -> None:
+        wait = SECONDS_BEFORE
+        while not self._ended.wait(wait):
+            wait = SECONDS_BETWEEN
+            with _drawing:
+                if not self._ended.is_set():
+                    self._draw()
+
+    def _draw(self) -> None:
+        while self._events:
+            self._block.note(self._events.popleft())
+        with contextlib.suppress(BlockingIOError):
+            *lines, self._rest = (self._rest + os.read(self._told, 1 << 16)).split(b"\n")
+            for line in lines:
+                self._block.note(json.loads(line))
+        with contextlib.suppress(OSError):  # the terminal is gone
+            size = self._screen.size
+            if self._block.commands:
+                self._screen.draw(self._block.lines(size.columns, size.lines - 1, time.monotonic()))
+
+
+_live: Live | None = None  # of this process, or of the one that it was forked from
+_drawing = threading.Lock()
+# A process that is forked while the block is drawn would inherit locks that nobody opens, such as that of an import.
+os.register_at_fork(before=_drawing.acquire, after_in_parent=_drawing.release, after_in_child=_drawing.release)
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Shows the block while the block of code runs, if stderr is a terminal that can. Within another one, does nothing.
+
+    TERM=dumb switches it off, NO_COLOR its colours. It needs Rich, of the extra `terminal`.
+    """
+    global _live
+    is_wanted = _live is None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    if not is_wanted or not importlib.util.find_spec("rich"):
+        yield
+        return
+    _live = Live(sys.stderr.fileno())
+    try:
+        with _live.shown():
+            yield
+    finally:
+        _live = None
+
+
+def end() -> None:
+    """Removes the block at once, before a process ends without leaving `shown`."""
+    if _live:
+        _live.end()
+
+
+def say(task: luigi.Task, message: str, percentage: float | None, rows: int | None, of: int | None) -> None:
+    """Shows a task's message, if there is a block."""
+    if _live:
+        _live.tell(["said", task.task_id, *said(message, percentage, rows, of)])
+
+
+class Counted:
+    """The tasks of a command, or the steps of a program, as the block counts them."""
+
+    def __init__(self) -> None:
+        self._key = f"{os.getpid()}-{id(self)}"
+        self._states: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._running: dict[str, tuple[str, float]] = {}
+
+    def begin(self, task_id: str, name: str) -> None:
+        """Counts a task as running."""
+        self._running[task_id] = (name, time.monotonic())
+        self._tell()
+
+    def note(self, task_id: str, state: str) -> None:
+        """Notes Luigi's state of a task that does not run, or does no more."""
+        self._running.pop(task_id, None)
+        self._counts[self._states.get(task_id, "")] -= 1
+        self._states[task_id] = state
+        self._counts[state] += 1
+        self._tell()
+
+    def end(self) -> None:
+        """Takes the command out of the block."""
+        if _live:
+            _live.tell(["command", self._key, None])
+
+    def _tell(self) -> None:
+        if _live:
+            failed = sum(self._counts[state] for state in (FAILED, DISABLED, UNKNOWN))
+            _live.tell(["command", self._key, [len(self._states), self._counts[DONE], failed, dict(self._running)]])
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Shows a step of a program with its time while the block of code runs."""
+    with shown():
+        counted = Counted()
+        counted.begin(name, name)
+        try:
+            yield
+        finally:
+            counted.end()
