@@ -13,6 +13,7 @@ from pipeline.kernel import clock, config, postgres
 from pipeline.kernel.errors import OceanError
 from pipeline.operations import summary
 from pipeline.tasks.daily import LoadHistory
+from pipeline.tasks.runtime import live
 
 MONTHS = 24
 
@@ -47,8 +48,10 @@ def main() -> int:
             print(f"\nOceanRecords by month (* in progress)\n{summary.kpi_table(cursor, yesterday, MONTHS + 1)}\n")
             print(f"{summary.contents(cursor)}\n")
         print("Deploying the dashboards ...", flush=True)
-        dashboards = services.dashboards(config.home(), again=False)
-        book = made.make()
+        with live.step("deploying the dashboards"):
+            dashboards = services.dashboards(config.home(), again=False)
+        with live.step("writing the book"):
+            book = made.make()
         forecast_log = demo_forecast.start(yesterday)
         _say_where()
         print(dashboards)

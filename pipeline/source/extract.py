@@ -27,6 +27,14 @@ from pipeline.source.pace import Paced
 NOT_UTF8 = (postgres.errors.CharacterNotInRepertoire, postgres.errors.UntranslatableCharacter)
 
 
+# Bytes sent so far, rows read so far, and about how many there are, if that is known.
+Progress = Callable[[int, int, int | None], None]
+
+
+def silent(_sent: int, _rows: int, _expected: int | None) -> None:
+    """Tells nobody."""
+
+
 class NothingNew(Exception):
     """There is no row in a window that must have one."""
 
@@ -54,12 +62,12 @@ def extract(
     date: dt.date,
     to: str,
     settings: Settings,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Progress = silent,
     *,
     until: str | None = None,
     untils: Sequence[str] = (),
 ) -> Metadata | None:
-    """Writes one table's extract up to `to` and returns its metadata; `progress` is told the bytes sent so far.
+    """Writes one table's extract up to `to` and returns its metadata; `progress` is told how far it is.
 
     Of a date under way it is the extract of the instant `until`; where nothing is new since the last extract, nothing
     is written, and None returned. `untils` are the instants up to which the date was extracted before.
@@ -86,7 +94,7 @@ def write(
     date: dt.date,
     window: Window,
     settings: Settings,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Progress = silent,
     more: Mapping[str, bytes] | None = None,
 ) -> Metadata:
     """Writes the rows of a window to the folder `where`, as `extract` does, and `more` files beside them.
@@ -96,7 +104,9 @@ def write(
     columns = read_columns(cursor, table)
     data = f"data.csv.{settings.compression}"
     with lake.upload(f"{where}/{data}") as upload:
-        sink = Sink(upload, progress)
+        expected = expected_rows(cursor, [table.name]) if window.begin == BEGINNING else None
+        paced: Paced | None = None  # gzip writes its head before there is one
+        sink = Sink(upload, lambda sent: progress(sent, paced.lines if paced else 0, expected))
         with sink.compressor(data) as compressor:
             paced = Paced(compressor, settings.extract_mb_per_second)
             rows = _copy_out(cursor, table, _query(table, columns, window, settings.source_zone), paced)
@@ -126,6 +136,18 @@ def write(
     digests = {name: seals.digest(text) for name, text in files.items()}
     lake.write(f"{where}/{SUCCESS}", seals.seal({"status": "done", "to_watermark": window.end, "sha256": digests}))
     return found
+
+
+def expected_rows(cursor: Cursor, tables: Sequence[str]) -> int | None:
+    """About how many rows tables of the source have, as its statistics say; None where they do not, as of a view."""
+    found: int | None = postgres.value(cursor, EXPECTED, (list(tables),))
+    return found
+
+
+EXPECTED = """
+select case when bool_and(coalesce(relkind in ('r', 'p') and reltuples >= 0, false)) then sum(reltuples)::bigint end
+from unnest(%s::text[]) as name left join pg_class on pg_class.oid = to_regclass(name)
+"""
 
 
 def _copy_out(cursor: Cursor, table: SourceTable, query: sql.Composable, sink: Writable) -> int:

@@ -1,4 +1,4 @@
-"""A limit on how fast rows are taken from the source, for one that has little to spare."""
+"""How fast rows are taken from the source: a limit, for a source that has little to spare, and a count."""
 
 import time
 
@@ -18,10 +18,12 @@ class Paced:
         self.target = target
         self.rate = megabytes_per_second * MEGABYTE
         self.bytes, self.start = 0, time.monotonic()
+        self.lines = 0  # about as many as rows: texts with line ends have more, and there is a header
 
     def write(self, data: bytes, /) -> int:
         """Waits until the rate allows the block, and passes it on."""
         self.bytes += len(data)
+        self.lines += bytes(data).count(b"\n")
         if self.rate:
             time.sleep(max(0.0, self.start + self.bytes / self.rate - time.monotonic()))
         return self.target.write(data)

@@ -4,6 +4,7 @@ Each function works in the caller's transaction, after `locks.lock_tables`. The 
 warehouse/work/.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pipeline.catalog import Dimension, Fact
@@ -28,12 +29,18 @@ class Written:
 
 
 NOTHING = Written(0, 0)
+Say = Callable[[str], None]
 
 
-def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
+def silent(_message: str) -> None:
+    """Tells nobody."""
+
+
+def load_dimension(cursor: Cursor, dimension: Dimension, say: Say = silent) -> Written:
     """Brings a dimension up to date with stage: new members in, attributes overwritten, prices versioned.
 
-    Reads only the rows that changed since the dimension last read its stage tables. A rerun finds nothing to do.
+    Reads only the rows that changed since the dimension last read its stage tables. A rerun finds nothing to do. `say`
+    is told the steps of a first load.
     """
     after, newest = watermarks.read(cursor, dimension.name, dimension.sources)
     if after == newest:
@@ -41,7 +48,7 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
     batches = {f"{table}_after": batch for table, batch in after.items()}
     select = statement(f"work/dimension/{dimension.name}", instants=_instants(dimension, after), **batches)
     if _is_empty(cursor, dimension):
-        written = _insert_all(cursor, dimension, select)
+        written = _insert_all(cursor, dimension, select, say)
         if dimension.before:
             moves.ask_for_refill(cursor, f"{dimension.name} was filled")
         kept.all_labels(cursor, dimension)
@@ -59,26 +66,27 @@ def load_dimension(cursor: Cursor, dimension: Dimension) -> Written:
     return written
 
 
-def load_fact(cursor: Cursor, fact: Fact) -> Written:
+def load_fact(cursor: Cursor, fact: Fact, say: Say = silent) -> Written:
     """Brings a fact table up to date with stage and dimensions, and the reprocessing queue with it.
 
     Looks at rows that changed since it last read stage, and at rows of the queue whose missing key has come. Sets a key
     to -1 and queues the row if the dimension has no row for it. Sets the key and closes the queue's row once the
-    dimension has it. A rerun finds nothing to do.
+    dimension has it. A rerun finds nothing to do. `say` is told the steps of a first load.
     """
     after, newest = watermarks.read(cursor, fact.name, fact.sources)
     arrived = queue.arrivals(cursor, fact)
-    written = _first_load(cursor, fact) if _is_empty(cursor, fact) else _daily_load(cursor, fact, after, arrived)
+    is_first = _is_empty(cursor, fact)
+    written = _first_load(cursor, fact, say) if is_first else _daily_load(cursor, fact, after, arrived)
     watermarks.note(cursor, fact.name, newest)
     arrived.note(cursor, fact)
     return written
 
 
-def rebuild_fact(cursor: Cursor, fact: Fact) -> int:
+def rebuild_fact(cursor: Cursor, fact: Fact, say: Say = silent) -> int:
     """Empties a fact table and fills it from stage; returns its rows. Nobody can read it until the caller commits."""
     cursor.execute(sql.SQL("truncate {}").format(qualified(f"dwh.{fact.name}")))
     watermarks.forget(cursor, fact.name)
-    return load_fact(cursor, fact).rows
+    return load_fact(cursor, fact, say).rows
 
 
 def has_news(cursor: Cursor, target: Dimension | Fact) -> bool:
@@ -96,14 +104,16 @@ def _instants(dimension: Dimension, after: dict[str, int]) -> sql.Composed:
     return sql.SQL("({})").format(sql.SQL(" union all ").join(selects))
 
 
-def _first_load(cursor: Cursor, fact: Fact) -> Written:
+def _first_load(cursor: Cursor, fact: Fact, say: Say) -> Written:
     """Fills an empty fact table straight from stage."""
     plans.prefer_merging(cursor)
     select = statement(f"work/fact/{fact.name}", **{name: qualified(f"stage.{name}") for name in fact.sources})
-    written = _insert_all(cursor, fact, select)
+    written = _insert_all(cursor, fact, select, say)
     if fact.before:
         moves.ask_for_refill(cursor, f"{fact.name} was filled")
+    say("counting what is kept of it")
     kept.fill(cursor, fact)
+    say("looking for rows that wait for a dimension")
     queue.settle(cursor, fact, qualified(f"dwh.{fact.name}"), queue.every_row(fact))
     return written
 
@@ -146,7 +156,7 @@ def _write(cursor: Cursor, target: Dimension | Fact) -> Written:
     return Written(*writes.apply_work(cursor, target.name, target.key))
 
 
-def _insert_all(cursor: Cursor, target: Dimension | Fact, select: sql.Composable) -> Written:
+def _insert_all(cursor: Cursor, target: Dimension | Fact, select: sql.Composable, say: Say) -> Written:
     """Fills an empty table straight from a select, without work. Builds its keys and indexes once at the end."""
     name = f"dwh.{target.name}"
     table = qualified(name)
@@ -154,7 +164,9 @@ def _insert_all(cursor: Cursor, target: Dimension | Fact, select: sql.Composable
     if isinstance(target, Fact):
         # It is empty. But into new files PostgreSQL writes without its log, where wal_level is minimal.
         cursor.execute(sql.SQL("truncate {}").format(table))
+    say("filling it from stage")
     inserted = writes.insert(cursor, name, writes.columns_of(cursor, name), select)
+    say(f"{inserted:,} rows; building the indexes")
     for create in rebuild:
         cursor.execute(create)
     # A small sample is quick, and enough for the loads that follow; autovacuum takes its own in time.

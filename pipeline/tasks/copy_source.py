@@ -2,9 +2,8 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from functools import partial
 
 import luigi
 
@@ -26,6 +25,7 @@ from pipeline.tasks.runtime import under_way
 from pipeline.tasks.simulate import simulated_business
 
 COPIES = 2  # tables that are copied at once
+SECONDS_BETWEEN_MESSAGES = 1.0
 
 
 class CopySource(DatedTask):
@@ -70,24 +70,34 @@ class CopySource(DatedTask):
                 _publish(source)
             taken = stack.enter_context(log_begun(log, self.date))
             if tables := _uncopied():
-                self._copy(tables, log, taken or stack.enter_context(snapshot.temporary(settings(), "copying")))
+                self._copy(source, tables, log, taken or stack.enter_context(snapshot.temporary(settings(), "copying")))
 
-    def _copy(self, tables: list[str], log: Log, taken: Snapshot) -> None:
+    def _copy(self, source: Cursor, tables: list[str], log: Log, taken: Snapshot) -> None:
         """Copies tables side by side, all as of one snapshot: a row has no value that the log tells of later."""
         to = min(log.clock, instants.end_of(self.date)).isoformat()
         window = extract.Window(BEGINNING, to, to_lsn=lsn.text(taken.position))
+        expected, so_far = extract.expected_rows(source, tables), dict.fromkeys(tables, 0)
         with ThreadPoolExecutor(COPIES) as pool:
-            copied = list(pool.map(partial(self._copy_table, window, taken), tables))
+            copies = [pool.submit(self._copy_table, window, taken, so_far, name) for name in tables]
+            while wait(copies, SECONDS_BETWEEN_MESSAGES).not_done:
+                rows = sum(so_far.values())
+                self.say(f"{rows:,} rows of {len(tables)} tables so far", rows=rows, of=expected)
+        copied = [copy.result() for copy in copies]
         self.rows, self.bytes = sum(each.rows for each in copied), sum(each.bytes for each in copied)
         self.say(f"{self.rows:,} rows of {len(tables)} tables, {self.bytes:,} bytes", 100)
 
-    def _copy_table(self, window: extract.Window, taken: Snapshot, name: str) -> layout.Metadata:
+    def _copy_table(
+        self, window: extract.Window, taken: Snapshot, so_far: dict[str, int], name: str
+    ) -> layout.Metadata:
+        def progress(_sent: int, rows: int, _expected: int | None) -> None:
+            so_far[name] = rows
+
         where = layout.folder(name, self.date, under_way.until(self.date))
         with (
             postgres.session(settings().operational_url, "operational", purpose=bounds.PURPOSE) as source,
             snapshot.seen(source, taken),
         ):
-            return extract.write(source, lake(), SOURCE_TABLES[name], where, self.date, window, settings())
+            return extract.write(source, lake(), SOURCE_TABLES[name], where, self.date, window, settings(), progress)
 
 
 @contextmanager

@@ -160,8 +160,10 @@ class ExtractTable(DatedTask):
         self.rows, self.bytes = (self.found.rows, self.found.bytes) if self.found else (0, 0)
         self.say(f"{self.rows:,} rows, {self.bytes:,} bytes", 100)
 
-    def _progress(self, sent: int) -> None:
-        self.say(f"{sent:,} bytes so far", every=1)
+    def _progress(self, sent: int, rows: int, expected: int | None) -> None:
+        expected = expected if expected and expected > rows else None  # statistics may be old
+        of = f" of about {expected:,}" if expected else ""
+        self.say(f"{rows:,}{of} rows, {sent:,} bytes so far", every=1, rows=rows, of=expected)
 
 
 class ExtractLog(DatedTask):

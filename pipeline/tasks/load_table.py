@@ -131,7 +131,9 @@ class LoadStage(MarkedTask):
 
     def _load(self, cursor: Cursor, each: layout.Metadata) -> merge.Loaded:
         def progress(received: int) -> None:
-            self.say(f"{each.date}: {received:,} bytes", 100 * received / each.bytes, every=1)
+            share = received / each.bytes
+            rows = round(each.rows * share)
+            self.say(f"{each.date}: {received:,} bytes", 100 * share, every=1, rows=rows, of=each.rows)
 
         table = SOURCE_TABLES[self.table]
         if settings().lakehouse.is_alone:
@@ -192,7 +194,7 @@ class LoadDimension(MarkedTask):
             locks.lock_tables(cursor, f"dwh.{self.table}")
             if self._is_done(cursor):
                 return
-            written = dwh.load_dimension(cursor, DIMENSIONS[self.table])
+            written = dwh.load_dimension(cursor, DIMENSIONS[self.table], self.say)
             self.marker.touch(cursor)
         self.rows = written.rows
         self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated", 100)
@@ -261,7 +263,7 @@ class LoadFact(MarkedTask):
             done = self.marker.exists_in(cursor) and not queue.can_heal(cursor, fact)
             if done and not dwh.has_news(cursor, fact):
                 return
-            written = dwh.load_fact(cursor, fact)
+            written = dwh.load_fact(cursor, fact, self.say)
             self.marker.touch(cursor)
         self.rows = written.rows
         self.say(f"{written.inserted:,} rows inserted, {written.updated:,} updated, {written.deleted:,} deleted", 100)

@@ -3,6 +3,7 @@
 import datetime as dt
 import functools
 import os
+from collections.abc import Callable
 
 import luigi
 
@@ -128,20 +129,21 @@ class RebuildTable(OceanTask):
             raise ConfigError(
                 f"build {self.table} again in PostgreSQL", "with star = lake it is on the lake", "run RebuildLakeStar"
             )
+        say = functools.partial(show, self)
         with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
             if self.table in SOURCE_TABLES:
-                rows = _rebuild_stage(cursor, SOURCE_TABLES[self.table])
+                rows = _rebuild_stage(cursor, SOURCE_TABLES[self.table], say)
             elif self.table in DIMENSIONS:
                 locks.lock_tables(cursor, f"dwh.{self.table}")
                 watermarks.forget(cursor, self.table)
-                rows = dwh.load_dimension(cursor, DIMENSIONS[self.table]).rows
+                rows = dwh.load_dimension(cursor, DIMENSIONS[self.table], say).rows
             elif self.table == MART:
                 moves.ask_for_refill(cursor, "somebody asked for it")
-                rows = mart.keep(cursor, lambda *_: None)
+                rows = mart.keep(cursor, say)
                 kept.fill_all(cursor)
             else:
                 locks.lock_tables(cursor, f"dwh.{self.table}")
-                rows = dwh.rebuild_fact(cursor, FACTS[self.table])
+                rows = dwh.rebuild_fact(cursor, FACTS[self.table], say)
         show(self, f"{rows:,} rows written")
         logger.info("%s: %s rows written", self.table, f"{rows:,}")
 
@@ -179,7 +181,7 @@ class ClearDate(OceanTask):
         logger.info("%s markers of %s%s were cleared", self.cleared, self.date, " and later" * self.downstream)
 
 
-def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
+def _rebuild_stage(cursor: Cursor, table: SourceTable, say: Callable[[str, float], None]) -> int:
     """Loads all extracts and repairs of a table, in their order, into a new stage table; returns their rows.
 
     An extract that was loaded once is loaded again with all its rejected rows: max_rejected has let it pass before.
@@ -201,10 +203,10 @@ def _rebuild_stage(cursor: Cursor, table: SourceTable) -> int:
     cursor.execute("delete from etl.rejected_row where source = %s", (table.name,))
     for name in (table.short, f"{table.short}_version"):
         cursor.execute(postgres.sql.SQL("drop table if exists {}").format(postgres.qualified(f"stage.{name}")))
-    rows = sum(
-        loads.load(cursor, lake(), table, each, None if each.folder in known else settings().allowance).rows
-        for each in sorted(found + changes.extracts, key=order.place)
-    )
+    rows, extracts = 0, sorted(found + changes.extracts, key=order.place)
+    for number, each in enumerate(extracts):
+        say(f"loading {each.folder}", 100 * number / len(extracts))
+        rows += loads.load(cursor, lake(), table, each, None if each.folder in known else settings().allowance).rows
     log_loads.note(cursor, table, changes.end, changes.clock)
     return rows
 

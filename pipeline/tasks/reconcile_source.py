@@ -272,10 +272,12 @@ class ReconcileSource(DatedTask):
                 run_job(self.say, date=self.date)
             return
         for name, dimension in DIMENSIONS.items():
+            self.say(f"loading dwh.{name}", every=1)
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
                 locks.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_dimension(cursor, dimension)
         for name, fact in FACTS.items():
+            self.say(f"loading dwh.{name}", every=1)
             with postgres.transaction(settings().warehouse_url, "warehouse") as cursor:
                 locks.lock_tables(cursor, f"dwh.{name}")
                 dwh.load_fact(cursor, fact)
