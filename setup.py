@@ -27,8 +27,17 @@ EXTRAS["forecast"] = ["numpy>=1.26,<3", "statsforecast>=2,<3"]
 EXTRAS["book"] = ["jinja2>=3.1,<4", "sqlglot>=30,<31"]
 # Events of OpenLineage, with the lineage of columns.
 EXTRAS["events"] = ["openlineage-python>=1.54,<2", "sqlglot>=30,<31"]
+# The live block of a load on a terminal, and the scripts by which shells complete our commands.
+EXTRAS["terminal"] = ["rich>=13.7,<16", "shtab>=1.7,<2"]
 # All that `make demo` needs, and what builds this package.
-EXTRAS["demo"] = [*EXTRAS["simulate"], *EXTRAS["reviews"], *EXTRAS["services"], *EXTRAS["book"], "setuptools>=70"]
+EXTRAS["demo"] = [
+    *EXTRAS["simulate"],
+    *EXTRAS["reviews"],
+    *EXTRAS["services"],
+    *EXTRAS["book"],
+    *EXTRAS["terminal"],
+    "setuptools>=70",
+]
 EXTRAS["dev"] = [
     *EXTRAS["demo"],
     *EXTRAS["lakehouse"],
@@ -70,6 +79,7 @@ setup(
         "warehouse": [*SQL, "kpis.toml", "kpi_alerts.toml"],
         "pipeline": ["generators/*.sql", "spark/scripts/*.py", "book/templates/*", "vendors/*/contract.yaml"],
     },
+    entry_points={"console_scripts": ["oceanrecords = pipeline.__main__:main"]},
     install_requires=[
         "boto3>=1.36,<2",
         "luigi>=3.6,<3.9",

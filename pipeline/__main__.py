@@ -1,13 +1,14 @@
 """The command `python -m pipeline`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 
 from pipeline import arguments, source_log
 from pipeline.kernel.errors import OceanError
 from pipeline.operations.state import ERROR, EXIT_CODES
-from pipeline.people import doctor, feed_report, kpi_report, order_report, overview
+from pipeline.people import completion, doctor, feed_report, kpi_report, order_report, overview
 
 
 def main(words: list[str] | None = None) -> int:
@@ -23,13 +24,20 @@ def main(words: list[str] | None = None) -> int:
 def _follow(asked: argparse.Namespace) -> int:
     from pipeline.follow import follow  # imports Luigi's tasks
 
-    return follow(asked.every, asked.rounds)
+    return follow(asked.every, asked.rounds, as_json=asked.json)
 
 
 def _book(asked: argparse.Namespace) -> int:
     from pipeline.book import made  # imports the template engine and the parser of SQL
 
-    print(f"Book: {made.make(asked.to)}")
+    book = made.make(asked.to)
+    print(json.dumps({"book": str(book)}) if asked.json else f"Book: {book}")
+    return 0
+
+
+def _completion(asked: argparse.Namespace) -> int:
+    parser = arguments.parser()
+    print(completion.script(parser, arguments.words_of(parser), arguments.PROGRAM, asked.shell))
     return 0
 
 
@@ -41,7 +49,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check-feed": lambda asked: feed_report.show(asked.file, asked.feed, personal=asked.personal, as_json=asked.json),
     "follow": _follow,
     "book": _book,
-    "source": lambda asked: source_log.COMMANDS[asked.what](),
+    "source": lambda asked: source_log.COMMANDS[asked.what](as_json=asked.json),
+    "completion": _completion,
 }
 
 if __name__ == "__main__":

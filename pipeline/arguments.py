@@ -1,20 +1,24 @@
 """The commands of `python -m pipeline`, and the words that each takes."""
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import source_log
 
+PROGRAM = "oceanrecords"  # the same in an environment where the package is installed
 JSON = "the same for machines"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """The parser of all commands, by the name that the program was called by."""
     made = argparse.ArgumentParser(
-        prog="python -m pipeline", description="The OceanRecords warehouse. Loads are run by luigi --module pipeline."
+        prog=PROGRAM if Path(sys.argv[0]).name == PROGRAM else "python -m pipeline",
+        description="The OceanRecords warehouse. Loads are run by luigi --module pipeline.",
     )
     commands = made.add_subparsers(dest="command", required=True)
-    for add in (_status, _doctor, _show, _explain, _check_feed, _follow, _book, _source):
+    for add in (_status, _doctor, _show, _explain, _check_feed, _follow, _book, _source, _completion):
         add(commands)
     return made
 
@@ -102,6 +106,7 @@ def _follow(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     follow.add_argument("--every", type=_seconds, default=60, help="seconds from one round to the next (default: 60)")
     follow.add_argument("--rounds", type=int, help="how many rounds (default: until it is stopped)")
+    follow.add_argument("--json", action="store_true", help="a line of JSON for each round; the rest goes to stderr")
 
 
 def _book(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -113,6 +118,7 @@ def _book(commands: "Commands[argparse.ArgumentParser]") -> None:
         epilog="Exit code: 0, or 2 for an error. example: .venv/bin/python -m pipeline book --to /srv/www/book",
     )
     book.add_argument("--to", type=Path, help="the folder, whose book is replaced (default: book in OCEAN_HOME)")
+    book.add_argument("--json", action="store_true", help=JSON)
 
 
 def _source(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -126,6 +132,24 @@ def _source(commands: "Commands[argparse.ArgumentParser]") -> None:
         "example: .venv/bin/python -m pipeline source check",
     )
     source.add_argument("what", choices=list(source_log.COMMANDS))
+    source.add_argument("--json", action="store_true", help=JSON)
+
+
+def _completion(commands: "Commands[argparse.ArgumentParser]") -> None:
+    completion = commands.add_parser(
+        "completion",
+        help="print the script by which a shell completes the words of a command",
+        description=f"Prints a script for a shell, which then completes commands, options, KPIs and feeds of the "
+        f"program {PROGRAM}: that is `python -m pipeline` under a name of its own.",
+        epilog='example for ~/.bashrc: eval "$(.venv/bin/oceanrecords completion bash)"',
+    )
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"])
+
+
+def words_of(made: argparse.ArgumentParser) -> Sequence[argparse.Action]:
+    """The words and options that all commands take."""
+    [commands] = [action for action in made._actions if isinstance(action, argparse._SubParsersAction)]
+    return [action for command in commands.choices.values() for action in command._actions]
 
 
 def _seconds(text: str) -> float:

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import gc
+import json
 import os
 import signal
 import sys
@@ -53,11 +54,12 @@ class Told:
             self.warning = now
 
 
-def follow(every: float, rounds: int | None = None) -> int:
+def follow(every: float, rounds: int | None = None, *, as_json: bool = False) -> int:
     """Loads what is new every so many seconds, each time as a Luigi command would; returns the exit code.
 
     A round that takes longer than that is followed by the next one at once. One that fails says so, and the next one
-    tries again. SIGTERM and Ctrl-C end it after the round. `rounds` limits their number.
+    tries again. SIGTERM and Ctrl-C end it after the round. `rounds` limits their number. For machines
+    stdout has a line of JSON for each round, and what the round prints goes to stderr.
     """
     if settings().lakehouse.is_alone:
         raise ConfigError(
@@ -72,7 +74,11 @@ def follow(every: float, rounds: int | None = None) -> int:
     told, code = Told(), 0
     while not stopped.is_set():
         begun, may = time.monotonic(), told.next(time.monotonic())
-        code = one_round(every, may)
+        at = clock.now()
+        code = one_round(every, may, prints_on=sys.stderr.fileno() if as_json else None)
+        if as_json:
+            ended = {"began": at.isoformat(), "seconds": round(time.monotonic() - begun, 3), "exit_code": code}
+            print(json.dumps(ended), flush=True)
         told.note(time.monotonic(), may, has_failed=code != 0)
         if rounds is not None and (rounds := rounds - 1) <= 0:
             break
@@ -91,8 +97,11 @@ def prepare() -> None:
     gc.freeze()
 
 
-def one_round(every: float, may: Alerts) -> int:
-    """Runs a round in a process of its own, which leaves nothing behind; returns its exit code."""
+def one_round(every: float, may: Alerts, *, prints_on: int | None = None) -> int:
+    """Runs a round in a process of its own, which leaves nothing behind; returns its exit code.
+
+    It prints on stdout, or on another file of this process.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -104,6 +113,8 @@ def one_round(every: float, may: Alerts) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to both, and the round may end
         command.alerts = may
+        if prints_on is not None:
+            os.dup2(prints_on, sys.stdout.fileno())
         code = _load(every)
     except OceanError as error:
         print(error, file=sys.stderr)

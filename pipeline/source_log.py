@@ -1,6 +1,7 @@
 """`python -m pipeline source`: prepares a source for extraction from its log, says what it lacks, and ends it."""
 
-from collections.abc import Callable
+import json
+from typing import Any, Protocol
 
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import clock, postgres
@@ -13,20 +14,22 @@ from pipeline.tasks.locked_source import LOG, locked_source
 from pipeline.trust import turns
 
 LACKING = 1
+REFUSED = "The extracting role may not do this. As the owner of the tables, run:"
 
 
-def check() -> int:
+def check(*, as_json: bool = False) -> int:
     """Lists what the source lacks, each with the statements that its administrator runs; returns the exit code."""
     with postgres.session(settings().operational_url, "operational", purpose=slot.PURPOSE) as source:
         found = publication.problems(source, settings().log_slot)
-    for problem in found:
-        print("\n    ".join([problem.what, *problem.do]))
-    if not found:
-        print(f"Nothing is lacking: the slot {settings().log_slot} gives the log of {len(SOURCE_TABLES)} tables.")
+    lines = ["\n    ".join([problem.what, *problem.do]) for problem in found] or [
+        f"Nothing is lacking: the slot {settings().log_slot} gives the log of {len(SOURCE_TABLES)} tables."
+    ]
+    lacking = [{"what": problem.what, "do": list(problem.do)} for problem in found]
+    _tell(lines, {"slot": settings().log_slot, "lacking": lacking}, as_json=as_json)
     return LACKING if found else 0
 
 
-def prepare() -> int:
+def prepare(*, as_json: bool = False) -> int:
     """Makes the publication, the slot, and the place on the lake where the log begins; returns the exit code.
 
     Where the role may not publish the tables, it prints the statements for their owner. What was written before the
@@ -34,45 +37,53 @@ def prepare() -> int:
     rerun changes nothing.
     """
     with locked_source(LOG) as source:
-        if not _publish(source):
+        if refused := _publish(source):
+            _tell([REFUSED, *refused], {"slot": settings().log_slot, "refused": refused}, as_json=as_json)
             return LACKING
         with log_begun(slot.read(source, settings().log_slot), clock.today()) as taken:
-            begins = f"it begins at {lsn.text(taken.position)}" if taken else "it was there"
+            begins = lsn.text(taken.position) if taken else None
     with postgres.transaction(settings().warehouse_url, "warehouse") as warehouse:
         if postgres.value(warehouse, "select to_regclass('etl.whole_pass') is not null"):
             turns.owe(warehouse, turns.COMPARISON, SOURCE_TABLES)
-    print(
-        f"The source gives its log through the slot {settings().log_slot}; {begins}. "
-        "Set extraction = log (OCEAN_EXTRACTION=log)."
-    )
+    since = f"it begins at {begins}" if begins else "it was there"
+    line = f"The source gives its log through the slot {settings().log_slot}; {since}. "
+    found: dict[str, Any] = {"slot": settings().log_slot, "begins": begins, "refused": []}
+    _tell([line + "Set extraction = log (OCEAN_EXTRACTION=log)."], found, as_json=as_json)
     return 0
 
 
-def drop() -> int:
+def drop(*, as_json: bool = False) -> int:
     """Drops the slot, and the publication if no other slot may need it; returns the exit code, which is 0.
 
     A publication alone costs the source nothing: where the role may not drop it, it stays. A rerun finds nothing.
     """
     with locked_source(LOG) as source:
         dropped = slot.drop(source, settings().log_slot)
-        print(f"The slot {settings().log_slot} {'was dropped' if dropped else 'is not there'}.")
-        if others := publication.others(source):
-            print(f"The publication {publication.NAME} stays: the slots {', '.join(others)} may need it.")
-        else:
-            _run(source, [f"drop publication if exists {publication.NAME};"])
+        lines = [f"The slot {settings().log_slot} {'was dropped' if dropped else 'is not there'}."]
+        others = publication.others(source)
+        refused = [] if others else _run(source, [f"drop publication if exists {publication.NAME};"])
+    if others:
+        lines.append(f"The publication {publication.NAME} stays: the slots {', '.join(others)} may need it.")
+    lines += [REFUSED, *refused] if refused else []
+    found = {"slot": settings().log_slot, "dropped": dropped, "others": others, "refused": refused}
+    _tell(lines, found, as_json=as_json)
     return 0
 
 
-def _publish(source: Cursor) -> bool:
-    """Publishes the tables; returns whether they are. Raises LogUnreadable for a table that cannot be published."""
+def _tell(lines: list[str], found: dict[str, Any], *, as_json: bool) -> None:
+    print(json.dumps(found, indent=1) if as_json else "\n".join(lines))
+
+
+def _publish(source: Cursor) -> list[str]:
+    """Publishes the tables; returns what was refused. Raises LogUnreadable for a table that cannot be published."""
     publication.require_keys(source)
     return _run(source, publication.statements(source))
 
 
-def _run(source: Cursor, statements: list[str]) -> bool:
-    """Runs statements as the owner of a simulated shop, or as the extracting role; prints those that are refused."""
+def _run(source: Cursor, statements: list[str]) -> list[str]:
+    """Runs statements as the owner of a simulated shop, or as the extracting role; returns them if one is refused."""
     if not statements:
-        return True
+        return []
     try:
         if settings().simulate:
             with postgres.session(settings().simulator_url, "simulator") as owner:
@@ -83,10 +94,12 @@ def _run(source: Cursor, statements: list[str]) -> bool:
             for statement in statements:
                 source.execute(statement)
     except (DatabaseError, postgres.Error):
-        print("The extracting role may not do this. As the owner of the tables, run:")
-        print("\n".join(statements))
-        return False
-    return True
+        return statements
+    return []
 
 
-COMMANDS: dict[str, Callable[[], int]] = {"check": check, "prepare": prepare, "drop": drop}
+class _Command(Protocol):
+    def __call__(self, *, as_json: bool = False) -> int: ...
+
+
+COMMANDS: dict[str, _Command] = {"check": check, "prepare": prepare, "drop": drop}
