@@ -112,8 +112,8 @@ def shown() -> Iterator[None]:
     TERM=dumb switches it off, NO_COLOR its colours. It needs Rich, of the extra `terminal`.
     """
     global _live
-    is_wanted = _live is None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    if not is_wanted or not importlib.util.find_spec("rich"):
+    can_draw = sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+    if _live or not can_draw or not importlib.util.find_spec("rich"):
         yield
         return
     _live = Live(sys.stderr.fileno())
