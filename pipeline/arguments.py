@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline import source_log
@@ -146,10 +146,15 @@ def _completion(commands: "Commands[argparse.ArgumentParser]") -> None:
     completion.add_argument("shell", choices=["bash", "zsh", "fish"])
 
 
+def commands_of(made: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """The parser of each command."""
+    [commands] = [action for action in made._actions if isinstance(action, argparse._SubParsersAction)]
+    return commands.choices
+
+
 def words_of(made: argparse.ArgumentParser) -> Sequence[argparse.Action]:
     """The words and options that all commands take."""
-    [commands] = [action for action in made._actions if isinstance(action, argparse._SubParsersAction)]
-    return [action for command in commands.choices.values() for action in command._actions]
+    return [action for command in commands_of(made).values() for action in command._actions]
 
 
 def _seconds(text: str) -> float:

@@ -12,7 +12,19 @@ ROOT = Path(pipeline.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 300, 50
 # What a task needs only once it runs, and some loads never.
-HEAVY = ("alembic", "boto3", "botocore", "faker", "fastapi", "pyarrow", "pydantic", "pyspark", "sqlalchemy")
+HEAVY = (
+    "alembic",
+    "boto3",
+    "botocore",
+    "faker",
+    "fastapi",
+    "pyarrow",
+    "pydantic",
+    "pyspark",
+    "rich",
+    "shtab",
+    "sqlalchemy",
+)
 
 
 def test_no_two_modules_have_the_same_name() -> None:
