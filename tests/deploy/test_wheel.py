@@ -75,3 +75,9 @@ def test_an_installed_wheel_loads_a_day_without_a_checkout(world: World, python:
     assert world.warehouse("select sum(order_amount) from dwh.fact_order") == [(20,)]
     # There it would lock other accounts out.
     assert not (temporary / "luigi").exists()
+
+
+def test_an_installed_wheel_has_the_program_oceanrecords(python: Path, tmp_path: Path) -> None:
+    program = python.with_name("oceanrecords")
+    asked = subprocess.run([program, "explain", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert asked.stdout.startswith("usage: oceanrecords explain ")

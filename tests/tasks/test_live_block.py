@@ -29,6 +29,7 @@ logging.basicConfig(format="log %(message)s", level=logging.INFO)
 tasks = [SimpleNamespace(task_id=str(number)) for number in range(4)]
 print("before")
 with live.shown():
+{first}
     counted = live.Counted()
     for task in tasks:
         counted.begin(task.task_id, f"LoadStage({'wide ' * 12}{task.task_id})")
@@ -49,6 +50,20 @@ FORKS = """
     for pid in children:
         os.waitpid(pid, 0)
 """
+# A process that is forked before the block is drawn, and writes when it is.
+EARLY = """
+    read, write = os.pipe()
+    if not (early := os.fork()):
+        os.read(read, 1)
+        logging.info("early")
+        os._exit(0)
+"""
+WAITS_FOR_EARLY = """
+    sys.stdin.readline()
+    with live._drawing:
+        os.write(write, b"1")
+        os.waitpid(early, 0)
+"""
 WAITS = """
     print("waits with", threading.active_count(), flush=True)
     sys.stdin.readline()
@@ -66,8 +81,8 @@ def program(tmp_path: Path) -> Path:
     return tmp_path / "shows.py"
 
 
-def written(program: Path, body: str) -> list[str]:
-    program.write_text(SHOWS.replace("{body}", body))
+def written(program: Path, body: str, first: str = "") -> list[str]:
+    program.write_text(SHOWS.replace("{body}", body).replace("{first}", first))
     return [str(program)]
 
 
@@ -94,6 +109,15 @@ def test_lines_of_several_processes_and_the_block_do_not_garble_each_other(progr
     assert any(re.search(r"LoadStage\(.*%.*row \d+ .*left$", line) for frame in frames(output) for line in frame)
 
 
+def test_a_process_that_is_older_than_the_block_clears_it_too(program: Path) -> None:
+    with terminal(written(program, WAITS_FOR_EARLY, EARLY)) as shown:
+        shown.until("LoadStage")
+        shown.type("\n")
+        output = shown.rest()
+    assert "\x1b[Jlog early" in output
+    assert screen(output) == ["before", "log early", "after 1 True", ""]
+
+
 @pytest.mark.parametrize("columns", [20, 40, 79, 80, 200])
 def test_no_line_of_the_block_is_wider_than_the_terminal(program: Path, columns: int) -> None:
     with terminal(written(program, WAITS), columns=columns) as shown:
@@ -107,9 +131,9 @@ def test_no_line_of_the_block_is_wider_than_the_terminal(program: Path, columns:
     assert not any("Load" in line for line in screen(output, columns))
 
 
-@pytest.mark.parametrize("body", ["    logging.info('said')\n", FORKS], ids=["one", "many"])
-def test_in_a_pipe_nothing_is_shown_and_rich_is_not_imported(program: Path, body: str) -> None:
-    assert piped(written(program, body)) == b"before\nafter 1 False\n"
+def test_in_a_pipe_nothing_is_shown_and_rich_is_not_imported(program: Path) -> None:
+    assert piped(written(program, FORKS)) == b"before\nafter 1 False\n"
+    assert piped(written(program, WAITS)) == b"before\nwaits with 1\nafter 1 False\n"
 
 
 def test_on_a_terminal_that_cannot_or_shall_not_it_is_plain(program: Path) -> None:
