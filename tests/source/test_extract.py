@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg2
@@ -290,3 +290,27 @@ def data(world: World, table: str, day: dt.date) -> list[dict[str, str]]:
 
 def bound_of(world: World, day: dt.date) -> dt.datetime:
     return bound(world, (day - OPENING.date()).days + 1)
+
+
+@pytest.mark.parametrize("compression", ["zst", "gz"])
+def test_a_first_extract_tells_how_many_rows_it_has_of_about_how_many(
+    shop: World, enter: Callable[[World], World], compression: str
+) -> None:
+    enter(shop.where(OCEAN_COMPRESSION=compression))
+    for number in range(2, 42):
+        add_product(shop, number, 5)
+    shop.source("analyze ops.products")
+    told: list[tuple[int, int, int | None]] = []
+    with postgres.session(shop.operational_url, "operational", purpose=bounds.PURPOSE) as source:
+        for day in (1, 2):
+            bound = bounds.choose(source, shop.lake, date(day), instants.end_of(date(day)), dt.timedelta(0))
+            extract.extract(
+                source, shop.lake, SOURCE_TABLES["ops.products"], date(day), bound, config.settings(),
+                lambda *so_far: told.append(so_far),
+            )  # fmt: skip
+            assert (told[-1][0] > 0, told[-1][2]) == (True, 41 if day == 1 else None)
+            assert told[-1][1] == (41 if day == 1 else 0) + 1  # the header is a line too
+        shop.source("create view ops.seen as select * from ops.products")
+        assert extract.expected_rows(source, ["ops.products"]) == 41
+        assert extract.expected_rows(source, ["ops.products", "ops.seen"]) is None
+        assert extract.expected_rows(source, ["ops.products", "ops.nothing"]) is None
