@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 
 import luigi
@@ -79,7 +79,10 @@ class CopySource(DatedTask):
         expected, so_far = extract.expected_rows(source, tables), dict.fromkeys(tables, 0)
         with ThreadPoolExecutor(COPIES) as pool:
             copies = [pool.submit(self._copy_table, window, taken, so_far, name) for name in tables]
-            while wait(copies, SECONDS_BETWEEN_MESSAGES).not_done:
+            while (seen := wait(copies, SECONDS_BETWEEN_MESSAGES, FIRST_EXCEPTION)).not_done:
+                if any(copy.exception() for copy in seen.done):
+                    pool.shutdown(cancel_futures=True)  # those that have not begun
+                    break
                 rows = sum(so_far.values())
                 self.say(f"{rows:,} rows of {len(tables)} tables so far", rows=rows, of=expected)
         copied = [copy.result() for copy in copies]
