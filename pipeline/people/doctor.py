@@ -7,7 +7,7 @@ from pipeline.kernel import config
 from pipeline.kernel.config import Settings
 from pipeline.kernel.errors import OceanError, printable
 from pipeline.operations.state import ERROR, EXIT_CODES, WARN
-from pipeline.people import diagnosis, doctor_databases, doctor_machine, doctor_services
+from pipeline.people import diagnosis, doctor_databases, doctor_machine, doctor_services, painted
 from pipeline.people.diagnosis import OK, Line
 from pipeline.people.records import as_text
 
@@ -20,7 +20,7 @@ def show(*, as_json: bool) -> int:
     if as_json:
         print(as_text({"status": worst or OK, "lines": [asdict(line) for line in lines]}))
     else:
-        print("\n".join(map(_text, lines)))
+        painted.show("\n".join(map(_text, lines)))
     return EXIT_CODES[worst]
 
 

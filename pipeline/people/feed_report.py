@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.kernel.errors import printable
 from pipeline.operations.state import ERROR, EXIT_CODES, WARN
 from pipeline.operations.summary import table
-from pipeline.people import feed_check
+from pipeline.people import feed_check, painted
 from pipeline.people.feed_check import Checked, Problem
 from pipeline.people.records import as_text
 from pipeline.vendors.contracts import Contract
@@ -17,7 +17,10 @@ from pipeline.vendors.contracts import Contract
 def show(path: Path, feed: str | None, *, personal: bool, as_json: bool) -> int:
     """Prints what a load would keep of a file; returns the exit code."""
     found = feed_check.check(path, feed, personal=personal)
-    print(as_text(_record(found)) if as_json else "\n".join(_lines(found)))
+    if as_json:
+        print(as_text(_record(found)))
+    else:
+        painted.show("\n".join(_lines(found)))
     return EXIT_CODES[ERROR if found.refused else WARN if found.rejected else None]
 
 

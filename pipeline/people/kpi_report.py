@@ -9,7 +9,7 @@ from pipeline import kpis
 from pipeline.kernel import postgres
 from pipeline.kernel.config import settings
 from pipeline.operations.summary import table
-from pipeline.people import kpi_explained
+from pipeline.people import kpi_explained, painted
 from pipeline.people.kpi_explained import Explained
 from pipeline.people.records import as_text
 
@@ -18,7 +18,10 @@ def show(name: str, period: str, *, as_json: bool) -> int:
     """Prints a KPI of a month or quarter; returns the exit code."""
     with postgres.session(settings().warehouse_url, "warehouse", purpose="explain") as cursor:
         found = kpi_explained.read(cursor, name, period)
-    print(as_text({**asdict(found), "period": str(found.period)}) if as_json else _text(found))
+    if as_json:
+        print(as_text({**asdict(found), "period": str(found.period)}))
+    else:
+        painted.show(_text(found))
     return 0
 
 

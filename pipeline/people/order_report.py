@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pipeline.kernel.config import settings
 from pipeline.kernel.errors import printable
 from pipeline.operations.summary import table
-from pipeline.people import order_trail
+from pipeline.people import order_trail, painted
 from pipeline.people.order_extracts import Extract
 from pipeline.people.order_layers import Starred
 from pipeline.people.order_mart import Counted
@@ -31,7 +31,10 @@ OF_STAGE = (DELETED, BATCH, "loaded_ts")
 def show(order_id: int, *, personal: bool, as_json: bool) -> int:
     """Prints the way of an order; returns the exit code."""
     trail = order_trail.follow(order_id, settings(), personal=personal)
-    print(as_text(asdict(trail)) if as_json else _text(trail))
+    if as_json:
+        print(as_text(asdict(trail)))
+    else:
+        painted.show(_text(trail))
     return 0
 
 

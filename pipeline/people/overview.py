@@ -10,6 +10,7 @@ from pipeline.kernel import clock, config, postgres
 from pipeline.kernel.errors import OceanError, printable
 from pipeline.operations import findings, slots, status, status_text
 from pipeline.operations.state import ERROR, EXIT_CODES, Finding, Status, worst_of
+from pipeline.people import painted
 
 
 def show(days: int, *, as_json: bool) -> int:
@@ -26,7 +27,7 @@ def show(days: int, *, as_json: bool) -> int:
         shown = {"status": worst or "ok", **found.as_json(), "services": [asdict(state) for state in running]}
         print(json.dumps(shown, indent=1, default=str))
     else:
-        print(_text(found, running))
+        painted.show(_text(found, running))
     return EXIT_CODES[worst]
 
 

@@ -5,7 +5,6 @@ Tasks that run in processes of their own tell through a pipe. A pipe that is ful
 
 import contextlib
 import functools
-import importlib.util
 import json
 import os
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import luigi
 from luigi.scheduler import DISABLED, DONE, FAILED, UNKNOWN
 
+from pipeline.kernel.terminal import can_draw
 from pipeline.tasks.runtime.above import Screen, above
 from pipeline.tasks.runtime.block import Block, said
 
@@ -112,8 +112,7 @@ def shown() -> Iterator[None]:
     TERM=dumb switches it off, NO_COLOR its colours. It needs Rich, of the extra `terminal`.
     """
     global _live
-    can_draw = sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-    if _live or not can_draw or not importlib.util.find_spec("rich"):
+    if _live or not can_draw(sys.stderr):
         yield
         return
     _live = Live(sys.stderr.fileno())
