@@ -52,12 +52,13 @@ def main() -> int:
             dashboards = services.dashboards(config.home(), again=False)
         with live.step("writing the book"):
             book = made.make()
-        forecast_log = demo_forecast.start(yesterday)
         _say_where()
         print(dashboards)
         for title, address in made.dashboards(urlsplit(dashboards.url).netloc).items():
             print(f"    {title}: {address}")
-        print(f"Forecast: being made in the background, some two minutes (log: {forecast_log})")
+        if config.settings().forecast != "off":
+            log = demo_forecast.start(yesterday)
+            print(f"Forecast: being made in the background, some two minutes (log: {log})")
         print(f"Book: {book} (user luigi, luigid_password in {config.home() / 'services.json'})")
     except OceanError as error:
         print(error, file=sys.stderr)

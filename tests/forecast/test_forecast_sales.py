@@ -228,6 +228,7 @@ def test_a_load_forecasts_when_all_is_done_and_does_not_fail_with_it(worlds: Wor
     failing.write_text("#!/bin/sh\nexit 1\n")
     failing.chmod(0o755)
     said = world.where(OCEAN_FORECAST_PYTHON=str(failing)).luigi("DailyWarehouseLoad", "--date", str(date))
+    assert "Forecasting sales of the next 90 days; all is loaded ..." in said
     assert "cannot forecast sales" in said
     assert world.warehouse("select run_day, made_ts, failure is null from mart.forecast_run") == [(date, None, False)]
     later = date + dt.timedelta(days=1)

@@ -29,6 +29,7 @@ def forecast(outcome: Outcome) -> None:
         logger.warning("nothing was forecast: %s", error)
         return
     if is_due:
+        print("Forecasting sales of the next 90 days; all is loaded ...", flush=True)
         subprocess.run(command(date), check=False)
 
 
