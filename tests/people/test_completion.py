@@ -116,21 +116,6 @@ def test_the_help_of_each_command_has_an_example_that_it_understands() -> None:
         assert parser.parse_args(words.removeprefix("oceanrecords ").split()).command == name
 
 
-def test_a_source_says_for_machines_what_it_lacks(log_shop: World) -> None:
-    found = json.loads(log_shop.command("source", "check", "--json", expect=1))
-    slot = log_shop.more["OCEAN_LOG_SLOT"]
-    said = {"what": f"there is no slot {slot}", "do": ["python -m pipeline source prepare"]}
-    assert found == {"slot": slot, "lacking": [said]}
-    prepared = json.loads(log_shop.command("source", "prepare", "--json"))
-    assert prepared == {"slot": slot, "begins": prepared["begins"], "refused": []}
-    assert "/" in prepared["begins"]
-    assert json.loads(log_shop.command("source", "check", "--json")) == {"slot": slot, "lacking": []}
-    dropped = json.loads(log_shop.command("source", "drop", "--json"))
-    # The tables of this source are for their owner to publish.
-    refused = ["drop publication if exists oceanrecords;"]
-    assert dropped == {"slot": slot, "dropped": True, "others": [], "refused": refused}
-
-
 def test_follow_tells_machines_a_line_for_each_round(shop: World) -> None:
     words = ("-m", "pipeline", "follow", "--every", "1", "--rounds", "2", "--json")
     process = start(words, {**shop.environment, "RISK_API_URL": ""}, errors_apart=True)

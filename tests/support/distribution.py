@@ -11,8 +11,8 @@ from xdist.scheduler import LoadFileScheduling
 TOGETHER = {
     "site": re.compile(r"tests/superset/|tests/security/test_(superset_|country_viewers|rotation)"),
     "faults": re.compile("tests/faults/"),
-    "lakehouse": re.compile("tests/(lakehouse/(?!test_log)|spark/test_emr_star)"),
-    "spark": re.compile("tests/(spark/|sql/test_spark|security/test_model_trust)"),
+    "lakehouse": re.compile("tests/(lakehouse/(?!test_log|test_compared)|spark/test_emr_star)"),
+    "spark": re.compile("tests/(spark/|sql/test_spark|security/test_model_trust|lakehouse/test_compared)"),
     "log": re.compile(
         r"tests/(source/test_log|lakehouse/test_log_star|operations/test_following|people/test_logged_order|security/test_lake_windows|services/test_source)"
     ),
