@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="make nightly instal
 
 DATASETS = {
     *("kpi_monthly_country", "kpi_quarterly_country", "sales_by_country", "sales_by_product", "sales_by_subtype"),
+    *("forecast_error", "forecast_state", "sales_outlook"),
     "sales_growth",
 }
 CLIENT = ROOT / "tests/superset/mcp_client.py"
