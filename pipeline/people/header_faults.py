@@ -33,7 +33,7 @@ JSON = re.compile(rb"\s*[\[{]")
 
 @dataclass(frozen=True)
 class Difference:
-    """What is wrong with a file as a whole, and how to mend it."""
+    """What is wrong with a file as a whole, and how to fix it."""
 
     what: str
     fix: str

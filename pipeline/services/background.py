@@ -32,10 +32,10 @@ def start(home: Path, program: str, log: Path) -> None:
 
 def stop(home: Path) -> None:
     """Ends the programs of a home with all that they started. A rerun does nothing."""
-    for process in psutil.process_iter(["cmdline", "uids"]):
+    for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if words[1:2] == ["-m"] and words[2:3] and words[2] in PROGRAMS and words[3:] == [str(home)]:
-            # Somebody else who gives a program of theirs these arguments stops it with ours.
+        if words[1:] in [["-m", program, str(home)] for program in PROGRAMS]:
+            # A program of somebody else that has these arguments is stopped too, which harms nobody but them.
             with suppress(ProcessLookupError, PermissionError, psutil.Error):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait(10)
