@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from support import commands, openlineage_models, shop
+from support.databases import LOCKS_WAITED_FOR
 from support.openlineage_models import by_run, end_of, states
 from support.receivers import webhook
 from support.world import World, Worlds
@@ -24,11 +25,6 @@ from pipeline.kernel.errors import Undelivered
 TASK_FAILED, TOLD_TO_STOP = 30, 143
 PATH = "/api/v1/lineage"
 DATE = shop.date(2)
-WAITS = """
-select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (
-    select oid from pg_database where datname = current_database()
-)
-"""
 LOST = "events of OpenLineage to openlineage_url, because"
 
 
@@ -56,7 +52,7 @@ def waiting(world: World, url: str) -> Iterator[commands.Process]:
     with postgres.session(world.warehouse_url, "tests") as cursor:
         locks.lock_session(cursor, "stage.orders")
         process = world.where(OCEAN_OPENLINEAGE_URL=url).start("DailyWarehouseLoad", "--date", str(DATE))
-        while postgres.value(cursor, WAITS) == 0:
+        while postgres.value(cursor, LOCKS_WAITED_FOR) == 0:
             assert process.poll() is None
         yield process
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support import shop
+from support.databases import LOCKS_WAITED_FOR
 from support.loads import create_warehouse
 from support.receivers import mail_server, webhook
 from support.world import World, Worlds, secrets_of
@@ -26,11 +27,6 @@ TOKEN = "shells-and-sand"
 PATH = f"/hook/{TOKEN}"
 BREAK = "alter table ops.order_lines rename column line_number to line"
 REPAIR = "alter table ops.order_lines rename column line to line_number"
-WAITS = """
-select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (
-    select oid from pg_database where datname = current_database()
-)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +127,7 @@ def test_a_load_that_is_told_to_stop_says_so_and_ends_whatever_it_waits_for(worl
     with webhook(PATH) as receiver, postgres.session(world.warehouse_url, "tests") as cursor:
         locks.lock_session(cursor, f"extract ops.orders {date}")
         process = world.where(OCEAN_ALERT_URL=receiver.url).start("DailyWarehouseLoad", "--date", date)
-        while postgres.value(cursor, WAITS) == 0:
+        while postgres.value(cursor, LOCKS_WAITED_FOR) == 0:
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)  # while what it waits for does not come

@@ -9,6 +9,13 @@ from urllib.parse import urlsplit
 from pipeline.kernel import grants, limits, postgres
 from pipeline.services.access import ANALYST, EXTRACT, READERS
 
+# How many sessions of the database wait for a lock by name, such as that of a load.
+LOCKS_WAITED_FOR = """
+select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (
+    select oid from pg_database where datname = current_database()
+)
+"""
+
 
 def admin_url(home: Path) -> str:
     """The URL of the embedded server's superuser, for work that the pipeline's own roles may not do."""
