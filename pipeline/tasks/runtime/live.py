@@ -1,11 +1,10 @@
 """The live block of a command on a terminal, from its begin to its end. Elsewhere nothing is shown or noted.
 
-Tasks that run in processes of their own tell through a pipe. A pipe that is full loses a message: no load waits.
+Tasks that run in processes of their own tell it what they do: no load waits.
 """
 
 import contextlib
 import functools
-import json
 import os
 import sys
 import threading
@@ -21,10 +20,10 @@ from luigi.scheduler import DISABLED, DONE, FAILED, UNKNOWN
 from pipeline.kernel.terminal import can_draw
 from pipeline.tasks.runtime.above import Screen, above
 from pipeline.tasks.runtime.block import Block, said
+from pipeline.tasks.runtime.told_lines import ToldLines
 
 SECONDS_BEFORE = 2.0  # what is over by then needs no block
 SECONDS_BETWEEN = 0.25
-MOST_AT_ONCE = 4096  # bytes that a pipe takes whole or not at all
 
 
 class Live:
@@ -33,10 +32,7 @@ class Live:
     def __init__(self, terminal: int) -> None:
         self._screen, self._block = Screen(terminal), Block(time.monotonic())
         self._events: deque[list[Any]] = deque()  # of this process
-        self._told, self._tells = os.pipe()  # of the others
-        for end in (self._told, self._tells):
-            os.set_blocking(end, False)
-        self._rest = b""
+        self._told = ToldLines()  # of the others
         self._pid = os.getpid()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
@@ -45,11 +41,8 @@ class Live:
         """Notes an event of this process, or of one that it was forked from."""
         if os.getpid() == self._pid:
             self._events.append(event)
-            return
-        line = json.dumps(event).encode() + b"\n"
-        if len(line) <= MOST_AT_ONCE:
-            with contextlib.suppress(OSError):
-                os.write(self._tells, line)
+        else:
+            self._told.tell(event)
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -64,8 +57,7 @@ class Live:
                 self.end()
                 self._thread.join()
                 sys.breakpointhook = hook
-                os.close(self._told)
-                os.close(self._tells)
+                self._told.close()
 
     def end(self) -> None:
         """Removes the block for good. Any thread may call it."""
@@ -89,10 +81,8 @@ class Live:
     def _draw(self) -> None:
         while self._events:
             self._block.note(self._events.popleft())
-        with contextlib.suppress(BlockingIOError):
-            *lines, self._rest = (self._rest + os.read(self._told, 1 << 16)).split(b"\n")
-            for line in lines:
-                self._block.note(json.loads(line))
+        for event in self._told.read():
+            self._block.note(event)
         with contextlib.suppress(OSError):  # the terminal is gone
             size = self._screen.size
             if self._block.commands:
