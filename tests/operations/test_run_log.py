@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 from support import shop
+from support.databases import LOCKS_WAITED_FOR
 from support.loads import create_warehouse
 from support.world import World
 
@@ -57,9 +58,11 @@ def test_a_task_whose_process_is_killed_is_recorded_and_said_to_have_been_killed
 def test_a_task_that_runs_when_its_command_is_stopped_is_recorded(opened: World, number: int, why: str) -> None:
     with held(opened, f"extract ops.orders {DATE}"):
         process = opened.start("ExtractTable", "--table", "ops.orders", "--date", str(DATE))
-        while opened.warehouse("select count(*) from pg_locks where locktype = 'advisory' and not granted") == [(0,)]:
+        while opened.warehouse(LOCKS_WAITED_FOR) == [(0,)]:
             assert process.poll() is None
         process.send_signal(number)
+        if number == signal.SIGTERM:  # ends what waits; after SIGINT, Python waits for the statement
+            process.wait(timeout=60)
     output, _ = process.communicate(timeout=60)
     assert process.returncode not in (0, TASK_FAILED)
     assert opened.warehouse(RUNS) == [
