@@ -62,7 +62,7 @@ def test_a_task_that_runs_when_its_command_is_stopped_is_recorded(opened: World,
             assert process.poll() is None
         process.send_signal(number)
         if number == signal.SIGTERM:  # ends what waits; after SIGINT, Python waits for the statement
-            process.wait(timeout=60)
+            process.communicate(timeout=60)
     output, _ = process.communicate(timeout=60)
     assert process.returncode not in (0, TASK_FAILED)
     assert opened.warehouse(RUNS) == [
