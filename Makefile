@@ -16,7 +16,7 @@ FORECAST_STAMP := $(FORECAST_VENV)/.installed
 # The two environments are built side by side, and then the two lints run so.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards assistant book screenshots bench lakehouse forecast audit-dependencies
+.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards assistant book screenshots bench claims lakehouse forecast audit-dependencies
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@env -u OPERATIONAL_URL $(VENV)/bin/python -m pipeline.services up
@@ -55,7 +55,7 @@ $(SUPERSET_STAMP): superset/requirements.lock
 
 # Superset again, with the packages of its MCP service, of which the server of the dashboards needs none.
 $(MCP_STAMP): superset/requirements-mcp.lock $(SUPERSET_STAMP)
-	@echo "Installing Superset's MCP service into $(MCP_VENV) (some 700 MB) ..."
+	@echo "Installing Superset's MCP service into $(MCP_VENV) (some 900 MB) ..."
 	@$(SUPERSET_VENV)/bin/python -m venv --clear $(MCP_VENV)
 	@$(MCP_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
@@ -115,6 +115,7 @@ nightly: $(DEV_STAMP) $(READERS) $(MCP_STAMP)  ## the random faults and rows of 
 	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults tests/source/test_log.py tests/sql/test_spark_selects.py tests/lakehouse tests/lineage
 	$(VENV)/bin/pytest tests/superset/test_assistant.py
 	OCEAN_TEST_SPARK=processes $(VENV)/bin/pytest tests/spark tests/security/test_model_trust.py
+	$(VENV)/bin/python docs/claims.py --nightly
 
 format: $(DEV_STAMP)  ## what `make test` checks, fixed where a tool can
 	$(VENV)/bin/ruff format .
@@ -144,6 +145,9 @@ screenshots: $(DEV_STAMP)  ## pictures for docs/images, of the dashboards that `
 
 bench: env  ## seconds, rows/s and memory of each step; figures in docs/benchmarks.md
 	$(VENV)/bin/python -m benchmarks.run
+
+claims: $(DEV_STAMP)  ## the figures of the docs that a command makes, written anew; docs/claims.yaml has what verifies each
+	$(VENV)/bin/python docs/claims.py
 
 # In an environment of its own, since it is used now and then. --strict: a package of which nothing is known is a failure.
 audit-dependencies:  ## known weaknesses of the locked packages, where the network reaches PyPI's database of them

@@ -7,7 +7,7 @@ import time
 from werkzeug.exceptions import HTTPException
 
 LONGEST = 2000  # characters of a message, and of the trace of an error
-# Records at once, and per second after that: at most 5 MB a day in each process.
+# Records at once, and per second after that: at most 10 MB a day in each process.
 AT_ONCE, PER_SECOND = 100, 100 / 3600
 
 

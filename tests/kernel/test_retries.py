@@ -60,6 +60,20 @@ def test_what_may_pass_is_tried_again_and_told_of_each_time(at_once: None) -> No
     assert told == [f"{LOST}; once more in 0.0 s ({number} of 3)" for number in (1, 2)]
 
 
+@pytest.mark.parametrize(("tries", "seconds"), [(3, 4), (7, 35)])
+def test_as_many_tries_as_the_setting_says_bridge_as_long_as_it_says(
+    at_once: None, monkeypatch: pytest.MonkeyPatch, tries: int, seconds: float
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.5)
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    with pytest.raises(ServiceLost):
+        retries.patiently(Work(*[LOST] * 9), tries, lambda _: None)
+    assert len(waits) == tries
+    assert max(waits) <= retries.LONGEST_WAIT
+    assert sum(waits) == pytest.approx(seconds, abs=1)
+
+
 def test_what_does_not_pass_fails_at_once(at_once: None) -> None:
     work = Work(DatabaseError("finish a statement", "there is no such table", "create it"))
     with pytest.raises(DatabaseError, match="no such table"):

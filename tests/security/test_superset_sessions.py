@@ -1,5 +1,6 @@
 """A session of Superset is its user's own: it ends with the logout, and no other page uses it."""
 
+import base64
 import json
 import sqlite3
 import time
@@ -70,6 +71,16 @@ def test_a_login_lasts_half_a_day(site: Site) -> None:
         session = Session.of(site.url, "viewer", site.password("viewer"))
         database.execute("update logins set expires = ?", (time.time(),))
     assert session.ask("GET", ME)[0] == 401
+
+
+def test_a_token_of_the_rest_interface_ends_as_the_page_says(site: Site) -> None:
+    login = {"username": "admin", "password": site.password("admin"), "provider": "db", "refresh": True}
+    answer = urllib3.request("POST", f"{site.url}/api/v1/security/login", json=login)
+    lasts = {}
+    for name, token in answer.json().items():
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        lasts[name] = claims["exp"] - claims["iat"]
+    assert lasts == {"access_token": 15 * 60, "refresh_token": 12 * 3600}
 
 
 def test_a_lost_register_of_logins_ends_them_and_takes_new_ones(site: Site, page: Session) -> None:

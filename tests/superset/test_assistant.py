@@ -155,6 +155,11 @@ def charts_of(site: Site) -> list[dict[str, Any]]:
     return listed(site, "list_charts", "charts")
 
 
+def test_its_environment_takes_as_much_disk_as_the_page_says() -> None:
+    files = [each for each in (ROOT / ".venv-mcp").resolve().rglob("*") if each.is_file() and not each.is_symlink()]
+    assert sum(each.stat().st_size for each in files) / 1e6 == pytest.approx(900, rel=0.1)
+
+
 def test_it_has_these_tools_and_no_others(assisted: Site) -> None:
     calls: list[tuple[str, dict[str, Any]]] = [
         ("execute_sql", {"request": {"database_id": 1, "sql": "select 1"}}),
