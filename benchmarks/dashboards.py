@@ -88,13 +88,7 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=20, help="who look at once")
     parser.add_argument("--fresh", action="store_true", help="measure the first look after a load too")
     chosen = parser.parse_args()
-    url, users = _site(settings().home)
-    people = [
-        {user: Session.of(url, user, users[user]) for user in sorted(set(DASHBOARDS.values()))}
-        for _ in range(chosen.viewers)
-    ]
-    with running_browser() as browser:
-        wanted = {slug: _asked(browser, url, user, users[user], slug) for slug, user in DASHBOARDS.items()}
+    people, wanted = visitors(settings().home, chosen.viewers)
     print(f"{'seconds':28}{'requests':>9}{'p50':>9}{'p95':>9}{'max':>9}{'dashboard':>10}")
     looks: list[tuple[str, int, Callable[[], None]]] = [("one", 1, _nothing), ("all at once", chosen.viewers, _nothing)]
     if chosen.fresh:
@@ -102,16 +96,27 @@ def main() -> None:
             ("one, after a load", 1, _announce_load),
             ("all at once, after a load", chosen.viewers, _announce_load),
         ]
-    _look(people[:1], wanted)  # once for what a new process does once
+    look(people[:1], wanted)  # once for what a new process does once
     for name, viewers, before in looks:
         before()
-        measured = _look(people[:viewers], wanted)
+        measured = look(people[:viewers], wanted)
         print(measured.row(name), flush=True)
         for failure in measured.failures[:5]:
             print(failure)
 
 
-def _look(people: list[dict[str, Session]], wanted: dict[str, list[Request]]) -> Measured:
+def visitors(home: Path, viewers: int) -> tuple[list[dict[str, Session]], dict[str, list[Request]]]:
+    """The sessions of so many people, each with those of all users, and what each dashboard asks for in a browser."""
+    url, users = _site(home)
+    people = [
+        {user: Session.of(url, user, users[user]) for user in sorted(set(DASHBOARDS.values()))} for _ in range(viewers)
+    ]
+    with running_browser() as browser:
+        return people, {slug: _asked(browser, url, user, users[user], slug) for slug, user in DASHBOARDS.items()}
+
+
+def look(people: list[dict[str, Session]], wanted: dict[str, list[Request]]) -> Measured:
+    """Lets people open the dashboards at once, each of them once."""
     measured = Measured()
     with ThreadPoolExecutor(len(people)) as viewers:
         list(viewers.map(measured.open, people, [wanted] * len(people)))
@@ -119,6 +124,7 @@ def _look(people: list[dict[str, Session]], wanted: dict[str, list[Request]]) ->
 
 
 def _site(home: Path) -> tuple[str, dict[str, str]]:
+    """The URL of Superset, and the password of each user."""
     url = json.loads((home / "services.json").read_text())["superset_url"]
     secrets = json.loads((home / "superset.json").read_text())
     return url, {user: secrets[f"{user}_password"] for user in DASHBOARDS.values()}
