@@ -11,12 +11,14 @@ LAKEHOUSE_VENV := .venv-lakehouse
 LAKEHOUSE_STAMP := $(LAKEHOUSE_VENV)/.installed
 READERS_STAMP := $(LAKEHOUSE_VENV)/.installed-readers
 FORECAST_VENV := .venv-forecast
+AUDIT_VENV := .venv-audit
 FORECAST_STAMP := $(FORECAST_VENV)/.installed
+AUDIT_STAMP := $(AUDIT_VENV)/.installed
 
 # The two environments are built side by side, and then the two lints run so.
 MAKEFLAGS += --jobs=2
 
-.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards assistant book screenshots bench claims lakehouse forecast audit-dependencies
+.PHONY: demo env test lint lint-python lint-declared nightly format up down rotate status dashboards assistant book screenshots bench claims lakehouse forecast audit audit-dependencies
 
 demo: env $(SUPERSET_STAMP)  ## a simulated shop, its warehouse, its KPIs and their dashboards
 	@env -u OPERATIONAL_URL $(VENV)/bin/python -m pipeline.services up
@@ -88,12 +90,21 @@ $(FORECAST_STAMP): requirements-forecast.lock
 
 forecast: $(FORECAST_STAMP)  ## statsforecast, for the forecast of sales; docs/forecast.md
 
+$(AUDIT_STAMP): requirements-audit.lock
+	@echo "Installing DuckDB into $(AUDIT_VENV) (some 120 MB) ..."
+	@$(PYTHON) -m venv --clear $(AUDIT_VENV)
+	@$(AUDIT_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+audit: $(AUDIT_STAMP)  ## all of source, lake and warehouse counted again by DuckDB, which shares nothing with the loads
+	@$(AUDIT_VENV)/bin/python pipeline/audit/audited.py
+
 # Without a Java 17 the tests of the lake star are skipped by name, and Spark 3.5 is not installed.
 ifneq ($(filter test nightly,$(MAKECMDGOALS)),)
 READERS := $(if $(shell java -version 2>&1 | grep 'version "17'),$(READERS_STAMP))
 endif
 
-test: lint $(SUPERSET_STAMP) $(FORECAST_STAMP) $(READERS)  ## formatting, lint, types and the whole test suite
+test: lint $(SUPERSET_STAMP) $(FORECAST_STAMP) $(AUDIT_STAMP) $(READERS)  ## formatting, lint, types and the whole test suite
 	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 lint: lint-python lint-declared  ## all but the test suite
@@ -151,9 +162,9 @@ claims: $(DEV_STAMP)  ## the figures of the docs that a command makes, written a
 
 # In an environment of its own, since it is used now and then. --strict: a package of which nothing is known is a failure.
 audit-dependencies:  ## known weaknesses of the locked packages, where the network reaches PyPI's database of them
-	@$(PYTHON) -m venv --clear .venv-audit
-	@.venv-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
+	@$(PYTHON) -m venv --clear .venv-pip-audit
+	@.venv-pip-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
 	@for lock in requirements.lock requirements-dev.lock superset/requirements.lock superset/requirements-mcp.lock \
-	    requirements-lakehouse.lock requirements-spark.lock requirements-forecast.lock; do \
-	    .venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || failed=1; \
+	    requirements-lakehouse.lock requirements-spark.lock requirements-forecast.lock requirements-audit.lock; do \
+	    .venv-pip-audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock || failed=1; \
 	done; exit $${failed:-0}

@@ -23,6 +23,12 @@ EXTRAS = {
 EXTRAS["lakehouse"] = ["sqlglot>=30,<31"]
 # The forecast, in an environment of its own.
 EXTRAS["forecast"] = ["numpy>=1.26,<3", "statsforecast>=2,<3"]
+# What audits a warehouse, in an environment of its own. Each of them has the file of its extension.
+EXTRAS["audit"] = [
+    "duckdb>=1.5.5,<1.6",
+    "duckdb-extension-httpfs>=1.5.5,<1.6",
+    "duckdb-extension-postgres-scanner>=1.5.5,<1.6",
+]
 # The lineage of columns, which reads the selects and what Superset shows, and pages that show it.
 EXTRAS["book"] = ["jinja2>=3.1,<4", "sqlglot>=30,<31"]
 # Events of OpenLineage, with the lineage of columns.
@@ -77,7 +83,14 @@ setup(
     packages=find_packages(include=["pipeline", "pipeline.*", "warehouse"]),
     package_data={
         "warehouse": [*SQL, "kpis.toml", "kpi_alerts.toml"],
-        "pipeline": ["generators/*.sql", "spark/scripts/*.py", "book/templates/*", "vendors/*/contract.yaml"],
+        "pipeline": [
+            "generators/*.sql",
+            "spark/scripts/*.py",
+            "book/templates/*",
+            "vendors/*/contract.yaml",
+            "audit/*.sql",
+            "audit/checks/*.sql",
+        ],
     },
     entry_points={"console_scripts": ["oceanrecords = pipeline.__main__:main"]},
     install_requires=[

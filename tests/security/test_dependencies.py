@@ -15,6 +15,7 @@ LOCKS = (
     "requirements-dev.lock",
     "requirements-lakehouse.lock",
     "requirements-forecast.lock",
+    "requirements-audit.lock",
     "superset/requirements.lock",
     "superset/requirements-mcp.lock",
     "requirements-spark.lock",
@@ -39,7 +40,13 @@ def test_no_package_may_be_of_a_major_version_that_nobody_tried(asked: list[Requ
 
 def test_the_locked_versions_are_within_the_bounds(asked: list[Requirement]) -> None:
     # Nothing of the demo sends events: what that needs is locked for the tests alone.
-    names = ("requirements-forecast.lock", "requirements-dev.lock", "requirements-lakehouse.lock", "requirements.lock")
+    names = (
+        "requirements-forecast.lock",
+        "requirements-audit.lock",
+        "requirements-dev.lock",
+        "requirements-lakehouse.lock",
+        "requirements.lock",
+    )
     text = "".join((ROOT / name).read_text() for name in names)
     locked = dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
     for each in asked:
