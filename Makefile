@@ -126,6 +126,7 @@ nightly: $(DEV_STAMP) $(READERS) $(MCP_STAMP)  ## the random faults and rows of 
 	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults tests/source/test_log.py tests/sql/test_spark_selects.py tests/lakehouse tests/lineage
 	$(VENV)/bin/pytest tests/superset/test_assistant.py
 	OCEAN_TEST_SPARK=processes $(VENV)/bin/pytest tests/spark tests/security/test_model_trust.py
+	PYTHONPATH=.:tests $(VENV)/bin/python -m mutations
 	$(VENV)/bin/python docs/claims.py --nightly
 
 format: $(DEV_STAMP)  ## what `make test` checks, fixed where a tool can
