@@ -227,7 +227,12 @@ def _dates() -> list[dt.date]:
         of_log = {date: positions.chosen(lake(), date, under_way.until(date)) for date in known}
         dates = sorted({*dates, *(date for date, bound in of_log.items() if bound and bound.end <= end)})
     newest = dates[-1] if dates else dt.date.min
-    dates += [date for date in known if date > newest and under_way.until(date)]
+    # A first load that was killed has chosen a bound, and extracted some tables.
+    has_all = bool(dates) or all(
+        any(key.startswith(f"{layout.folders(table)}/") and key.endswith(f"/{layout.SUCCESS}") for key in finished)
+        for table in SOURCE_TABLES
+    )
+    dates += [date for date in known if has_all and date > newest and under_way.until(date)]
     if not dates:
         raise BadExtract(
             "rebuild the warehouse",

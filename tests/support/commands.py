@@ -92,17 +92,19 @@ def start(
     environment: Mapping[str, str] | None = None,
     *,
     now: datetime | None = None,
+    fault: str = "",
     fresh: bool = False,
     errors_apart: bool = False,
 ) -> Process:
     """Starts a command in a process group of its own: a script of Python, or -m and a module.
 
-    `now` is what the source's clock says. A `fresh` one has a Python of its own.
+    `now` is what the source's clock says, `fault` what support.injected is told. A `fresh` one has a Python of its own.
     """
     wanted = {**os.environ, **(environment or {})}
     if not fresh and READ_LATE.issuperset(changed(wanted)):
-        return template().fork(words, wanted, now, errors_apart)
-    assert now is None, f"only a forked command can have another clock, and it cannot have other {changed(wanted)}"
+        return template().fork(words, wanted, now, fault, errors_apart)
+    alone = not now and not fault
+    assert alone, f"only a forked command can have a clock or a fault, and no other {changed(wanted)}"
     return subprocess.Popen(
         [sys.executable, *words],
         cwd=ROOT,
@@ -135,7 +137,12 @@ class Template:
         self._process.wait()
 
     def fork(
-        self, words: Sequence[str], environment: Mapping[str, str], now: datetime | None, errors_apart: bool
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        now: datetime | None,
+        fault: str,
+        errors_apart: bool,
     ) -> Forked:
         """A process of its own for a command."""
         connection, theirs = socket.socketpair()
@@ -149,6 +156,7 @@ class Template:
             "environment": dict(environment),
             "cwd": str(ROOT),
             "now": now and now.isoformat(),
+            "fault": fault,
         }
         connection.sendall(json.dumps(request).encode() + b"\n")
         output, errors = [*(os.fdopen(read, encoding="utf-8") for read, _ in pipes), None][:2]

@@ -24,6 +24,7 @@ from pipeline.kernel.config import S3
 from pipeline.lake import client
 from pipeline.operations import alerts, status_text  # noqa: F401
 from pipeline.source import source_clock
+from support import injected
 
 NUMBER = struct.Struct("i")
 NOWHERE = S3("http://127.0.0.1:9", "nobody", "nobody")
@@ -80,6 +81,8 @@ def run(request: Request) -> None:
     if request["now"]:
         now = datetime.fromisoformat(request["now"])
         source_clock.now = lambda cursor: now
+    if request["fault"]:
+        injected.install(request["fault"])
     words = request["words"]
     if words[0] == "-m":
         sys.argv = words[1:]

@@ -60,10 +60,15 @@ class World:
     lake_url: str
     more: Mapping[str, str] = field(default_factory=dict)
     now: dt.datetime | None = None  # the time on the source's clock, if not the real one
+    fault: str = ""  # what support.injected does to its commands
 
     def at(self, now: dt.datetime) -> "World":
         """The same world at another time."""
         return replace(self, now=now)
+
+    def faulty(self, fault: str) -> "World":
+        """The same world, whose luigi commands meet a fault (support.injected)."""
+        return replace(self, fault=fault)
 
     def where(self, **environment: str) -> "World":
         """The same world with more variables set in the environment."""
@@ -91,7 +96,7 @@ class World:
     def start(self, *words: str, local: bool = True, fresh: bool = False) -> Process:
         """Starts a luigi command in a process group of its own; without `local` luigid chooses its tasks."""
         words = (commands.LUIGI, "--module", "pipeline", *words, *["--local-scheduler"] * local)
-        return commands.start(words, self.environment, now=self.now, fresh=fresh)
+        return commands.start(words, self.environment, now=self.now, fault=self.fault, fresh=fresh)
 
     def luigi(self, *words: str, expect: int = 0) -> str:
         """Runs a luigi command to its end and returns what it printed."""

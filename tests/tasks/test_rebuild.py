@@ -80,6 +80,16 @@ def test_a_lake_without_extracts_leaves_the_warehouse_as_it_is(loaded: World) ->
     assert loaded.checksum() == checksum
 
 
+def test_a_first_load_through_the_day_that_was_killed_is_nothing_to_build_from(shop: World) -> None:
+    """Found by a history (seed 19): it has a bound, and some tables are extracted."""
+    killed = shop.at(at(1, 18)).faulty("kill 205 *").start("DailyWarehouseLoad", "--date", str(date(1)))
+    killed.communicate(timeout=60)
+    extracted = {file.key.split("/")[1] for file in shop.lake.objects("extract") if file.key.endswith("_SUCCESS")}
+    assert 0 < len(extracted & set(SOURCE_TABLES)) < len(SOURCE_TABLES)
+    assert "has an extract of every table" in shop.luigi("RebuildWarehouse", "--replace", expect=30)
+    shop.at(at(1, 18)).load(date(1))
+
+
 def test_what_cannot_be_loaded_is_named_at_once_before_anything_is_dropped(loaded: World) -> None:
     loaded.source("delete from ops.order_lines where order_id = 3 and line_number = 2")
     loaded.where(RISK_API_URL="").luigi("ReconcileSource", "--date", str(date(3)), "--repair")
