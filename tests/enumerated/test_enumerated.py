@@ -1,0 +1,91 @@
+"""A sample of the enumerated faults, and that the faults are those that they are said to be."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.world import Worlds
+
+from enumerated import cases
+from enumerated.cases import (
+    BAD,
+    HEALED,
+    MISSED,
+    SAME,
+    SECONDS,
+    Checksum,
+    Fault,
+    Scenario,
+    calls,
+    faults,
+    judge,
+    scenarios,
+)
+
+SAMPLE = 5
+KILLED = -9
+
+
+@pytest.fixture(scope="module")
+def day(worlds: Worlds) -> tuple[Scenario, dict[str, int], Checksum]:
+    """An ordinary day, its calls, and the warehouse after it."""
+    scenario = scenarios(worlds)["a day"]
+    return scenario, *calls(scenario)
+
+
+def test_a_load_in_which_any_call_fails_heals_or_the_next_run_ends_in_the_same_warehouse(day: Any) -> None:
+    scenario, counts, checksum = day
+    every = list(faults(counts))
+    assert len(every) > 500
+    for fault in every[:: len(every) // SAMPLE]:
+        assert judge(scenario, fault, checksum)[0] in (HEALED, SAME), fault
+
+
+def first(day: Any, what: str, kind: str) -> Fault:
+    """A fault of a kind at the first site of a kind."""
+    return next(fault for fault in faults(day[1]) if fault.site.startswith(what) and fault.kind == kind)
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "said"),
+    [
+        ("sql pipeline/stage", "fail", "DivisionByZero"),
+        ("sql pipeline/stage", "cut", "the connection was lost"),
+        ("commit pipeline/tasks/load", "lost", "the connection was lost"),
+        ("block pipeline/stage", "cut", "the connection was lost"),
+    ],
+)
+def test_a_fault_is_the_one_that_it_is_said_to_be(day: Any, what: str, kind: str, said: str) -> None:
+    scenario = day[0]
+    process = scenario.start().faulty(str(first(day, what, kind))).start(*scenario.words)
+    output, _ = process.communicate(timeout=SECONDS)
+    assert said in output
+
+
+def test_a_killed_command_is_gone_before_its_call(day: Any) -> None:
+    scenario = day[0]
+    process = scenario.start().faulty(str(first(day, "sql", "kill"))).start(*scenario.words)
+    process.communicate(timeout=SECONDS)
+    assert process.returncode == KILLED
+
+
+def test_the_calls_of_a_command_are_the_same_each_time(day: Any) -> None:
+    scenario, counts, _ = day
+    assert calls(scenario)[0].keys() == counts.keys()
+
+
+def test_what_went_wrong_is_told(day: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario, _, checksum = day
+    harmless = Fault("lost", 1, "*")
+    yet_to_come = replace(scenario, words=("DailyWarehouseLoad", "--date", "2036-01-01"))
+    assert judge(scenario, harmless, checksum | {"dim_date": (0, "")})[0] == "different"
+    assert judge(yet_to_come, harmless, checksum)[0] == "next run failed"
+    monkeypatch.setattr(cases, "NAMED", re.compile("an error that nobody has"))
+    assert judge(yet_to_come, harmless, checksum)[0] == "unnamed error"
+    assert {"different", "next run failed", "unnamed error"} < set(BAD)
+
+
+def test_a_fault_at_a_call_that_is_never_made_is_told_from_one_that_healed(day: Any) -> None:
+    scenario, _, checksum = day
+    assert judge(scenario, Fault("cut", 1, "no such site"), checksum)[0] == MISSED
