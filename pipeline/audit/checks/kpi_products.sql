@@ -1,12 +1,43 @@
--- mart.sales_by_product has the sales by the names of the products
+-- mart.sales_by_product has the sales by the present names of the products
 with
 
-wanted as (select month, country, label, sales, orders from (select month, country, label, sum(sales)::decimal(28, 6) as sales, sum(orders)::bigint as orders from (select month, country, product_id, sum(line_amount) as sales, count(distinct order_id) as orders from want.sold where not is_lost group by all) inner join (select product_id, name as label from dwh.dim_product where is_current) using (product_id) group by all)),
+sold as (
+    select
+        month,
+        country,
+        product_id,
+        sum(line_amount) as sales,
+        count(distinct order_id) as orders
+    from want.sold
+    where not is_lost
+    group by month, country, product_id
+),
 
-found as (select month, country, label, sales, orders from (select month, country, label, sum(sales)::decimal(28, 6) as sales, sum(orders)::bigint as orders from mart.sales_by_product group by all))
+wanted as (
+    select
+        sold.month,
+        sold.country,
+        product.name as label,
+        sum(sold.sales)::decimal(28, 6) as sales,
+        sum(sold.orders)::bigint as orders
+    from sold
+    inner join dwh.dim_product as product on sold.product_id = product.product_id and product.is_current
+    group by sold.month, sold.country, product.name
+),
+
+found as (
+    select
+        month,
+        country,
+        label,
+        sum(sales)::decimal(28, 6) as sales,
+        sum(orders)::bigint as orders
+    from mart.sales_by_product
+    group by month, country, label
+)
 
 select
-    coalesce(wanted.month, found.month)::varchar || '/' || coalesce(wanted.country, found.country)::varchar || '/' || coalesce(wanted.label, found.label)::varchar as place,
+    coalesce(wanted.month, found.month) || ' ' || coalesce(wanted.country, found.country) as place,
     wanted::varchar as wanted,
     found::varchar as found
 from wanted

@@ -1,7 +1,8 @@
 -- markers of LoadStage are of extracts that lie on the lake
 select
     marker.update_id as place,
-    'a finished extract of ' || regexp_extract(marker.update_id, 'stage\.(ops\.\w+)', 1) || ' of ' || marker.load_date as wanted,
+    'a finished extract of ' || regexp_extract(marker.update_id, 'stage\.(ops\.\w+)', 1)
+    || ' of ' || marker.load_date as wanted,
     'none' as found
 from etl.marker as marker
 where

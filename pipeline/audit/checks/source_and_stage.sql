@@ -1,7 +1,10 @@
 -- rows of stage.{table} are those of the source, but for what was changed there since the load
 with
 
-loaded as (select coalesce(max(loaded_to), timestamp '1900-01-01') as up_to from etl.stage_batch where table_name = '{table}'),
+loaded as (
+    select coalesce(max(loaded_to), timestamp '1900-01-01') as up_to from etl.stage_batch
+    where table_name = '{table}'
+),
 
 wanted as (select {common} from source.{table}),
 
