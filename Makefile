@@ -122,11 +122,13 @@ lint-declared: $(DEV_STAMP)  ## lint of SQL, templates, containers and shell
 	$(VENV)/bin/hadolint deploy/docker/*.Dockerfile
 	$(VENV)/bin/shellcheck deploy/*.sh deploy/docker/*.sh
 
-nightly: $(DEV_STAMP) $(READERS) $(MCP_STAMP)  ## the random faults and rows of the test suite, ten times as many; processes for each job of Spark
+nightly: $(DEV_STAMP) $(READERS) $(MCP_STAMP) $(AUDIT_STAMP)  ## the random faults and rows of the test suite, ten times as many; processes for each job of Spark
 	OCEAN_TEST_KILLS=100 $(VENV)/bin/pytest tests/faults tests/source/test_log.py tests/sql/test_spark_selects.py tests/lakehouse tests/lineage
 	$(VENV)/bin/pytest tests/superset/test_assistant.py
 	OCEAN_TEST_SPARK=processes $(VENV)/bin/pytest tests/spark tests/security/test_model_trust.py
 	PYTHONPATH=.:tests $(VENV)/bin/python -m mutations
+	PYTHONPATH=.:tests $(VENV)/bin/python -m enumerated --minutes 120
+	PYTHONPATH=.:tests $(VENV)/bin/python -m histories --seeds 1:1000 --minutes 60
 	$(VENV)/bin/python docs/claims.py --nightly
 
 format: $(DEV_STAMP)  ## what `make test` checks, fixed where a tool can

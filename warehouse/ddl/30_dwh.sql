@@ -207,7 +207,7 @@ comment on column dwh.fact_order.line_count is 'How many lines it has, without d
 comment on column dwh.fact_order.order_amount is
 'Sum of its line amounts in the shop''s currency, without deleted lines.';
 comment on column dwh.fact_order.is_deleted is
-'Whether the source no longer has the order, whose row then stays as it was.';
+'Whether the source no longer has the order, whose row then has the amount of all its lines, deleted ones too.';
 
 create table if not exists dwh.fact_order_line (
     order_id bigint not null,
