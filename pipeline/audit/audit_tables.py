@@ -33,6 +33,16 @@ UNREAD = {"etl.task_run", "etl.migration", "etl.watermark", "mart.task_run", "ma
 UNREAD |= {"stage.user_purchase", "mart.kpi_run", "mart.sales_outlook", "dwh.user_behavior_metric"}
 
 
+def literal(text: str) -> str:
+    """A text as a literal of SQL. What the lake calls a file may hold a quote."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL quotes it. What the source calls a column may be anything."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 class Database:
     """DuckDB in memory, with the extensions that its packages bring."""
 
@@ -61,7 +71,7 @@ class Database:
     def hide(self, secret: str) -> str:
         """Remembers a secret, so that no error shows it; returns it as a literal."""
         self._secrets.add(secret)
-        return "'" + secret.replace("'", "''") + "'"
+        return literal(secret)
 
     def without_secrets(self, text: str) -> str:
         """A text in which they are hidden."""
@@ -112,13 +122,12 @@ def read_warehouse(database: Database, url: str) -> None:
 
 def _columns(database: Database, server: str, schemas: tuple[str, ...]) -> dict[str, list[tuple[str, str]]]:
     """Names and types of the columns of each relation."""
-    wanted = ", ".join(f"''{schema}''" for schema in schemas)
     query = (
-        "select table_schema || ''.'' || table_name, column_name, data_type from information_schema.columns "
-        f"where table_schema in ({wanted}) order by ordinal_position"
+        "select table_schema || '.' || table_name, column_name, data_type from information_schema.columns "
+        f"where table_schema in ({', '.join(map(literal, schemas))}) order by ordinal_position"
     )
     found: dict[str, list[tuple[str, str]]] = {}
-    for relation, column, kind in database.rows(f"select * from postgres_query('{server}', '{query}')"):
+    for relation, column, kind in database.rows(f"select * from postgres_query('{server}', {literal(query)})"):
         found.setdefault(relation, []).append((column, kind))
     return found
 
@@ -127,37 +136,37 @@ def _take(database: Database, server: str, relation: str, into: str, columns: li
     """Takes a relation of a server."""
     chosen = ", ".join(_read(name, kind) for name, kind in columns)
     schema, _, table = relation.partition(".")
-    query = f'select {chosen} from "{schema}"."{table}"'.replace("'", "''")
-    database.take(into, f"select * from postgres_query('{server}', '{query}')")
+    query = f"select {chosen} from {quoted(schema)}.{quoted(table)}"
+    database.take(into, f"select * from postgres_query('{server}', {literal(query)})")
 
 
 def _read(name: str, kind: str) -> str:
     """A column in PostgreSQL's words, as what DuckDB compares exactly."""
-    quoted = '"' + name.replace('"', '""') + '"'
+    column = quoted(name)
     if kind in PLAIN:
-        return quoted
+        return column
     if kind == "numeric":
-        return f"{quoted}::numeric(28, 6) as {quoted}"
+        return f"{column}::numeric(28, 6) as {column}"
     if kind == "timestamp with time zone":
-        return f"{quoted} at time zone 'UTC' as {quoted}"
-    return f"{quoted}::text as {quoted}"
+        return f"{column} at time zone 'UTC' as {column}"
+    return f"{column}::text as {column}"
 
 
 def read_lake(
     database: Database, root: str, endpoint: str | None, login: tuple[str | None, str | None], region: str
 ) -> None:
     """Takes what the lake says of its extracts, and the rows of those that stage has taken in."""
-    words = [f"region '{region}'"]
+    words = [f"region {literal(region)}"]
     if all(login):
         words += [f"key_id {database.hide(str(login[0]))}", f"secret {database.hide(str(login[1]))}"]
     else:
         words.append("provider credential_chain")
     if endpoint:
         scheme, _, host = endpoint.partition("://")
-        words += [f"endpoint '{host}'", f"use_ssl {scheme == 'https'}", "url_style 'path'"]
+        words += [f"endpoint {literal(host)}", f"use_ssl {scheme == 'https'}", "url_style 'path'"]
     database.run(f"create secret (type s3, {', '.join(words)})")
     database.run("create schema lake")
-    database.take("lake.file", f"select file[{len(root) + 2}:] as name from glob('{root}/**')")
+    database.take("lake.file", f"select file[{len(root) + 2}:] as name from glob({literal(f'{root}/**')})")
     metadata = f"""
         select
             regexp_replace(filename[{len(root) + 2}:], '/metadata.json$', '') as folder,
@@ -176,14 +185,14 @@ def read_lake(
 
 def _list(database: Database, root: str, like: str) -> str:
     names = database.rows("select name from lake.file where name like ? and name not like 'log/%'", [like])
-    return ", ".join("'" + f"{root}/{name}".replace("'", "''") + "'" for (name,) in names)
+    return ", ".join(literal(f"{root}/{name}") for (name,) in names)
 
 
 def _hash(database: Database, root: str) -> None:
     """Takes the hash of the data of each extract."""
     files = database.rows("select folder || '/' || data from lake.metadata where name like 'ops.%'")
     there = {name for (name,) in database.rows("select name from lake.file")}
-    urls = ", ".join(f"'{root}/{name}'" for (name,) in files if name in there)
+    urls = ", ".join(literal(f"{root}/{name}") for (name,) in files if name in there)
     query = f"select filename[{len(root) + 2}:] as name, sha256(content) as sha256 from read_blob([{urls}])"
     database.take("lake.hashed", query)
 
@@ -227,11 +236,11 @@ def _read_rows(database: Database, root: str, table: str, key: tuple[str, ...], 
         "and to_watermark <= stage.loaded_to and folder || '/' || data in (select name from lake.file)",
         [table],
     )
-    none = ", ".join(f"null::{kind} as {name}" for name, kind in columns)
+    none = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in columns)
     query = f"select {none}, '' as filename where false"
     if files and is_read:
-        urls = ", ".join(f"'{root}/{name}'" for (name,) in files)
-        cast = ", ".join(f"{_cast(name, kind)} as {name}" for name, kind in columns)
+        urls = ", ".join(literal(f"{root}/{name}") for (name,) in files)
+        cast = ", ".join(f"{_cast(quoted(name), kind)} as {quoted(name)}" for name, kind in columns)
         query = f"""
             select {cast}, filename from read_csv(
                 [{urls}], header = true, all_varchar = true, filename = true, union_by_name = true, nullstr = '',
@@ -242,7 +251,8 @@ def _read_rows(database: Database, root: str, table: str, key: tuple[str, ...], 
     database.run(f"create table expected.{table} as select * exclude filename from lake.{table}_row qualify {newest}")
 
 
-def _cast(name: str, kind: str) -> str:
+def _cast(column: str, kind: str) -> str:
+    """The text of a column in an extract as what stage has of it."""
     if kind == "TIMESTAMP":
-        return f"{name}::timestamptz at time zone 'UTC'"
-    return f"{name}::{kind}"
+        return f"{column}::timestamptz at time zone 'UTC'"
+    return f"{column}::{kind}"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from audit_tables import KEYS, Database, read_lake, read_source, read_warehouse
+from audit_tables import KEYS, Database, literal, quoted, read_lake, read_source, read_warehouse
 
 CHECKS = Path(__file__).parent / "checks"
 HOME = "~/.local/share/oceanrecords"
@@ -119,8 +119,8 @@ def words(database: Database, table: str) -> dict[str, str]:
         "shown": " || '/' || ".join(f"{each}::varchar" for each in both),
         "is_missing": f"wanted.{key[0]} is null",
         "is_rejected": f"'[' || {as_json} || ']' in ({rejected})",
-        "common": ", ".join(f"{name}::{kind} as {name}" for name, kind in common.items()),
-        "found_common": "{" + ", ".join(f"'{name}': found.{name}" for name in common) + "}",
+        "common": ", ".join(f"{quoted(name)}::{kind} as {quoted(name)}" for name, kind in common.items()),
+        "found_common": "{" + ", ".join(f"{literal(name)}: found.{quoted(name)}" for name in common) + "}",
     }
 
 

@@ -189,6 +189,25 @@ def test_what_changed_since_the_load_is_no_difference(worlds: Worlds, loaded: Wo
     assert found(world, expect=0) == {}
 
 
+def test_names_of_the_source_and_of_the_lake_are_data(worlds: Worlds, loaded: World) -> None:
+    world = worlds.copy_all(loaded)
+    world.source("""alter table ops.orders add "it's ""odd""; drop" text""")
+    add_order(world, 6, at(3, 5), 2)
+    world.load(date(3))
+    folder = "extract/ops.states/date=2026-01-01/un'til"
+    text = (world.lake.read("extract/ops.states/date=2026-01-01/metadata.json") or b"").replace(
+        b"data.csv", b"da'ta.csv"
+    )
+    for name, content in (("metadata.json", text), ("_SUCCESS", b"{}"), ("da'ta.csv.zst", b"")):
+        world.lake.write(f"{folder}/{name}", content)
+    told = found(world)
+    assert told == {
+        "lake_hashes": [folder],
+        "lake_loaded": [folder],
+        "lake_windows": ["extract/ops.states/date=2026-01-01/un'til"],
+    }
+
+
 def test_what_cannot_be_read_is_said_without_a_secret(loaded: World) -> None:
     said = audit(
         loaded,
