@@ -237,6 +237,6 @@ def _dates() -> list[dt.date]:
         raise BadExtract(
             "rebuild the warehouse",
             f"no date under {lake().url} has an extract of every table",
-            "set LAKE_URL to the lake that the loads wrote",
+            "run DailyWarehouseLoad again if it was cut short, or set LAKE_URL to the lake that the loads wrote",
         )
     return dates

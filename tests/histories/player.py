@@ -3,12 +3,14 @@
 import datetime as dt
 import re
 from contextlib import ExitStack, closing
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
 from support import shop
 from support.commands import Process
+from support.databases import database_of
 from support.histories import Oracle
 from support.world import World, Worlds
 
@@ -26,6 +28,16 @@ class Broken(Exception):
     """A command broke a promise."""
 
 
+@dataclass(frozen=True)
+class Backup:
+    """Copies of source, lake and warehouse of one instant, and what the source held then."""
+
+    world: World
+    oracle: Oracle
+    customers: int
+    addresses: int
+
+
 @dataclass
 class Player:
     """A shop, whose clock goes on with each step."""
@@ -35,12 +47,15 @@ class Player:
     oracle: Oracle = field(default_factory=Oracle)
     now: dt.datetime = OPENED
     ahead: dt.timedelta = dt.timedelta(0)
-    backups: list[str] = field(default_factory=list)
+    backups: list[Backup] = field(default_factory=list)
     held: list[Connection] = field(default_factory=list)
     pending: list[tuple[tuple[int, int], dt.datetime, int]] = field(default_factory=list)  # what these will commit
     customers: int = 1
     addresses: int = 1
     has_loaded: bool = False
+    is_cut_short: bool = False  # the last load was, or the lake is one from before it
+    has_lost_extracts: bool = False
+    is_from_log: bool = False
     loads: int = 0
     faults: int = 0
 
@@ -188,6 +203,7 @@ class Player:
     def _must(self, process: Process, *, may_fail: bool = False) -> None:
         output, _ = process.communicate(timeout=SECONDS)
         self.has_loaded |= process.returncode == 0
+        self.is_cut_short = process.returncode != 0
         if process.returncode == 0 or (process.returncode == KILLED and may_fail):
             return
         if not (may_fail and NAMED.search(output)):
@@ -207,18 +223,43 @@ class Player:
             self._must(process)
 
     def _rebuild(self, *_: int) -> None:
-        self._must(self._luigi("RebuildWarehouse", "--replace"), may_fail=not self.has_loaded)
+        """The lake has no date as a whole before the first load, and after one that was killed at the date's end."""
+        self._must(self._luigi("RebuildWarehouse", "--replace"), may_fail=not self.has_loaded or self.is_cut_short)
+
+    def _from_log(self) -> None:
+        self.is_from_log = True
+        self.world = self.world.where(OCEAN_EXTRACTION="log", OCEAN_LOG_SLOT=database_of(self.world.operational_url))
 
     def _back_up(self, *_: int) -> None:
-        self.backups.append(self.worlds.copy_warehouse(self.world))
+        """Copies all, and of a source with an open transaction, of which no copy can be made, the rest."""
+        copy = self.worlds.copy_lake(self.world, self.worlds.copy_warehouse(self.world))
+        if not self.held:
+            copy = replace(copy, operational_url=self.worlds.copy_database_of_source(self.world))
+        self.backups.append(Backup(copy, deepcopy(self.oracle), self.customers, self.addresses))
 
-    def _restore(self, *_: int) -> None:
-        if self.backups:
-            self.faults += 1
-            self.world = replace(
-                self.world,
-                warehouse_url=self.worlds.copy_warehouse(replace(self.world, warehouse_url=self.backups[-1])),
-            )
+    def _restore(self, number: int) -> None:
+        """The warehouse, the source or the lake goes back to the last backup, and the others stay as they are."""
+        if not self.backups:
+            return
+        self.faults += 1
+        backup = self.backups[-1]
+        # What is read from the log follows one life of a server: from another one it starts again, by hand.
+        if number % 3 == 1 and not self.is_from_log and backup.world.operational_url != self.world.operational_url:
+            self._restore_source(backup)
+        elif number % 3 == 2 and not self.is_from_log:
+            self.has_lost_extracts = self.is_cut_short = True
+            copy = self.worlds.copy_lake(backup.world, self.world.warehouse_url)
+            self.world = replace(self.world, lake_url=copy.lake_url)
+        else:
+            self.world = replace(self.world, warehouse_url=self.worlds.copy_warehouse(backup.world))
+
+    def _restore_source(self, backup: Backup) -> None:
+        self._hang_up()
+        self.held.clear()
+        self.pending.clear()
+        self.worlds.replace_source(self.world, backup.world.operational_url)
+        self.oracle = deepcopy(backup.oracle)
+        self.customers, self.addresses = backup.customers, backup.addresses
 
     def _clock(self, number: int) -> None:
         """The clock of the source is set ahead, or right again."""

@@ -1,5 +1,7 @@
 """A sample of the histories, and that their seed, their judge and their shrinking do what they say."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,8 +12,16 @@ from support.world import World, Worlds
 from histories.player import Player
 from histories.running import failure, shop_of
 from histories.shrinking import smallest
-from histories.steps import CHANGES, LOADS, history
+from histories.steps import CHANGES, LOADS, Step, history
 from histories.verdict import differences
+
+
+@pytest.fixture(scope="module")
+def worlds(log_home: Path) -> Iterator[Worlds]:
+    """Worlds whose source may be read from its log."""
+    made = Worlds(log_home, "seeds")
+    yield made
+    made.drop()
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +35,22 @@ def test_a_history_ends_in_what_the_oracle_says(worlds: Worlds, template: World,
     assert failure(made, template, history(seed))[0] == ""
 
 
+@pytest.mark.parametrize(
+    ("what", "number", "first"),
+    [("warehouse", 0, []), ("source", 1, []), ("lake", 2, []), ("log", 0, [("from_log", 0)])],
+)
+def test_what_is_restored_from_an_older_copy_ends_in_the_same_warehouse(
+    worlds: Worlds, template: World, what: str, number: int, first: list[Step]
+) -> None:
+    steps = [("order", 1, 0, 1), ("load", 1, 0), ("back_up", 1, 0), ("price", 9, 1, 1), ("order", 20, 1, 1)]
+    steps += [("delete_line", 1, 0, 0), ("load", 1, 0), ("restore", 3, number), ("order", 20, 1, 1)]
+    found, player = failure(Worlds(worlds.home, f"restored_{what}"), template, [*first, *steps])
+    assert (found, player.faults) == ("", 1)
+
+
 def test_a_seed_gives_the_same_history_and_another_one_another() -> None:
     assert history(7) == history(7) != history(8)
-    assert {kind for seed in range(200) for kind, *_ in history(seed)} == {*CHANGES, *LOADS}
+    assert {kind for seed in range(200) for kind, *_ in history(seed)} == {"from_log", *CHANGES, *LOADS}
 
 
 def test_every_step_can_be_played() -> None:

@@ -194,6 +194,16 @@ class Worlds:
         """A copy of a source, with an empty warehouse and lake."""
         return World(self.home, self._source(world.operational_url), self._warehouse(), self._lake_url())
 
+    def copy_database_of_source(self, world: World) -> str:
+        """The URL of a copy of a source, without a warehouse and a lake."""
+        return self._source(world.operational_url)
+
+    def replace_source(self, world: World, like: str) -> None:
+        """Restores a source under its name from a copy: what a dump does that is restored on the same server."""
+        name = database_of(world.operational_url)
+        drop_database(self.home, name)
+        create_source_database(self.home, name, database_of(like))
+
     def drop(self) -> None:
         """Drops all databases."""
         for database in self.databases:
