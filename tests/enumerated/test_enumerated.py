@@ -1,10 +1,14 @@
 """A sample of the enumerated faults, and that the faults are those that they are said to be."""
 
 import re
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.feeds_world import running_api
 from support.world import Worlds
 
 from enumerated import cases
@@ -22,16 +26,25 @@ from enumerated.cases import (
     judge,
     scenarios,
 )
+from pipeline.kernel import postgres
 
 SAMPLE = 5
 KILLED = -9
 
 
 @pytest.fixture(scope="module")
-def day(worlds: Worlds) -> tuple[Scenario, dict[str, int], Checksum]:
+def every(log_home: Path) -> Iterator[dict[str, Scenario]]:
+    """All scenarios."""
+    worlds = Worlds(log_home, "enumerated")
+    with running_api() as api:
+        yield scenarios(worlds, api)
+    worlds.drop()
+
+
+@pytest.fixture(scope="module")
+def day(every: dict[str, Scenario]) -> tuple[Scenario, dict[str, int], Checksum]:
     """An ordinary day, its calls, and the warehouse after it."""
-    scenario = scenarios(worlds)["a day"]
-    return scenario, *calls(scenario)
+    return every["a day"], *calls(every["a day"])
 
 
 def test_a_load_in_which_any_call_fails_heals_or_the_next_run_ends_in_the_same_warehouse(day: Any) -> None:
@@ -42,6 +55,26 @@ def test_a_load_in_which_any_call_fails_heals_or_the_next_run_ends_in_the_same_w
         assert judge(scenario, fault, checksum)[0] in (HEALED, SAME), fault
 
 
+@pytest.mark.parametrize("name", ["a day with feeds", "a day from the log"])
+def test_a_request_that_is_killed_or_hangs_costs_nothing_of_what_the_others_bring(
+    every: dict[str, Scenario], name: str
+) -> None:
+    counts, checksum = calls(every[name])
+    what, kind = {"a day with feeds": ("http", "lost"), "a day from the log": ("s3", "hang")}[name]
+    fault = next(fault for fault in faults(counts) if fault.site.startswith(what) and fault.kind == kind)
+    assert judge(every[name], fault, checksum)[0] in (HEALED, SAME)
+
+
+def test_a_transaction_that_a_command_leaves_open_is_seen(day: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario, _, checksum = day
+    monkeypatch.setattr(cases, "MOMENT", 0)
+    world = scenario.start()
+    with closing(postgres.connect(world.warehouse_url, "tests")) as connection:
+        connection.cursor().execute("select 1")
+        with_it_open = replace(scenario, start=lambda: world)
+        assert judge(with_it_open, Fault("lost", 1, "*"), checksum)[0] == cases.LEFT
+
+
 def first(day: Any, what: str, kind: str) -> Fault:
     """A fault of a kind at the first site of a kind."""
     return next(fault for fault in faults(day[1]) if fault.site.startswith(what) and fault.kind == kind)
@@ -50,7 +83,7 @@ def first(day: Any, what: str, kind: str) -> Fault:
 @pytest.mark.parametrize(
     ("what", "kind", "said"),
     [
-        ("sql pipeline/stage", "fail", "DivisionByZero"),
+        ("sql pipeline/stage", "fail", "53100"),
         ("sql pipeline/stage", "cut", "the connection was lost"),
         ("commit pipeline/tasks/load", "lost", "the connection was lost"),
         ("block pipeline/stage", "cut", "the connection was lost"),

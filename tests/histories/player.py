@@ -175,8 +175,12 @@ class Player:
             self.oracle.now["ops.orders"][key] = row | {"key": key}
 
     def _hold(self, number: int, quantity: int) -> None:
-        """A transaction changes a line, and stays open over what follows."""
-        if self.held or not (lines := self._lines()):
+        """A transaction changes a line, and stays open over what follows.
+
+        Not over a first copy from the log, which waits for it, as it must see whole transactions.
+        """
+        is_copied = self.has_loaded or not self.is_from_log
+        if self.held or not is_copied or not (lines := self._lines()):
             return
         order, line = lines[number % len(lines)]
         connection = postgres.connect(self.world.simulator_url, "tests")

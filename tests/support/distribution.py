@@ -14,7 +14,8 @@ TOGETHER = {
     "lakehouse": re.compile("tests/(lakehouse/(?!test_log|test_compared)|spark/test_emr_star)"),
     "spark": re.compile("tests/(spark/|sql/test_spark|security/test_model_trust|lakehouse/test_compared)"),
     "log": re.compile(
-        r"tests/(source/test_log|lakehouse/test_log_star|operations/test_following|people/test_logged_order|security/test_lake_windows|services/test_source)"
+        r"tests/(source/test_log|lakehouse/test_log_star|operations/test_following|people/test_logged_order"
+        r"|security/test_lake_windows|services/test_source|enumerated|histories)"
     ),
 }
 # The quick cases of SQL files come first, to fail soon. Then come the long files. So only short files are left at the

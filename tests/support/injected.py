@@ -1,11 +1,13 @@
-"""One fault at one call of a command: each statement, commit and block of a COPY, each request to S3, each file.
+"""One fault at one call of a command: a statement, commit or block of a COPY, a request to S3 or by HTTP, a file.
 
 A call is told by its site, which is where the pipeline made it, and by how often the site has called before. In the
 process of a command `install` either writes down all of them ("record FILE"), or does at one of them ("KIND K SITE"):
 
-    fail    the server refuses the statement, S3 answers 503 to each of boto3's attempts, the file system has no room
+    fail    the server has no room for what the statement writes (53100), S3 answers 503 to each of boto3's attempts,
+            the file system has no room
     cut     the connection breaks before the call arrives
     lost    the call is carried out, and the connection breaks before its answer arrives
+    hang    S3 takes the connection of each of boto3's attempts and says nothing, for longer than we wait (here 0.3 s)
     kill    the process gets SIGKILL
 
 The site * is that of all calls.
@@ -25,6 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 import psycopg2.extensions
@@ -32,7 +35,7 @@ from urllib3 import HTTPResponse
 
 ROOT = Path(__file__).parents[2]
 KINDS = {"sql": ("fail", "cut", "lost", "kill"), "commit": ("cut", "lost", "kill"), "block": ("cut", "kill")}
-KINDS |= {"s3": ("fail", "cut", "lost", "kill"), "file": ("fail", "kill")}
+KINDS |= {"s3": ("fail", "cut", "lost", "hang", "kill"), "http": ("cut", "lost", "kill"), "file": ("fail", "kill")}
 # What passes calls on for others: the site is who asked them.
 PLUMBING: tuple[str, ...] = (
     "pipeline/kernel/",
@@ -42,7 +45,9 @@ PLUMBING: tuple[str, ...] = (
 )
 PLUMBING += ("pipeline/tasks/runtime/retries.py", "pipeline/star/recipes.py")
 STRUCK = "the injected fault struck"  # what a command prints then
-IN_A_ROW = 3  # requests that S3 refuses: boto3 asks as often before it gives up
+IN_A_ROW = 3  # requests that S3 refuses or leaves alone: boto3 asks as often before it gives up
+SECONDS = 0.3  # that are waited for S3
+NO_ROOM = "do $$ begin raise exception using errcode = '53100', message = 'could not extend file'; end $$"
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -70,7 +75,7 @@ class Injector:
                 with io.FileIO(os.open(self._file, os.O_WRONLY | os.O_APPEND), "w") as file:
                     file.write(f"{number} {site}\n".encode())
         first, at = self._at
-        last = first + (IN_A_ROW - 1 if (what, self._kind) == ("s3", "fail") else 0)
+        last = first + (IN_A_ROW - 1 if what == "s3" and self._kind in ("fail", "hang") else 0)
         if self._file or site != at or not first <= number <= last:
             return None
         os.write(2, f"{STRUCK}\n".encode())
@@ -83,11 +88,19 @@ def install(fault: str) -> None:
     """Has the fault come to pass in this process, whose calls go through here from now on."""
     from botocore import httpsession
 
+    from pipeline.kernel import http
+    from pipeline.lake import client
+
     injector = Injector(fault)
+    ours: Any = client
+    if fault.startswith("hang "):
+        ours.SECONDS_TO_WAIT = SECONDS
+    ours = http
     connect = psycopg2.connect
     psycopg2.connect = functools.partial(_connect, injector, connect)
     session: Any = httpsession.URLLib3Session
-    session.send = functools.partialmethod(_send, injector, session.send)
+    session.send = functools.partialmethod(_send, injector, session.send, socket.create_server(("127.0.0.1", 0)))
+    ours.HTTPConnection = _http(injector, ours.HTTPConnection)
     sys.addaudithook(functools.partial(_touch, injector))
 
 
@@ -170,7 +183,7 @@ class _Blocks:
 def _call(injector: Injector, what: str, connection: Any, call: Callable[[], None]) -> None:
     kind = injector.strikes(what)
     if kind == "fail":
-        psycopg2.extensions.cursor(connection).execute("select 1 / 0")
+        psycopg2.extensions.cursor(connection).execute(NO_ROOM)
     if kind == "cut":
         _cut(connection)
     call()
@@ -185,7 +198,7 @@ def _cut(connection: Any) -> None:
         broken.shutdown(socket.SHUT_RDWR)
 
 
-def _send(session: Any, injector: Injector, send: Callable[..., Any], request: Any) -> Any:
+def _send(session: Any, injector: Injector, send: Callable[..., Any], silent: socket.socket, request: Any) -> Any:
     from botocore.awsrequest import AWSResponse
     from botocore.compat import HTTPHeaders
     from botocore.exceptions import ConnectionClosedError
@@ -196,10 +209,27 @@ def _send(session: Any, injector: Injector, send: Callable[..., Any], request: A
     if kind == "fail":
         nothing = HTTPResponse(io.BytesIO(), preload_content=False)
         return AWSResponse(request.url, 503, HTTPHeaders(), nothing)
+    if kind == "hang":
+        request.url = urlsplit(request.url)._replace(netloc=f"127.0.0.1:{silent.getsockname()[1]}").geturl()
     answer = send(session, request)
     if kind == "lost":
         raise ConnectionClosedError(endpoint_url=request.url)
     return answer
+
+
+def _http(injector: Injector, base: Any) -> Any:
+    class Struck(base):
+        """A connection whose requests may be struck."""
+
+        def request(self, *arguments: Any, **named: Any) -> None:
+            kind = injector.strikes("http")
+            if kind == "cut":
+                self.sock.shutdown(socket.SHUT_RDWR)
+            super().request(*arguments, **named)
+            if kind == "lost":
+                self.sock.shutdown(socket.SHUT_RDWR)
+
+    return Struck
 
 
 def _touch(injector: Injector, event: str, arguments: tuple[Any, ...]) -> None:
