@@ -1,24 +1,32 @@
 """`python -m pipeline explain kpi`: the value by country, what it is made of, what the last load changed."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.shop import add_order, at, date, insert, update
-from support.world import World
+from support.world import World, Worlds
 
 ERROR = 2
 
 
-@pytest.fixture
-def loaded(shop: World) -> World:
+@pytest.fixture(scope="module")
+def template(worlds: Worlds, shop_template: World) -> World:
     """In the USA an order and a lost one, in Peru an order."""
+    shop = worlds.copy_all(shop_template)
     insert(shop, "addresses", at(1), address_id=2, street="1 Quay", city="Callao", country="Peru")
     add_order(shop, 1, at(2), 1)
     add_order(shop, 2, at(2), 1, order_status_id=2)
     add_order(shop, 3, at(2), 1, address_id=2)
     shop.load(date(2))
     return shop
+
+
+@pytest.fixture
+def loaded(copied: Callable[[World], World], template: World) -> World:
+    """A copy of that."""
+    return copied(template)
 
 
 def explained(world: World, kpi: str, period: str) -> Any:

@@ -28,7 +28,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from support.databases import admin_url
-from support.world import BEFORE, SIMULATED, embedded, luigid, secrets_of
+from support.world import BEFORE, SIMULATED, embedded, in_memory, luigid, secrets_of
 
 from pipeline import services
 from pipeline.kernel.errors import ServiceFailed
@@ -55,7 +55,7 @@ as_another_user = pytest.mark.skipif(
 @contextmanager
 def fresh_home(name: str = "home") -> Iterator[Path]:
     """A home that does not exist yet, below a folder that others may enter; all is gone afterwards."""
-    parent = Path(tempfile.mkdtemp(prefix="ocean-", dir="/tmp"))
+    parent = Path(tempfile.mkdtemp(prefix="ocean-", dir=in_memory() or "/tmp"))
     parent.chmod(0o711)
     try:
         yield parent / name

@@ -5,19 +5,20 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from support.commands import LUIGI, ROOT
-from support.shop import add_order, at, date, open_shop
+from support.shop import add_order, at, date
 from support.terminal import frames, screen, terminal, without_colours
-from support.world import World
+from support.world import World, Worlds
 
 from pipeline.kernel import postgres
 from pipeline.tasks.runtime.block import Block, Command, said
 
+OPTIONS = {"RISK_API_URL": "", "OCEAN_RECONCILE_DAYS": "0", "OCEAN_CHECK_WHOLE_DAYS": "0"}
 HIDDEN, ALTERNATE = "\x1b[?25l", "\x1b[?1049h"
 # A program that shows tasks, without Luigi and its databases.
 SHOWS = """
@@ -176,15 +177,20 @@ def require_usable(output: str) -> None:
     assert re.findall(r"\x1b\[[\d;]*m", output)[-1:] in ([], ["\x1b[0m"])
 
 
-@pytest.fixture
-def waiting(world: World) -> World:
+@pytest.fixture(scope="module")
+def template(worlds: Worlds, shop_template: World) -> World:
     """A shop with one day loaded, and another to come."""
-    open_shop(world)
-    add_order(world, 1, at(1), 1)
-    found = world.where(RISK_API_URL="", OCEAN_RECONCILE_DAYS="0", OCEAN_CHECK_WHOLE_DAYS="0")
+    found = worlds.copy_all(shop_template).where(**OPTIONS)
+    add_order(found, 1, at(1), 1)
     found.load(date(1))
     add_order(found, 2, at(2), 1)
     return found
+
+
+@pytest.fixture
+def waiting(copied: Callable[[World], World], template: World) -> World:
+    """A copy of that."""
+    return copied(template).where(**OPTIONS)
 
 
 @contextmanager
