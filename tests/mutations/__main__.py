@@ -2,14 +2,14 @@
 
 import argparse
 import fnmatch
-import json
-import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
+
+from support.ledger import Ledger
 
 from mutations import runner
 from mutations.entries import ROOT, Entry, entries
@@ -20,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="mutations", description=__doc__)
     parser.add_argument("--only", default="*", help="a pattern of the entries' names")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--ledger", type=Path, help="a file of JSON lines; what it has of this commit is not run again")
+    parser.add_argument("--ledger", type=Path, help="a file of JSON lines; what it has of this code is not run again")
     options = parser.parse_args()
     chosen = [each for each in entries() if fnmatch.fnmatchcase(each.name, f"*{options.only}*")]
     said = Counter(run(chosen, options.processes, options.ledger))
@@ -28,10 +28,10 @@ def main() -> int:
     return 0 if chosen and set(said) == {runner.NOTICED} else 1
 
 
-def run(chosen: list[Entry], processes: int, ledger: Path | None) -> list[str]:
+def run(chosen: list[Entry], processes: int, path: Path | None) -> list[str]:
     """What became of each mistake. Each process has a copy of its own."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    known = remembered(ledger, commit.strip())
+    ledger = Ledger(path, "tests") if path else None
+    known = {case["name"]: case["said"] for case in ledger.cases()} if ledger else {}
     free: SimpleQueue[Path] = SimpleQueue()
 
     def one(entry: Entry) -> str:
@@ -43,8 +43,7 @@ def run(chosen: list[Entry], processes: int, ledger: Path | None) -> list[str]:
             finally:
                 free.put(copy)
             if ledger:
-                with ledger.open("a") as file:
-                    file.write(json.dumps({"commit": commit.strip(), "name": entry.name, "said": said}) + "\n")
+                ledger.add(name=entry.name, said=said)
         print(f"{said:8} {entry.name}", flush=True)
         return said
 
@@ -58,14 +57,6 @@ def run(chosen: list[Entry], processes: int, ledger: Path | None) -> list[str]:
             free.put(copy)
         with ThreadPoolExecutor(processes) as pool:
             return list(pool.map(one, chosen))
-
-
-def remembered(ledger: Path | None, commit: str) -> dict[str, str]:
-    """What a ledger has of a commit."""
-    if ledger is None or not ledger.exists():
-        return {}
-    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
-    return {line["name"]: line["said"] for line in lines if line["commit"] == commit}
 
 
 if __name__ == "__main__":
