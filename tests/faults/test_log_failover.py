@@ -1,5 +1,6 @@
 """A source that fails over to its standby: loads go on where no change is lost, and are refused where one is."""
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -7,13 +8,14 @@ from pathlib import Path
 import pytest
 from support.databases import run, source_admin_url
 from support.log_steps import extract, load, require_same, slot_of
-from support.shop import add_order, add_product, at, update
+from support.shop import add_order, add_product, at, date, update
 from support.standby import NAME, Standby, running_standby, wait_until
 from support.world import World
 
 from faults.disturbed import FAULTS
 from pipeline.kernel import postgres
-from pipeline.kernel.errors import LogUnreadable
+from pipeline.kernel.errors import LogUnreadable, SourceUnsafe
+from pipeline.source import bounds
 from pipeline.source.log import publication, windows
 
 SYNCED = """
@@ -94,6 +96,8 @@ def test_a_failover_that_loses_what_the_lake_has_is_refused_and_a_comparison_rep
 ) -> None:
     with running_standby(log_server) as standby:
         follow(standby, primary, admin)
+        require_refused(enter(standby.world(primary)))
+        enter(primary)
         standby.stop()
         trade(primary, 6)
         primary.source("update ops.products set unit_price = 77 where product_id = 20")
@@ -119,6 +123,18 @@ def test_a_failover_that_loses_what_the_lake_has_is_refused_and_a_comparison_rep
         trade(promoted, 8)
         load(8)
         require_same(promoted)
+
+
+def require_refused(standby: World) -> None:
+    """A standby is not extracted from, neither way."""
+    with pytest.raises(LogUnreadable, match="the source is a standby; point OPERATIONAL_URL at the primary"):
+        extract(7)
+    words = "the source is a standby, which does not show the open transactions of its primary"
+    with (
+        postgres.session(standby.operational_url, "operational") as source,
+        pytest.raises(SourceUnsafe, match=words),
+    ):
+        bounds.safe(source, standby.lake, date(7), at(8), dt.timedelta(0))
 
 
 def with_owner(world: World) -> None:

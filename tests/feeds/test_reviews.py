@@ -25,8 +25,8 @@ from support.feeds_world import (
 from support.loads import create_warehouse
 from support.world import World
 
-from pipeline.feeds import reviews
-from pipeline.kernel.errors import BadExtract, TooManyRejected
+from pipeline.feeds import review_jobs, reviews
+from pipeline.kernel.errors import BadExtract, ConfigError, TooManyRejected
 from pipeline.source import bounds
 from pipeline.tasks.load_reviews import LoadReviews
 from pipeline.vendors.declared_feeds import REVIEWS
@@ -158,6 +158,17 @@ def test_reviews_of_unknown_customers_are_queued_and_healed_and_leave_the_queue_
     classify(opened, 1)
     assert load(opened, 1) is None
     assert open_queue(opened) == set()
+
+
+def test_a_trained_model_that_is_not_there_is_asked_for(opened: World) -> None:
+    with pytest.raises(ConfigError, match="there is none on the lake; run TrainReviewClassifier first"):
+        classify(opened, 1, "trained")
+
+
+def test_a_lexicon_that_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review_jobs, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match="vaderSentiment is not installed; install it with `make env`"):
+        review_jobs.lexicon_files()
 
 
 def test_parquet_without_its_marker_is_not_there(opened: World) -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,9 +18,10 @@ import psycopg2
 import pytest
 from botocore.exceptions import ClientError
 from other_account import as_root, listening, start
-from support.world import LAST, ROOT, SIMULATED, closed_port, embedded, running_services, secrets_of
+from support.world import LAST, ROOT, SIMULATED, World, closed_port, embedded, running_services, secrets_of
 
 from pipeline import services
+from pipeline.feeds import risk_api
 from pipeline.kernel import listener, postgres
 from pipeline.kernel.config import S3
 from pipeline.kernel.errors import ServiceDown
@@ -107,6 +109,24 @@ def test_who_took_the_port_of_one_service_is_told_nothing(home: Path, name: str)
         code, output = said(home, *LOAD)
         assert code != 0
         assert "a program of another account (user id 1) listens there" in output
+    assert heard.data == b""
+
+
+@as_root
+def test_who_took_the_port_of_the_risk_scores_is_not_asked_for_them(
+    home: Path, enter: Callable[[World], World]
+) -> None:
+    service = next(each for each in services._services(home) if each.name == "risk")
+    url, fetch = known(home)["risk_api_url"], partial(risk_api.fetch, sleep=lambda _: None)
+    enter(embedded(home))
+    service.down()
+    with pytest.raises(ServiceDown, match="because no connection could be made: nothing listens there"):
+        fetch(url)
+    with (
+        listening((KINDS["risk"], service.port)) as heard,
+        pytest.raises(ServiceDown, match=r"cannot trust the risk scores of .*, because a program of another account"),
+    ):
+        fetch(url)
     assert heard.data == b""
 
 
