@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.feeds_world import classify, deliver_orders, deliver_reviews, running_api
 from support.shop import add_order, add_product, at, date, open_shop, update
 from support.world import ROOT, World, Worlds, secrets_of
 
@@ -216,3 +217,34 @@ def test_what_cannot_be_read_is_said_without_a_secret(loaded: World) -> None:
     )
     assert "cannot audit, because the warehouse cannot be read" in said
     assert not [secret for secret in secrets_of(loaded.home) if secret in said]
+
+
+@pytest.fixture(scope="module")
+def fed(worlds: Worlds, loaded: World) -> World:
+    """That shop with what vendors have of its second day: for a customer who is known, and for one who is not yet."""
+    with running_api() as api:
+        api.answer = [{"customer_id": customer, "risk_score": 60} for customer in (1, 7)]
+        world = worlds.copy_all(loaded).where(RISK_API_URL=api.url, OCEAN_REVIEW_CLASSIFIER="keyword")
+        deliver_reviews(world, 2, (1, "good"), (1, "bad"), (7, "good"))
+        deliver_orders(world, 2, *(f"P{customer},{customer},I1,Song,26-01-02 10:00:00" for customer in (1, 7)))
+        classify(world, 2)
+        add_order(world, 6, at(3, 10), 2)
+        world.load(date(3))
+    return world
+
+
+# What is planted in the rows of feeds, and the checks that see it.
+OF_FEEDS = [
+    ("update dwh.fact_partner_order set customer_key = -1", {"fact_partner_orders"}),
+    ("delete from dwh.fact_review where customer_key = -1", {"fact_reviews"}),
+    ("update mart.agg_review_month set reviews = reviews + 1", {"mart_review_months"}),
+    ("update mart.agg_risk_customer set customers = customers + 1", {"mart_risk_customers", "kpi_risk_bands"}),
+]
+
+
+def test_with_feeds_nothing_is_found_but_what_is_planted(worlds: Worlds, fed: World) -> None:
+    assert found(fed, expect=0) == {}
+    world = worlds.copy(fed)
+    for error, _ in OF_FEEDS:
+        world.warehouse(error)
+    assert set(found(world)) == set().union(*(checks for _, checks in OF_FEEDS))
