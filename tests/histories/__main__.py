@@ -57,7 +57,7 @@ def play(ledger: Ledger, until: float, seeds: Sequence[int]) -> None:
             told |= {"loads": player.loads, "faults": player.faults, "seconds": round(time.monotonic() - started, 1)}
             told |= {"outcome": found[:300] or RIGHT}
             ledger.add(**told)
-            print(*told.values(), flush=True)
+            print(ledger.commit, *told.values(), flush=True)
             if found:
                 least = smallest(steps, functools.partial(_fails_alike, names, template, found))
                 print(f"seed {seed}: {found}\nsteps = {least!r}", flush=True)

@@ -2,6 +2,8 @@
 
 from contextlib import closing
 
+from support.standby import wait_until
+
 from pipeline.kernel import postgres
 
 
@@ -18,3 +20,16 @@ def test_what_a_url_sets_holds_but_for_what_every_load_relies_on(warehouse_url: 
         cursor.execute("set work_mem = '4MB'")
     with postgres.session(url, "warehouse") as cursor:  # the same connection again
         assert postgres.rows(cursor, shown) == [("3MB", "UTC")]
+
+
+def test_few_connections_are_kept_and_the_latest_ones_at_that(warehouse_url: str) -> None:
+    for number in range(8):
+        with postgres.session(warehouse_url, "warehouse", purpose=f"load {number}"):
+            pass
+    here = "select application_name from pg_stat_activity where datname = current_database() and query <> ''"
+
+    def kept() -> set[str]:
+        with postgres.session(warehouse_url, "warehouse", purpose="load 7") as cursor:
+            return {name.removeprefix("oceanrecords ") for (name,) in postgres.rows(cursor, here)}
+
+    wait_until(lambda: kept() == {"load 4", "load 5", "load 6", "load 7"})  # the server may not have seen an end yet

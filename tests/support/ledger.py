@@ -16,7 +16,7 @@ class Ledger:
     """The lines of a file that are of this code: of these folders as they are in the last commit."""
 
     def __init__(self, path: Path, *folders: str) -> None:
-        self.path = path
+        self.path, self.commit = path, _git("rev-parse", "HEAD")[:8]
         self.code = " ".join(_git("rev-parse", f"HEAD:{folder}")[:8] for folder in (*ALWAYS, *folders))
 
     def cases(self) -> list[dict[str, Any]]:
@@ -28,7 +28,7 @@ class Ledger:
 
     def add(self, **case: Any) -> None:
         """Appends a case. Several processes may do so at once."""
-        line = json.dumps({"commit": _git("rev-parse", "HEAD")[:8], "code": self.code, **case})
+        line = json.dumps({"commit": self.commit, "code": self.code, **case})
         with self.path.open("a") as file:
             file.write(line + "\n")
 
