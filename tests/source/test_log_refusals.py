@@ -10,6 +10,7 @@ from support.log_steps import admin, extract, load, require_same, slot_of
 from support.shop import add_order, add_product, at, date, insert, update
 from support.world import World, Worlds, secrets_of
 
+from pipeline.kernel import postgres
 from pipeline.kernel.errors import LogUnreadable
 from pipeline.source.log import lsn, publication, windows
 
@@ -167,6 +168,9 @@ def test_a_table_whose_changes_have_no_key_is_refused_and_compared_once_they_hav
             loaded.source("delete from ops.products where product_id = 3")
         refuse(f"{words}; {CHECK}", day)
         assert words in loaded.command("source", "check", expect=LACKING)
+        published = pytest.raises(LogUnreadable, match=f"cannot publish the source's tables, because {words}")
+        with postgres.session(loaded.simulator_url, "tests") as owner, published:
+            publication.create(owner)
         loaded.source("alter table ops.products replica identity default")
         load(day)
         require_same(loaded)
