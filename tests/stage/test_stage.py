@@ -9,10 +9,10 @@ from support.world import World
 
 from pipeline.catalog import SOURCE_TABLES
 from pipeline.kernel import locks, postgres
-from pipeline.kernel.errors import BadExtract, TooManyRejected
+from pipeline.kernel.errors import BadExtract, ConfigError, TooManyRejected
 from pipeline.kernel.rejected import Allowance
 from pipeline.source import layout
-from pipeline.stage import loads, merge
+from pipeline.stage import loads, merge, taken
 from pipeline.tasks.load_table import LoadStage
 
 PRODUCTS = ["ops.products"]
@@ -128,3 +128,13 @@ def test_a_later_date_loads_what_an_earlier_one_extracted_and_never_loaded(shop:
     )
     with pytest.raises(BadExtract, match=r"no extract on s3://.* lies between"):
         due(4)
+
+
+def test_what_is_loaded_for_a_star_in_postgresql_is_not_gone_on_with_on_the_lake_alone(shop: World) -> None:
+    products = SOURCE_TABLES["ops.products"]
+    extract_date(shop, date(1), PRODUCTS)
+    load_stages(shop, date(1), PRODUCTS)
+    with postgres.session(shop.warehouse_url, "tests") as cursor:
+        taken.require(cursor, products, on_lake=False)
+        with pytest.raises(ConfigError, match="what was loaded before is on PostgreSQL; set star back, or run Rebuild"):
+            taken.require(cursor, products, on_lake=True)
