@@ -6,12 +6,14 @@ import pytest
 from support.shop import date
 from support.world import World
 
+from pipeline.catalog import SOURCE_TABLES
 from pipeline.feeds import purchases
 from pipeline.kernel import postgres
 from pipeline.kernel.errors import BadExtract, ServiceDown
 from pipeline.lake import folders
 from pipeline.lake.parquet import ParquetCsv
 from pipeline.source import bounds
+from pipeline.stage import loads, repairs
 
 
 def test_a_file_that_is_removed_after_it_was_listed(shop: World, tmp_path: Path) -> None:
@@ -41,3 +43,10 @@ def test_the_purchases_of_a_date(shop: World) -> None:
         pytest.raises(BadExtract, match="ExtractPurchases"),
     ):
         purchases.load(cursor, shop.lake, where, date(1), 1)
+
+
+def test_the_extract_and_the_repair_of_a_table(shop: World) -> None:
+    with pytest.raises(BadExtract, match="because its extract is not finished; run ExtractTable for it first"):
+        loads.newest(shop.lake, SOURCE_TABLES["ops.orders"], date(1), [])
+    with pytest.raises(BadExtract, match="because its extract is not finished; run ReconcileSource --repair for it"):
+        repairs.metadata(shop.lake, "repair/ops.orders/made=20260101T000000Z")
