@@ -116,7 +116,7 @@ waiting as (
     select
         'fact_order_line', order_id || '/' || line_number,
         unnest([
-            {'of': 'fact_order', 'id': order_id::varchar, 'is': not has_order},
+            {'of': 'fact_order', 'id': order_id::varchar, 'is': not has_order and not is_deleted},
             {'of': 'dim_date', 'id': ordered_ts::varchar, 'is': has_order and ordered_date_key = -1},
             {'of': 'dim_product', 'id': product_id::varchar, 'is': has_order and product_key = -1},
             {'of': 'dim_supplier', 'id': supplier_id::varchar, 'is': product_key <> -1 and supplier_key = -1}

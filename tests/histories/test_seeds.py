@@ -35,6 +35,17 @@ def test_a_history_ends_in_what_the_oracle_says(worlds: Worlds, template: World,
     assert failure(made, template, history(seed))[0] == ""
 
 
+# What histories have found, made smaller: each is right since.
+FOUND = {
+    979: [("order", 24, 42, 88), ("killed", 22, 217), ("delete_order", 17, 21, 96)],
+}
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_a_history_has_found_is_right(worlds: Worlds, template: World, seed: int) -> None:
+    assert failure(Worlds(worlds.home, f"found_{seed}"), template, FOUND[seed])[0] == ""
+
+
 @pytest.mark.parametrize(
     ("what", "number", "first"),
     [("warehouse", 0, []), ("source", 1, []), ("lake", 2, []), ("log", 0, [("from_log", 0)])],

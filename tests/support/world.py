@@ -158,6 +158,7 @@ class Worlds:
     home: Path
     name: str
     databases: list[str] = field(default_factory=list)
+    lakes: int = 0
 
     def new(self, source: World | None = None) -> World:
         """An empty warehouse and lake, for the source of another world or an empty one."""
@@ -218,7 +219,8 @@ class Worlds:
         return create_warehouse_database(self.home, self.databases[-1], like and database_of(like))
 
     def _lake_url(self) -> str:
-        return f"s3://ocean-lake/{self.databases[-1]}"
+        self.lakes += 1
+        return f"s3://ocean-lake/{self.name}_{self.lakes}"
 
 
 def embedded(home: Path, **environment: str) -> World:

@@ -2,7 +2,8 @@
 -- grain: one row per order line and dimension whose row is missing, with the key of that row
 -- reads: :changed, dwh.dim_product, dwh.fact_order_line, stage.order_lines, stage.orders
 -- rerun: gives the same rows
--- Looks at the orders in :changed. If the order itself is missing, the line waits for the order.
+-- Looks at the orders in :changed. If the order itself is missing, the line waits for the order, but not one that was
+-- deleted: its order may never come, and if it does, all its lines are looked at.
 with
 
 fact_order_line as (
@@ -30,7 +31,11 @@ left join dim_product on fact_order_line.product_key = dim_product.product_key
 cross join
     lateral (
         values
-        ('fact_order', fact_order_line.order_id::text, orders.order_id is null),
+        (
+            'fact_order',
+            fact_order_line.order_id::text,
+            orders.order_id is null and not fact_order_line.is_deleted
+        ),
         (
             'dim_date',
             to_char(orders.ordered_ts at time zone 'UTC', 'YYYYMMDD')::bigint::text,
