@@ -120,6 +120,7 @@ CHANGED = [
     ("apiVersion: v3.1.0", "apiVersion: v2.2.2", "it.apiVersion is 'v2.2.2'", "v3.1.0, v3.2.0"),
     ("version: 1.0.0", "version: 1.0", "it.version is no text of one line", "in quotes"),
     ("property: frequency", "property: latency", "it.slaProperties[1].property is 'latency'", "it may be frequency"),
+    ("slaProperties:\n", "slaProperties:\n  - {}\n", "it.slaProperties has more than one entry", "leave one"),
     ("unit: d", "unit: y", "it.slaProperties[1].unit is 'y'", "it may be d, h"),
     ("tool: email", "tool: slack", "it.support[1].tool is 'slack'", "it may be email"),
     ("mailto:", "https:", "it.support[1].url is no address of e-mail", "mailto:name@example.com"),

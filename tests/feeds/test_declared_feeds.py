@@ -10,6 +10,7 @@ from support.world import World
 from pipeline import catalog
 from pipeline.kernel import writes
 from pipeline.kernel.errors import BadContract
+from pipeline.kernel.rejected import Unfit
 from pipeline.vendors import declared_feeds
 from pipeline.vendors.declared_feeds import PARTNER_ORDERS
 from pipeline.vendors.vendor_fields import Feed, Field
@@ -62,3 +63,11 @@ def test_a_field_that_is_new_to_a_feed_is_added_to_its_stage_table(
         create_warehouse(world)
     assert [name for (name,) in world.warehouse(writes.COLUMNS, ("stage.partner_orders",))] == [*before, "price"]
     assert world.rows("select order_id, price from stage.partner_orders") == {("A", None)}
+
+
+def test_of_a_bad_value_no_more_is_told_than_helps() -> None:
+    score = Field("risk_score", "integer", lowest=1, highest=100)
+    for value in ("101", "0"):
+        with pytest.raises(Unfit, match="risk_score is not between 1 and 100"):
+            score.canonical(value)
+    assert score.not_whole("x" * 101).value == "x" * 100

@@ -107,6 +107,13 @@ def test_what_is_not_read_is_counted_and_named_by_the_reason(lake: Lake) -> None
     assert landed(lake, REVIEWS).deliveries == []
 
 
+def test_a_long_name_is_shown_as_far_as_it_needs_to_be(lake: Lake) -> None:
+    name = "x" * 200
+    lake.write(f"{HERE}/{name}", FILE)
+    start = f"date={DATE}/"
+    assert unread_of(lake) == {NO_CSV: (1, [f"'{start}{name[: 120 - len(start)]}…'"])}
+
+
 def test_a_marker_of_a_folder_is_no_file_but_bytes_under_such_a_name_are(monkeypatch: pytest.MonkeyPatch) -> None:
     markers = {f"landing/{name}": 0 for name in ("", "movie_review/", f"movie_review/date={DATE}/", f"date={DATE}/")}
     assert unread_of(listed(monkeypatch, markers)) == {}

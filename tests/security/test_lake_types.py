@@ -251,6 +251,12 @@ def test_a_small_file_of_another_form_is_refused(form: forms.Form, value: Any) -
         forms.parse(json.dumps(value).encode(), form)
 
 
+def test_a_name_has_no_more_bytes_than_postgresql_keeps() -> None:
+    assert forms.identifier("é" * 31) == "é" * 31
+    with pytest.raises(ValueError, match="form"):
+        forms.identifier("é" * 32)
+
+
 def test_a_file_that_is_nested_too_deeply_is_refused() -> None:
     with pytest.raises(ValueError, match="nested"):
         forms.parse(b"[" * 100_000, forms.BOUND)

@@ -12,7 +12,7 @@ from pipeline.feeds import risk_api, vendor_csv
 from pipeline.feeds.unpacking import unpacked
 from pipeline.feeds.vendor_csv import BLOCK, accepted, read_csv
 from pipeline.kernel.errors import BadAnswer, BadExtract, TooManyRejected
-from pipeline.kernel.rejected import MOST_ROWS, Rejected, Rejections
+from pipeline.kernel.rejected import LONGEST, MOST_ROWS, Rejected, Rejections
 from pipeline.vendors.declared_feeds import PARTNER_ORDERS, REVIEWS
 from pipeline.vendors.vendor_fields import Feed, Row
 
@@ -75,6 +75,14 @@ def test_long_rows_stop_the_reading_by_what_they_take(monkeypatch: pytest.Monkey
     with pytest.raises(TooManyRejected):
         list(accepted(read_csv(REVIEWS, "a.csv", Repeated(REVIEWS, b"x" * 9000 + b"\n", 10 * MIB)), rejected.append))
     assert len(rejected) == MIB // 9000 + 1
+
+
+def test_rows_as_long_as_they_may_be_do_not_fill_the_memory() -> None:
+    rejected = Rejections("movie_review", "2026-01-01")
+    piece = b"x" * LONGEST + b"\n"
+    with pytest.raises(TooManyRejected):
+        list(accepted(read_csv(REVIEWS, "a.csv", Repeated(REVIEWS, piece, 100 * MIB)), rejected.append))
+    assert len(rejected) == 64 * MIB // LONGEST + 1
 
 
 def test_bad_rows_up_to_the_bound_are_all_kept() -> None:

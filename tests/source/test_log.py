@@ -232,3 +232,11 @@ def test_a_warehouse_goes_over_to_the_log_and_back_and_a_rebuild_from_the_lake_b
     load(log_shop, 7)
     assert log_shop.warehouse("select count(*) from dwh.fact_order where order_id = 99") == [(1,)]
     compare(log_shop, 7)
+
+
+def test_a_slot_may_have_a_name_as_long_as_postgresql_lets_it(log_shop: World) -> None:
+    named = log_shop.where(OCEAN_LOG_SLOT="s" * 63)
+    add_order(named, 1, at(1), 1)
+    load(named, 1)
+    compare(named, 1)
+    assert named.warehouse("select count(*) from dwh.fact_order") == [(1,)]

@@ -63,7 +63,8 @@ def of_new_slot(url: str, slot: str, *, is_temporary: bool = False) -> Iterator[
 
 def temporary(settings: Settings, purpose: str) -> AbstractContextManager[Snapshot]:
     """The snapshot of a temporary slot, which is called after the slot and what it is for."""
-    name = f"{settings.log_slot}_{purpose}"[:MOST_OF_NAME]
+    suffix = f"_{purpose}"
+    name = f"{settings.log_slot[: MOST_OF_NAME - len(suffix)]}{suffix}"
     return of_new_slot(settings.operational_url, name, is_temporary=True)
 
 
