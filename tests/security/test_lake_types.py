@@ -22,6 +22,7 @@ from pipeline.source import layout
 from pipeline.source.columns import Column
 from pipeline.stage import repairs
 
+MIB = 1 << 20
 STATES = "ops.states"
 EXTRACT = layout.folder(STATES, date(1))
 NEXT = layout.folder(STATES, date(2))
@@ -166,13 +167,9 @@ def test_a_repair_in_a_folder_that_no_repair_has_is_refused(shop: World) -> None
     shop.lake.delete([key])
 
 
-def test_a_file_that_would_fill_the_memory_is_not_read_to_its_end(
-    attacked: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipeline.lake.seals.LONGEST", 1000)
-    monkeypatch.setattr("pipeline.lake.seals.read_small.__defaults__", (1000,))
-    vouch(attacked.lake, EXTRACT, {layout.METADATA: b" " * 1001})
-    with pytest.raises(BadExtract, match="it is longer than 1,000 bytes"):
+def test_a_file_that_would_fill_the_memory_is_not_read_to_its_end(attacked: World) -> None:
+    vouch(attacked.lake, EXTRACT, {layout.METADATA: b" " * (64 * MIB + 1)})
+    with pytest.raises(BadExtract, match="it is longer than 67,108,864 bytes"):
         layout.metadata(attacked.lake, STATES, date(1))
 
 
