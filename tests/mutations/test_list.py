@@ -11,7 +11,7 @@ from mutations import runner
 from mutations.entries import LISTS, MISSING, ROOT, BadEntry, Entry, entries, guarded, guards, without_raise
 from pipeline.kernel import sql_files
 
-MOST_MISSING = 70  # guards without an entry; may only become fewer
+MOST_MISSING = 3  # guards without an entry; may only become fewer
 GUARDED = "def half(n):\n    if n % 2:\n        raise ValueError(\n            n\n        )\n    return n // 2\n"
 TESTS = (
     "import pytest\nfrom half import half\n\n\ndef test_odd():\n    with pytest.raises(ValueError):\n        half(3)\n"
