@@ -19,7 +19,8 @@ from support.feeds_world import running_api
 from support.ledger import Ledger, share_out
 from support.world import ROOT, Worlds, running_services
 
-from enumerated.cases import BAD, HEALED, MISSED, SAME, Fault, calls, faults, judge, scenarios
+from enumerated.cases import BAD, HEALED, MISSED, SAME, Fault, calls, faults, judge
+from enumerated.scenarios import scenarios
 
 OUTCOMES = (HEALED, SAME, MISSED, *BAD)
 Sites = dict[str, dict[str, int]]  # of each scenario the calls of each site

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commands import KILLED
 from support.feeds_world import running_api
 from support.world import Worlds
 
@@ -20,16 +21,14 @@ from enumerated.cases import (
     SECONDS,
     Checksum,
     Fault,
-    Scenario,
     calls,
     faults,
     judge,
-    scenarios,
 )
+from enumerated.scenarios import Scenario, scenarios
 from pipeline.kernel import postgres
 
 SAMPLE = 5
-KILLED = -9
 
 
 @pytest.fixture(scope="module")

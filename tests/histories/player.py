@@ -1,7 +1,6 @@
 """Plays a history in a real source, lake and warehouse, and keeps in plain Python what the source then holds."""
 
 import datetime as dt
-import re
 from contextlib import ExitStack, closing
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -9,7 +8,7 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 from support import shop
-from support.commands import Process
+from support.commands import KILLED, NAMED, Process
 from support.databases import database_of
 from support.histories import Oracle
 from support.world import World, Worlds
@@ -18,8 +17,6 @@ from histories.steps import Step
 from pipeline.kernel import postgres
 
 SECONDS = 120  # that a command may take
-NAMED = re.compile(r"cannot .+, because .+; |It was cut short: ")
-KILLED = -9
 OPENED = shop.at(1, 1)
 OPTIONS = {"OCEAN_RECONCILE_DAYS": "0"}  # the comparison at the end is the only one
 

@@ -9,6 +9,7 @@ and libraries may read the rest when they start.
 import atexit
 import json
 import os
+import re
 import selectors
 import signal
 import socket
@@ -29,6 +30,9 @@ from support.environment import ENVIRONMENT, changed
 
 ROOT = Path(__file__).parents[2]
 LUIGI = str(Path(sys.executable).parent / "luigi")
+# Why a command that failed did so, in the pipeline's own words.
+NAMED = re.compile(r"cannot .+, because .+; |It was cut short: ")
+KILLED = -9
 READ_LATE = {"OCEAN_LUIGID_PASSWORD", *(setting.environment for setting in every_setting())}
 NUMBER = struct.Struct("i")
 
