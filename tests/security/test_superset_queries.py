@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from support.superset_site import Client, Site, asked, options
+from support.superset_site import Client, Site, asked, options, remove_user
 
 CHART_DATA, EXPLORE = "/api/v1/chart/data", "/superset/explore_json/"
 REFUSED = "it is not what a chart of the dashboard asks"
@@ -405,7 +405,7 @@ def german(site: Site) -> Iterator[Client]:
     status, made = admin.post("/api/v1/security/users/", {**user, **names})
     assert status == 201, made
     yield Client(site.url, "one-country", password)
-    assert admin.delete(f"/api/v1/security/users/{made['id']}")[0] == 200
+    remove_user(admin, made["id"])
 
 
 def test_a_viewer_of_one_country_gets_that_country_alone(
